@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent hands to the edge, and what comes back. Effects are drained with `poll_effect()` after every entry point
+// and are executed in order; `Program`, `Persist` and `Publish` are answered later by `handle_result()`.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "splitnve/base/bytes.hpp"
+#include "splitnve/base/ids.hpp"
+#include "splitnve/datapath/rows.hpp"
+
+namespace splitnve::agent {
+
+/// Send one complete Ethernet frame (padded, without FCS) out of a port.
+struct Transmit {
+  PortId port;
+  OctetString frame;
+};
+
+/// Bring the datapath to these rows.
+struct Program {
+  BatchId batch;
+  datapath::Rows rows;
+};
+
+/// One record of the state store: a compact octet string under an integer key (see StoreKey); empty value erases it.
+struct StoreRecord {
+  std::uint64_t key = 0;
+  OctetString value;
+};
+/// Kinds of stored records share one key space: kind in the top octet.
+enum class RecordKind : std::uint8_t { kMeta = 0, kTsi = 1, kLatch = 2 };
+constexpr std::uint64_t store_key(RecordKind kind, std::uint64_t id) {
+  return (static_cast<std::uint64_t>(kind) << 56) | id;
+}
+/// Commit these records in one transaction (S32).
+struct Persist {
+  BatchId batch;
+  std::vector<StoreRecord> records;
+};
+
+/// One row of the network virtualization authority: who owns an address of a VN (S27).
+struct AuthorityRow {
+  GroupId vn;
+  MacAddress mac;
+  VsiId vsi;
+  std::uint32_t generation = 0;  ///< rises with every takeover
+  bool mapped = false;           ///< in the mapping table: reserved or active (C4); false removes the row
+  bool forwarding = false;       ///< in the forwarding table: Activated (C5)
+};
+/// The tag that a port uses for a VN (B10).
+struct AuthorityTag {
+  GroupId vn;
+  PortId port;
+  Vid vid;
+  bool present = true;
+};
+/// Tell the authority; the answer decides (A5, S27). nnved only.
+struct Publish {
+  BatchId batch;
+  std::vector<AuthorityRow> rows;
+  std::vector<AuthorityTag> tags;
+};
+
+/// One state transition, for log, audit and metrics (F5): exactly one per transition.
+struct Transition {
+  const char* machine = "";  ///< "tsi", "vap", "peer", "port", "vm"
+  std::string subject;       ///< what it is about, printable
+  const char* from = "";
+  const char* to = "";
+  std::string reason;
+};
+
+/// Something an operator should read that is no transition; `id` stands in docs/messages.md.
+struct Notice {
+  enum class Level : std::uint8_t { kInfo, kWarning, kError };
+  const char* id = "";
+  Level level = Level::kInfo;
+  std::string text;
+};
+
+/// The verdict for someone who asked over the control socket (`asker` is the edge's own handle).
+struct Answer {
+  std::uint64_t asker = 0;
+  bool ok = false;
+  std::string reason;
+};
+
+using Effect = std::variant<Transmit, Program, Persist, Publish, Transition, Notice, Answer>;
+
+/// How a batch went. `failures` may be non-empty only for a Program; `error` says why a whole batch failed.
+struct BatchResult {
+  BatchId batch;
+  std::vector<datapath::Failure> failures;
+  std::string error;  ///< empty: the batch was carried out (but for `failures`)
+  bool ok() const { return error.empty() && failures.empty(); }
+};
+
+}  // namespace splitnve::agent

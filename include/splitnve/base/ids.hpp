@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The identifiers of the field as types. All are regular values, comparable, hashable by boost::hash.
+#pragma once
+#include <array>
+#include <boost/container_hash/hash.hpp>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace splitnve {
+
+/// An integer of one meaning; never converts by itself.
+template <class Tag, class Rep>
+class StrongId {
+ public:
+  constexpr StrongId() = default;
+  constexpr explicit StrongId(Rep value) : value_(value) {}
+  constexpr Rep value() const { return value_; }
+  friend constexpr auto operator<=>(StrongId, StrongId) = default;
+  friend std::size_t hash_value(StrongId id) { return boost::hash<Rep>()(id.value_); }
+
+ private:
+  Rep value_ = 0;
+};
+
+/// A port of an agent (access port of nnved, uplink or VM port of tnved). The edge maps it to an interface.
+using PortId = StrongId<struct PortIdTag, std::uint32_t>;
+/// A TSI instance (S1) as store key and datapath id; 0 is "none".
+using InstanceId = StrongId<struct InstanceIdTag, std::uint32_t>;
+/// A bridge domain of the datapath: one VN as one agent forwards it.
+using DomainId = StrongId<struct DomainIdTag, std::uint32_t>;
+/// A batch of effects; results name it. Rises by one per batch, per agent.
+using BatchId = StrongId<struct BatchIdTag, std::uint64_t>;
+/// ECP sequence number; arithmetic is modulo 2^16.
+using EcpSequence = StrongId<struct EcpSequenceTag, std::uint16_t>;
+
+/// VLAN identifier, 12 bits. 0 is the null VID: "assign one" in a request, "untagged" in the datapath.
+class Vid {
+ public:
+  constexpr Vid() = default;
+  constexpr explicit Vid(std::uint16_t value) : value_(value & 0x0FFF) {}
+  constexpr std::uint16_t value() const { return value_; }
+  constexpr bool is_null() const { return value_ == 0; }
+  /// 2..4094: VID 1 is every bridge's default, 4095 is reserved.
+  constexpr bool is_assignable() const { return value_ >= 2 && value_ <= 4094; }
+  friend constexpr auto operator<=>(Vid, Vid) = default;
+  friend std::size_t hash_value(Vid vid) { return boost::hash<std::uint16_t>()(vid.value_); }
+
+ private:
+  std::uint16_t value_ = 0;
+};
+
+/// GroupID of VDP, 32 bits on the wire. A VN ID fills the low 24 bits; 0 means "no GroupID".
+class GroupId {
+ public:
+  constexpr GroupId() = default;
+  constexpr explicit GroupId(std::uint32_t value) : value_(value) {}
+  constexpr std::uint32_t value() const { return value_; }
+  constexpr bool is_null() const { return value_ == 0; }
+  constexpr bool is_vn_id() const { return value_ != 0 && value_ < (1u << 24); }
+  friend constexpr auto operator<=>(GroupId, GroupId) = default;
+  friend std::size_t hash_value(GroupId id) { return boost::hash<std::uint32_t>()(id.value_); }
+
+ private:
+  std::uint32_t value_ = 0;
+};
+
+/// 48-bit MAC address.
+class MacAddress {
+ public:
+  using Bytes = std::array<std::uint8_t, 6>;
+  constexpr MacAddress() = default;
+  constexpr explicit MacAddress(Bytes octets) : octets_(octets) {}
+  constexpr explicit MacAddress(std::uint64_t value) {
+    for (unsigned i = 0; i < 6; ++i) octets_[i] = static_cast<std::uint8_t>(value >> (8 * (5 - i)));
+  }
+  /// Accepts `02:aa:00:00:00:01` in either case; `nullopt` for anything else.
+  static std::optional<MacAddress> from_string(std::string_view text);
+  std::string to_string() const;
+
+  constexpr const Bytes& octets() const { return octets_; }
+  constexpr std::uint64_t value() const {
+    std::uint64_t value = 0;
+    for (auto octet : octets_) value = (value << 8) | octet;
+    return value;
+  }
+  constexpr bool is_zero() const { return value() == 0; }
+  constexpr bool is_group() const { return (octets_[0] & 1) != 0; }
+  /// A tenant's address: neither zero, nor group, nor reserved.
+  constexpr bool is_usable_source() const { return !is_zero() && !is_group(); }
+  friend constexpr auto operator<=>(const MacAddress&, const MacAddress&) = default;
+  friend std::size_t hash_value(const MacAddress& mac) { return boost::hash<std::uint64_t>()(mac.value()); }
+
+ private:
+  Bytes octets_{};
+};
+
+/// VSI-ID: a format (1 IPv4, 2 IPv6, 3 MAC, 4 local, 5 UUID) and 16 octets. The format is part of the identity.
+struct VsiId {
+  std::uint8_t format = 5;
+  std::array<std::uint8_t, 16> octets{};
+
+  /// A UUID in its 36-character text form gives format 5; `nullopt` for anything else.
+  static std::optional<VsiId> from_uuid(std::string_view text);
+  /// UUID text for format 5, address text for 1..3, hexadecimal for the others.
+  std::string to_string() const;
+  friend constexpr auto operator<=>(const VsiId&, const VsiId&) = default;
+  friend std::size_t hash_value(const VsiId& id) {
+    std::size_t seed = id.format;
+    boost::hash_range(seed, id.octets.begin(), id.octets.end());
+    return seed;
+  }
+};
+
+/// VSI manager ID: 16 raw octets, an IPv6 address by the standard; zero is "unknown".
+struct ManagerId {
+  std::array<std::uint8_t, 16> octets{};
+  friend constexpr auto operator<=>(const ManagerId&, const ManagerId&) = default;
+  friend std::size_t hash_value(const ManagerId& id) { return boost::hash_range(id.octets.begin(), id.octets.end()); }
+};
+
+/// VSI type: 24-bit id and version. With the manager ID it names a profile.
+struct VsiType {
+  std::uint32_t id = 0;
+  std::uint8_t version = 0;
+  friend constexpr auto operator<=>(const VsiType&, const VsiType&) = default;
+};
+
+}  // namespace splitnve

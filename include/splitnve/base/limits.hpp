@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every limit of the protocol logic, with its reason. Configuration may lower most of them; none is implicit.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "splitnve/base/time.hpp"
+
+namespace splitnve::limits {
+
+// --- frames ---
+/// Ethernet header + 1500 octets: what an access link is sure to carry.
+inline constexpr std::size_t kFrameOctetsMax = 1514;
+/// Shorter frames are padded with zeros (IEEE 802.3).
+inline constexpr std::size_t kFrameOctetsMin = 60;
+/// VDPDU octets in one ECPDU on a 1500-octet MTU: 1500 less the ECP header.
+inline constexpr std::size_t kVdpduOctetsMax = 1496;
+
+// --- ECP ---
+/// Peers per port: a flood of source addresses must not take memory without bound; a segment of 256 hypervisors is large.
+inline constexpr std::size_t kPeersPerPortMax = 256;
+/// Received ECPDUs that wait per peer; full means no acknowledgement, ECP's own back-pressure (architecture: frame path).
+inline constexpr std::size_t kInboxEcpdusMax = 16;
+/// Accepted ECPDUs remembered per peer for the duplicate test (S11).
+inline constexpr std::size_t kDuplicateMemoryEcpdus = 16;
+/// Cap of the back-off between ECP delivery attempts of one VDPDU (S10).
+inline constexpr Duration kEcpBackoffMax = std::chrono::seconds(1);
+
+// --- VDP ---
+/// Entries per association TLV: the 9-bit TLV length leaves 486 octets, 243 entries of the smallest format.
+inline constexpr std::size_t kEntriesPerTlvMax = 243;
+/// Requests of one station that may wait for resources at once; beyond it code 2, so that one station cannot fill us.
+inline constexpr std::size_t kPendingRequestsPerPeerMax = 4096;
+/// How long nnved may take to decide before it answers code 3 (S29): below RWD, libvirt's 10 s and vdptool's 5 s.
+inline constexpr Duration kDecisionDeadline = std::chrono::seconds(4);
+/// Cap of the back-off between repeats of an unanswered request (S8): a running VM's association is retried forever.
+inline constexpr Duration kUnconfirmedBackoffMax = std::chrono::seconds(30);
+
+// --- tables ---
+/// TSI instances per agent: the design size, hundreds of thousands.
+inline constexpr std::uint32_t kInstancesMax = 262144;
+/// TSI instances per station: one hypervisor must not take the table of all.
+inline constexpr std::uint32_t kInstancesPerStationMax = 131072;
+/// Addresses per TSI instance.
+inline constexpr std::size_t kAddressesPerInstanceMax = 1024;
+/// A released VID rests before it names another VN, so that frames in flight die first (S12).
+inline constexpr Duration kVidQuarantine = std::chrono::seconds(10);
+/// A station that is silent this long with its link up is dead (S9).
+inline constexpr Duration kDeadPeerTime = std::chrono::seconds(30);
+/// How long a lost link is held before its TSIs go (S9); VIDs are kept meanwhile.
+inline constexpr Duration kLinkDownHold = std::chrono::seconds(3);
+
+// --- datapath ---
+/// Local members a VN's flood list may have, and remote nNVEs likewise (S24): copies of one BUM frame per program run.
+inline constexpr std::size_t kFloodLocalMax = 64;
+inline constexpr std::size_t kFloodRemoteMax = 64;
+
+}  // namespace splitnve::limits

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent wants of a datapath, as rows of desired state. Both daemons forward with the same five tables; an eBPF
+// switch, a kernel bridge, and the model of the simulation implement them. A row says how its key shall be afterwards, so
+// applying one twice changes nothing, and a batch may be applied again after a failure.
+//
+//   frame in --(port, tag)--> AccessRow: domain ----(domain, port, source MAC)----> GuardRow: instance
+//                                 |                     open only if FdbRow(domain, source MAC) names the same instance
+//                                 +--(domain, destination MAC)--> FdbRow: local (port, tag) | remote nNVE
+//                                 +--group or unknown-----------> DomainRow: flood members, uplink
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "splitnve/base/ids.hpp"
+
+namespace splitnve::datapath {
+
+/// An IPv4 (as ::ffff:a.b.c.d) or IPv6 address of an nNVE on the underlay.
+struct UnderlayAddress {
+  std::array<std::uint8_t, 16> octets{};
+  bool is_ipv4() const;
+  std::string to_string() const;
+  static std::optional<UnderlayAddress> from_string(std::string_view text);
+  friend auto operator<=>(const UnderlayAddress&, const UnderlayAddress&) = default;
+};
+
+enum class PortRole : std::uint8_t {
+  kAccess,  ///< stations or VMs behind it: sources are guarded; frames without a row are dropped if tagged
+  kVm,      ///< one VM behind it: everything without a row is dropped, tagged or not
+  kUplink,  ///< tnved towards the nNVE: sources are trusted, frames without a row are the host's own and pass
+};
+
+/// Binds a port id to an interface and attaches the programs; `present=false` detaches.
+struct PortRow {
+  PortId port;
+  std::string interface_name;
+  PortRole role = PortRole::kAccess;
+  bool present = true;
+  friend bool operator==(const PortRow&, const PortRow&) = default;
+};
+
+/// (port, tag) -> domain; null tag is untagged. `unguarded`: no source check at all (S5, legacy formats without MAC).
+struct AccessRow {
+  PortId port;
+  Vid tag;
+  std::optional<DomainId> domain;  ///< nullopt removes the row
+  bool unguarded = false;
+  friend bool operator==(const AccessRow&, const AccessRow&) = default;
+};
+
+/// (domain, port, source MAC) -> the instance that may send it; nullopt removes the row.
+struct GuardRow {
+  DomainId domain;
+  PortId port;
+  MacAddress mac;
+  std::optional<InstanceId> instance;
+  friend bool operator==(const GuardRow&, const GuardRow&) = default;
+};
+
+/// Where a MAC of a domain is: at an Activated local instance, or behind a remote nNVE.
+struct LocalOwner {
+  InstanceId instance;
+  PortId port;
+  Vid tag;
+  friend bool operator==(const LocalOwner&, const LocalOwner&) = default;
+};
+struct RemoteOwner {
+  UnderlayAddress nnve;
+  friend bool operator==(const RemoteOwner&, const RemoteOwner&) = default;
+};
+/// (domain, MAC) -> owner; the one switch that opens, closes and moves an address. nullopt removes the row.
+struct FdbRow {
+  DomainId domain;
+  MacAddress mac;
+  std::optional<std::variant<LocalOwner, RemoteOwner>> owner;
+  friend bool operator==(const FdbRow&, const FdbRow&) = default;
+};
+
+/// A port and tag that receive the domain's broadcast, unknown-unicast (tnved only) and multicast frames.
+struct FloodMember {
+  PortId port;
+  Vid tag;
+  friend auto operator<=>(const FloodMember&, const FloodMember&) = default;
+};
+/// A domain as a whole. At nnved: `vni` and remote nNVEs. At tnved: `uplink`, where everything not local goes.
+struct DomainRow {
+  DomainId domain;
+  bool present = true;
+  std::uint32_t vni = 0;               ///< VXLAN network identifier; 0 at tnved
+  std::optional<FloodMember> uplink;   ///< tnved: port and VID towards the nNVE
+  std::vector<FloodMember> local;      ///< at most limits::kFloodLocalMax
+  std::vector<UnderlayAddress> remote; ///< at most limits::kFloodRemoteMax
+  friend bool operator==(const DomainRow&, const DomainRow&) = default;
+};
+
+/// One batch. An implementation adds in the order ports, domains, access, guards, fdb and removes in the reverse order.
+struct Rows {
+  std::vector<PortRow> ports;
+  std::vector<DomainRow> domains;
+  std::vector<AccessRow> access;
+  std::vector<GuardRow> guards;
+  std::vector<FdbRow> fdb;
+  bool empty() const { return ports.empty() && domains.empty() && access.empty() && guards.empty() && fdb.empty(); }
+};
+
+/// A row that could not be applied: its table, its index in the batch's vector, and the cause for the operator.
+enum class Table : std::uint8_t { kPort, kDomain, kAccess, kGuard, kFdb };
+struct Failure {
+  Table table = Table::kPort;
+  std::uint32_t index = 0;
+  std::string cause;
+};
+
+/// Why the datapath dropped a frame; a counter stands behind each.
+enum class Drop : std::uint8_t {
+  kUnknownTag,       ///< tagged, but (port, tag) has no row
+  kUntagged,         ///< untagged on a VM port without an untagged row
+  kSpoofedSource,    ///< no guard row for (domain, port, source MAC)
+  kClosed,           ///< the source is reserved (Associated), or its address is owned by another instance
+  kNestedTag,        ///< still tagged after the strip (S21)
+  kLlc,              ///< LLC/SNAP instead of an EtherType (S21)
+  kControlFrame,     ///< 01-80-C2-00-00-0x, ECP, LLDP, EAPOL or MACsec from a tenant or a tunnel (S18)
+  kGroupSource,      ///< group or zero source address
+  kUnknownUnicast,   ///< destination unknown in the domain (S24)
+  kHairpin,          ///< would leave where it came in (S23)
+  kUnknownVni,       ///< from a tunnel with a VNI that no domain has
+  kReturned,         ///< came back from the uplink or a tunnel with the source of a local instance
+  kTooShort,         ///< no complete Ethernet header
+  kRedirect,         ///< the kernel refused the redirect or the tag push
+  kCount_,
+};
+/// The snake_case name of a drop reason, as `vdpctl stats show` prints it.
+const char* to_string(Drop reason);
+
+struct InstanceCounters {
+  std::uint64_t rx_frames = 0;       ///< from the instance
+  std::uint64_t rx_octets = 0;
+  std::uint64_t tx_frames = 0;       ///< to the instance, unicast
+  std::uint64_t tx_octets = 0;
+  std::uint64_t dropped_closed = 0;  ///< from the instance while it was not Activated
+};
+
+}  // namespace splitnve::datapath

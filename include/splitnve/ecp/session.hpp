@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "splitnve/base/bytes.hpp"
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/limits.hpp"
+#include "splitnve/base/time.hpp"
+#include "splitnve/ecp/header.hpp"
+
+namespace splitnve::ecp {
+
+/// The operational ECP parameters of a link (EVB TLV, IEEE 802.1Q): R and RTE.
+struct Timing {
+  unsigned retries_max = 3;              ///< R, 0..7
+  unsigned retransmission_exponent = 8;  ///< RTE, 4..31: the ack timer is 10 us x 2^RTE
+  Duration ack_timer() const { return std::chrono::microseconds(10) * (1LL << retransmission_exponent); }
+  /// How long an identical ECPDU counts as a duplicate: max(1 s, 2 (1 + R) ack timers) (S11).
+  Duration duplicate_window() const {
+    return std::max<Duration>(std::chrono::seconds(1), 2 * (1 + static_cast<int>(retries_max)) * ack_timer());
+  }
+};
+
+/// The sending half: one ECPDU outstanding, R identical retransmissions, then one more ack timer, then failure.
+///
+///            send()                      handle_ack(own sequence): Delivered
+///   Idle ------------> AwaitingAck --------------------------------------------> Idle
+///                      |  ^ timer, retries left: retransmit                       ^
+///                      +--+                                                       |
+///                      +--- timer, no retries left: Failed -----------------------+
+///
+/// After any call drain poll_transmit(), then poll_outcome().
+class Transmitter {
+ public:
+  enum class Outcome : std::uint8_t { kDelivered, kFailed };
+  struct Idle {};
+  struct AwaitingAck {
+    EcpSequence sequence;
+    unsigned retries_left;
+    Instant resend_at;
+  };
+  using State = std::variant<Idle, AwaitingAck>;
+  struct Pdu {
+    EcpSequence sequence;
+    Octets payload;  ///< valid until the next non-const call
+  };
+  struct Stats {
+    std::uint64_t sent = 0, retransmitted = 0, delivered = 0, failed = 0, unexpected_acks = 0;
+  };
+
+  /// `first` is random, so that a restart is not taken for a duplicate (S11).
+  Transmitter(Timing timing, EcpSequence first) : timing_(timing), next_(first) {}
+
+  bool ready() const { return std::holds_alternative<Idle>(state_) && !outcome_; }
+  /// Requires ready() and at most limits::kVdpduOctetsMax octets.
+  void send(Octets payload, Instant now);
+  /// True if the ack was for the outstanding ECPDU.
+  bool handle_ack(EcpSequence sequence, Instant now);
+  void handle_time(Instant now);
+  void set_timing(Timing timing) { timing_ = timing; }
+  /// Forgets the outstanding ECPDU without an outcome (link down).
+  void reset();
+
+  std::optional<Pdu> poll_transmit();
+  std::optional<Outcome> poll_outcome();
+  std::optional<Instant> next_deadline() const;
+  const State& state() const { return state_; }
+  const Stats& stats() const { return stats_; }
+
+ private:
+  Timing timing_;
+  EcpSequence next_;
+  State state_{Idle{}};
+  OctetString payload_;
+  bool transmit_ = false;
+  std::optional<Outcome> outcome_;
+  Stats stats_;
+};
+
+/// The receiving half's memory: which ECPDUs were accepted lately (S11).
+class Receiver {
+ public:
+  enum class Verdict : std::uint8_t { kNew, kDuplicate };
+  struct Stats {
+    std::uint64_t accepted = 0, duplicates = 0;
+  };
+  /// Does this (sequence, payload) repeat one of the last 16 accepted within the window?
+  Verdict classify(EcpSequence sequence, Octets payload, Instant now, Duration window);
+  /// Remembers an ECPDU that is being delivered. One refused for lack of room is not remembered, so its repeat is new.
+  void accept(EcpSequence sequence, Octets payload, Instant now);
+  const Stats& stats() const { return stats_; }
+
+ private:
+  struct Remembered {
+    EcpSequence sequence;
+    std::uint64_t digest = 0;
+    Instant at{};
+    bool valid = false;
+  };
+  std::array<Remembered, limits::kDuplicateMemoryEcpdus> memory_{};
+  std::size_t next_ = 0;
+  Stats stats_;
+};
+
+/// One ECP conversation: our port with one peer MAC. Acknowledges, filters duplicates, holds the bounded inbox, and
+/// writes complete Ethernet frames. After any call drain poll_frame(), then poll_outcome().
+class Session {
+ public:
+  struct Config {
+    MacAddress own_mac;
+    MacAddress peer_mac;
+    MacAddress destination = kNearestCustomerBridge;
+    Timing timing;
+    EcpSequence first_sequence;
+  };
+  enum class Verdict : std::uint8_t {
+    kDelivered,      ///< request: acknowledged, its payload is in the inbox
+    kDuplicate,      ///< request: acknowledged, not delivered
+    kInboxFull,      ///< request: neither acknowledged nor delivered
+    kAck,            ///< our ECPDU is acknowledged
+    kUnexpectedAck,  ///< an ack to nothing; ignored
+  };
+
+  explicit Session(const Config& config);
+
+  /// `frame` must have come from `peer_mac`.
+  Verdict handle_frame(const Frame& frame, Instant now);
+  void handle_time(Instant now);
+  void link_down();
+
+  /// May a VDPDU be sent now (nothing outstanding, no back-off running)?
+  bool ready(Instant now) const;
+  /// Requires ready(now).
+  void send(Octets vdpdu, Instant now);
+  /// After kFailed the session backs off exponentially (ack timer doubled per failure, at most 1 s, S10) before ready()
+  /// is true again; next_deadline() covers it. A delivery ends the back-off.
+  std::optional<Transmitter::Outcome> poll_outcome();
+
+  /// Oldest received VDPDU (with padding); empty optional when none. Valid until pop_inbox().
+  std::optional<Octets> inbox_front() const;
+  void pop_inbox();
+  std::size_t inbox_size() const { return inbox_count_; }
+
+  /// Appends the next frame to send into `out` (cleared first): acks first, then the ECPDU. False when none is left.
+  bool poll_frame(OctetString& out);
+
+  std::optional<Instant> next_deadline() const;
+  /// When any valid ECP frame last came from this peer.
+  Instant last_heard() const { return last_heard_; }
+  const Config& config() const { return config_; }
+  const Transmitter& transmitter() const { return transmitter_; }
+  const Receiver& receiver() const { return receiver_; }
+
+ private:
+  Config config_;
+  Transmitter transmitter_;
+  Receiver receiver_;
+  std::vector<OctetString> inbox_;  ///< ring of kInboxEcpdusMax reused buffers
+  std::size_t inbox_head_ = 0;
+  std::size_t inbox_count_ = 0;
+  std::vector<EcpSequence> acks_;
+  unsigned failures_ = 0;
+  std::optional<Instant> backoff_until_;
+  Instant last_heard_{};
+};
+
+}  // namespace splitnve::ecp

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// VDP TLVs: wire types, reader and writer. Nothing here allocates; a decoded association views the octets it came from.
+//
+//   TLV header: type (7 bits) length (9 bits)
+//   association value: status(1) VSI type id(3) version(1) VSI-ID format(1) VSI-ID(16) filter format(1) count(2) entries
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "splitnve/base/bytes.hpp"
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/limits.hpp"
+
+namespace splitnve::vdp {
+
+enum class TlvType : std::uint8_t {
+  kEnd = 0,
+  kPreAssociate = 1,
+  kPreAssociateRr = 2,
+  kAssociate = 3,
+  kDeAssociate = 4,
+  kManagerId = 5,
+  kOrganizational = 127,
+};
+const char* to_string(TlvType type);
+inline bool is_association(TlvType type) { return type >= TlvType::kPreAssociate && type <= TlvType::kDeAssociate; }
+
+/// Filter information formats 1..4.
+enum class FilterFormat : std::uint8_t { kVid = 1, kMacVid = 2, kGroupVid = 3, kGroupMacVid = 4 };
+constexpr bool has_mac(FilterFormat f) { return f == FilterFormat::kMacVid || f == FilterFormat::kGroupMacVid; }
+constexpr bool has_group(FilterFormat f) { return f == FilterFormat::kGroupVid || f == FilterFormat::kGroupMacVid; }
+constexpr std::size_t entry_octets(FilterFormat f) { return 2u + (has_mac(f) ? 6u : 0u) + (has_group(f) ? 4u : 0u); }
+/// The narrowing step from the wire; `nullopt` for formats we do not know.
+std::optional<FilterFormat> filter_format(std::uint8_t code);
+
+/// One filter information entry. What the format lacks is zero and is not written.
+struct FilterEntry {
+  GroupId group;
+  MacAddress mac;
+  Vid vid;
+  bool ps = false;       ///< PCP significant
+  std::uint8_t pcp = 0;  ///< 0..7, kept from the wire even if ps is false
+  friend bool operator==(const FilterEntry&, const FilterEntry&) = default;
+};
+
+// --- status octet ---
+inline constexpr std::uint8_t kStatusResponse = 0x40;
+inline constexpr std::uint8_t kStatusSuspended = 0x20;  ///< S, request: migration source or suspended
+inline constexpr std::uint8_t kStatusMigrating = 0x10;  ///< M, request: migration destination
+inline constexpr std::uint8_t kStatusKeep = 0x20;       ///< response: the previous state is kept
+inline constexpr std::uint8_t kStatusHard = 0x10;       ///< response: do not try again
+inline constexpr std::uint8_t kStatusCodeMask = 0x0F;
+
+enum class Code : std::uint8_t {
+  kSuccess = 0,
+  kInvalidFormat = 1,
+  kInsufficientResources = 2,
+  kManagerUnreachable = 3,
+  kOther = 4,
+  kInvalidAddress = 5,  ///< VID, GroupID or MAC not valid here
+};
+const char* to_string(Code code);
+
+/// What a response says. `code` keeps reserved values 6..15 as received.
+struct ResponseStatus {
+  Code code = Code::kSuccess;
+  bool keep = false;
+  bool hard = false;
+  /// Code 0 is success whatever KEEP and HARD say (wire.md section 3).
+  bool success() const { return code == Code::kSuccess; }
+  std::uint8_t octet() const {
+    return static_cast<std::uint8_t>(kStatusResponse | (keep ? kStatusKeep : 0) | (hard ? kStatusHard : 0) |
+                                     static_cast<std::uint8_t>(code));
+  }
+  static ResponseStatus from_octet(std::uint8_t status) {
+    return {static_cast<Code>(status & kStatusCodeMask), (status & kStatusKeep) != 0, (status & kStatusHard) != 0};
+  }
+  friend bool operator==(const ResponseStatus&, const ResponseStatus&) = default;
+};
+
+/// A TLV as found: type code, value, and where the value starts in the VDPDU.
+struct Tlv {
+  std::uint8_t type = 0;
+  Octets value;
+  std::size_t offset = 0;
+};
+
+/// Walks the TLVs of a VDPDU up to End or the end of the octets. The first TLV must be the manager ID (16 octets), and it
+/// may not come again. Errors: truncated header or value, manager missing, second, or of another length.
+class VdpduReader {
+ public:
+  explicit VdpduReader(Octets vdpdu, std::size_t base_offset = 0) : reader_(vdpdu, base_offset) {}
+  Decoded<ManagerId> manager();
+  /// The next TLV after the manager; empty optional at the end.
+  Decoded<std::optional<Tlv>> next();
+
+ private:
+  BoundedReader reader_;
+  bool ended_ = false;
+};
+
+/// A decoded association TLV; `entries` are still octets of the frame, read one by one with `entry(i)`.
+struct Association {
+  TlvType command = TlvType::kAssociate;
+  std::uint8_t status = 0;
+  VsiType type;
+  VsiId vsi;
+  FilterFormat format = FilterFormat::kVid;
+  std::uint16_t count = 0;  ///< 0 only in a De-Associate: the whole VSI (S3)
+  Octets entries;
+
+  bool is_response() const { return (status & kStatusResponse) != 0; }
+  bool suspended() const { return !is_response() && (status & kStatusSuspended) != 0; }
+  bool migrating() const { return !is_response() && (status & kStatusMigrating) != 0; }
+  ResponseStatus response() const { return ResponseStatus::from_octet(status); }
+  FilterEntry entry(std::size_t i) const;
+};
+
+/// The part of an association TLV that can be read even when the rest is malformed: enough to answer it with code 1.
+struct AssociationHead {
+  TlvType command = TlvType::kAssociate;
+  std::uint8_t status = 0;
+  VsiType type;
+  VsiId vsi;
+};
+/// Reads the 22 fixed octets. Errors: truncated, not an association type.
+Decoded<AssociationHead> decode_association_head(const Tlv& tlv);
+/// Reads the whole value. Errors: truncated, unknown filter format, count 0 outside De-Associate, length that does not
+/// match the count. A De-Associate without filter information (22 or 23 octets) has count 0.
+Decoded<Association> decode_association(const Tlv& tlv);
+
+/// Octets that an association TLV with these entries takes, header included.
+constexpr std::size_t association_octets(FilterFormat format, std::size_t count) {
+  return 2 + 25 + count * entry_octets(format);
+}
+/// The most entries of a format that one TLV can carry (the 9-bit length).
+constexpr std::size_t entries_per_tlv_max(FilterFormat format) { return (511 - 25) / entry_octets(format); }
+
+/// Builds a VDPDU into a buffer: manager ID first, then TLVs while they fit with the End TLV, then End.
+class VdpduWriter {
+ public:
+  /// `buffer` holds at least 20 octets; limits::kVdpduOctetsMax is the usual size.
+  VdpduWriter(MutableOctets buffer, const ManagerId& manager);
+  bool fits(FilterFormat format, std::size_t count) const;
+  /// Requires fits().
+  void association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi, FilterFormat format,
+                   std::span<const FilterEntry> entries);
+  /// The answer to a TLV that could not be decoded: its fixed part and an empty filter list (count 0). Requires room.
+  bool association_head(const AssociationHead& head, std::uint8_t status);
+  /// The raw TLV `type` with `value`; false if it does not fit (then nothing is written).
+  bool raw(std::uint8_t type, Octets value);
+  std::size_t tlvs() const { return tlvs_; }
+  /// Appends End and returns the VDPDU.
+  Octets finish();
+
+ private:
+  BoundedWriter writer_;
+  std::size_t tlvs_ = 0;
+};
+
+}  // namespace splitnve::vdp
