@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config.hpp"
+#include "splitnve/agent/effects.hpp"
+#include "splitnve/base/time.hpp"
+
+namespace splitnve::nnved {
+
+enum class TsiState : std::uint8_t { kInit, kAssociated, kActivated };
+enum class VapState : std::uint8_t { kDisconnected, kConnected };
+const char* to_string(TsiState state);
+const char* to_string(VapState state);
+
+/// Rows as the control socket shows them (C2, B2).
+struct AddressView {
+  MacAddress mac;       ///< zero for formats without MAC
+  Vid vid;
+  bool active = false;
+  bool superseded = false;
+};
+struct TsiView {
+  InstanceId instance;
+  VsiId vsi;
+  ManagerId manager;
+  VsiType type;
+  GroupId vn;
+  PortId port;
+  MacAddress station;
+  TsiState state = TsiState::kInit;
+  Vid vid;
+  bool migrating = false, suspended = false, superseded = false, guarded = true;
+  std::string last_refusal;  ///< the reason of the last refused command, empty if none
+  std::vector<AddressView> addresses;
+};
+struct VapView {
+  PortId port;
+  GroupId vn;
+  VapState state = VapState::kDisconnected;
+  std::uint32_t associated_tsis = 0;
+  Vid local_tag;
+  std::uint32_t vni = 0;
+  std::string reason;  ///< why it is disconnected
+};
+struct PeerView {
+  PortId port;
+  MacAddress station;
+  Instant last_heard;
+  std::uint32_t tsis = 0;
+  std::uint64_t ecpdus_received = 0, duplicates = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0, refused = 0;
+};
+struct PortView {
+  PortId port;
+  bool up = true;
+  std::uint32_t peers = 0, tsis = 0, vids_free = 0;
+};
+/// A refusal kept for `vdpctl` when there is no TSI to show it on; a bounded ring.
+struct RefusalView {
+  Instant at;
+  PortId port;
+  MacAddress station;
+  VsiId vsi;
+  GroupId vn;
+  vdp::Code code = vdp::Code::kSuccess;
+  std::string reason;
+};
+
+/// The switch agent: frames and results in, effects out; no clock, no I/O.
+///
+///   handle_frame -> ECP session (ack, duplicates, inbox) -> handle_work -> VDP bridge -> decide: policy, VAP, TSI
+///     -> Publish (the authority claims first) -> Program + Persist -> all results in -> bridge answers -> Transmit
+///
+/// After every call drain poll_effect(); call handle_work() until it returns false; call handle_time() at
+/// next_deadline().
+class Agent {
+ public:
+  /// `seed` chooses the first ECP sequences.
+  Agent(AgentConfig config, std::uint64_t seed);
+  ~Agent();
+
+  // --- start ---
+  /// Stored records, before anything else; ages begin anew (S9). Returns how many could not be read (each is a Notice).
+  std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
+  /// Everything the datapath shall hold now: for the start-up reconcile, `audit`, and the simulation's comparison.
+  datapath::Rows desired_rows() const;
+  /// Everything the authority shall hold now.
+  std::vector<agent::AuthorityRow> desired_authority() const;
+
+  // --- inputs ---
+  void handle_frame(PortId port, Octets frame, Instant now);
+  /// Processes at most `budget` VDPDUs, peers in turn; true if more wait.
+  bool handle_work(std::size_t budget, Instant now);
+  void handle_time(Instant now);
+  void handle_link(PortId port, bool up, Instant now);
+  void handle_result(const agent::BatchResult& result, Instant now);
+
+  // --- operator ---
+  /// De-associates the TSI at its station (bridge-initiated) and removes it. False: no such instance.
+  bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
+
+  // --- outputs ---
+  std::optional<agent::Effect> poll_effect();
+  std::optional<Instant> next_deadline() const;
+
+  // --- views ---
+  std::uint32_t tsi_slots() const;
+  std::optional<TsiView> tsi(std::uint32_t slot) const;
+  std::vector<VapView> vaps() const;
+  std::vector<PeerView> peers() const;
+  std::vector<PortView> ports() const;
+  std::vector<RefusalView> refusals() const;
+  /// Frames dropped by cause, as the decoder or a limit named it.
+  std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
+  const AgentConfig& config() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What nnved is told: plain structs, filled from JSON by config.cpp at the edge, or directly by a test.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/limits.hpp"
+#include "splitnve/datapath/rows.hpp"
+#include "splitnve/ecp/session.hpp"
+#include "splitnve/vdp/station.hpp"
+#include "splitnve/vdp/timers.hpp"
+
+namespace splitnve::nnved {
+
+/// An inclusive range of VIDs.
+struct VidRange {
+  Vid first{2};
+  Vid last{4094};
+};
+
+/// A virtual network this nNVE may join: ID, names, and its VN context (the VNI).
+struct VnConfig {
+  GroupId id;
+  std::string alias;                              ///< for people
+  std::string name;                               ///< UUID text, one to one with the id; may be empty
+  std::uint32_t vni = 0;                          ///< VXLAN network identifier
+  std::vector<datapath::UnderlayAddress> remote_nnves;  ///< flood targets (static authority)
+};
+
+/// A VSI type that stands for a VN when the station sends no GroupID (S5).
+struct TypeMapping {
+  ManagerId manager;
+  VsiType type;
+  GroupId vn;
+};
+struct StaticVid {
+  Vid vid;
+  GroupId vn;
+};
+
+/// An access port and who may join what on it (F1).
+struct PortConfig {
+  PortId id;
+  std::string interface_name;
+  MacAddress mac;                        ///< our address on it; the edge fills it from the interface
+  std::string segment;                   ///< ports that name one segment share a VID pool (S12); default: the interface
+  VidRange vids;
+  std::vector<Vid> reserved_vids;        ///< never assigned: the host's own VLANs
+  std::vector<MacAddress> stations;      ///< admitted station addresses; empty: any
+  std::vector<GroupId> vns;              ///< VNs that may be joined here; empty: every registered VN
+  bool legacy = false;                   ///< formats without MAC are allowed: (port, VN) opens as a whole (S5)
+  std::vector<StaticVid> static_vids;    ///< VN of entries without GroupID and type mapping
+  vdp::PeerCapabilities peer_capabilities;  ///< what the stations here are known to understand
+  Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
+  Duration link_down_hold = limits::kLinkDownHold;
+};
+
+/// A remote address that the static authority knows.
+struct RemoteMapping {
+  GroupId vn;
+  MacAddress mac;
+  datapath::UnderlayAddress nnve;
+};
+
+struct AgentConfig {
+  std::vector<PortConfig> ports;
+  std::vector<VnConfig> vns;
+  std::vector<TypeMapping> types;
+  std::vector<RemoteMapping> remotes;
+  ecp::Timing ecp;
+  vdp::Timing vdp;
+  Duration decision_deadline = limits::kDecisionDeadline;
+  Duration vid_quarantine = limits::kVidQuarantine;
+  std::uint32_t instances_max = limits::kInstancesMax;
+  std::uint32_t instances_per_station_max = limits::kInstancesPerStationMax;
+};
+
+}  // namespace splitnve::nnved

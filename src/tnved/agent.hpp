@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config.hpp"
+#include "splitnve/agent/effects.hpp"
+#include "splitnve/base/time.hpp"
+#include "splitnve/vdp/station.hpp"
+
+namespace splitnve::tnved {
+
+/// What happens to a VM's interface, in RFC 8394 section 2's words.
+enum class Verb : std::uint8_t {
+  kCreate,      ///< the VM is defined or prepared: Associate (reserve)
+  kStart,       ///< it is about to run: Activate; answers when traffic may flow
+  kPause,       ///< nothing changes (A13)
+  kSuspend,     ///< Deactivate: reserved, not forwarding (A14)
+  kResume,      ///< Activate again; also the moment an incoming migration runs
+  kShutdown,    ///< De-associate and forget
+  kMigrateOut,  ///< the VM leaves: still forwarding, marked departing
+  kMigrateIn,   ///< the VM arrives: Associate with the migration mark, not forwarding before kResume
+  kAbort,       ///< migration abort: the source stays as it was, the destination de-associates
+};
+const char* to_string(Verb verb);
+
+/// One lifecycle event from any source. kCreate and kMigrateIn carry the description; the others only name the TSI.
+struct LifecycleEvent {
+  Verb verb = Verb::kCreate;
+  VsiId vsi;
+  std::uint64_t asker = 0;  ///< non-zero: an Answer effect is owed, exactly one
+  GroupId vn;
+  std::vector<MacAddress> macs;
+  std::string interface_name;  ///< the VM's tap or veth; may come as late as kStart or kResume
+  Vid guest_tag;               ///< non-null: a trunk port, (interface, guest tag) -> VN (H9)
+  std::optional<ManagerId> manager;
+  std::optional<VsiType> type;
+};
+
+/// The VM as we were told; what its port may do follows from it and from the nNVE's word.
+enum class VmState : std::uint8_t { kDefined, kRunning, kSuspended, kDeparting, kArriving, kLeaving };
+const char* to_string(VmState state);
+
+struct AddressView {
+  MacAddress mac;
+  vdp::Level desired = vdp::Level::kNone;
+  vdp::Level confirmed = vdp::Level::kNone;
+  Vid vid;
+};
+struct TsiView {
+  InstanceId instance;
+  VsiId vsi;
+  GroupId vn;
+  std::string interface_name;
+  Vid guest_tag;
+  PortId uplink;
+  VmState vm = VmState::kDefined;
+  const char* state = "init";  ///< init, associated, activated: the nNVE's word
+  Vid vid;
+  bool port_open = false;      ///< the VM's port forwards
+  bool unconfirmed = false;    ///< no answer of late; still forwarding as before (S8)
+  std::string reason;          ///< last refusal or failure
+  std::vector<AddressView> addresses;
+};
+struct PeerView {  ///< the nNVE behind an uplink
+  PortId uplink;
+  bool link_up = true;
+  std::optional<MacAddress> nnve;  ///< who answered
+  Instant last_heard;
+  std::uint32_t tsis = 0, unconfirmed = 0;
+  std::uint64_t ecpdus_received = 0, duplicates = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0,
+                keepalives = 0, refused = 0, timeouts = 0;
+};
+
+/// The hypervisor agent: lifecycle events, frames and results in, effects out; no clock, no I/O.
+///
+///   handle_event -> TSI intent -> VDP station -> ECP session -> Transmit
+///   handle_frame -> ECP session -> handle_work -> VDP station -> TSI: Program the virtual switch, Persist -> Answer
+///
+/// The same order of calls as for nnved's agent.
+class Agent {
+ public:
+  Agent(AgentConfig config, std::uint64_t seed);
+  ~Agent();
+
+  std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
+  datapath::Rows desired_rows() const;
+
+  void handle_event(const LifecycleEvent& event, Instant now);
+  void handle_frame(PortId port, Octets frame, Instant now);
+  bool handle_work(std::size_t budget, Instant now);
+  void handle_time(Instant now);
+  void handle_link(PortId port, bool up, Instant now);
+  void handle_result(const agent::BatchResult& result, Instant now);
+
+  std::optional<agent::Effect> poll_effect();
+  std::optional<Instant> next_deadline() const;
+
+  std::uint32_t tsi_slots() const;
+  std::optional<TsiView> tsi(std::uint32_t slot) const;
+  std::vector<PeerView> peers() const;
+  std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
+  const AgentConfig& config() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace splitnve::tnved

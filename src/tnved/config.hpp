@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tnved is told: plain structs, filled from JSON by config.cpp at the edge, or directly by a test.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/limits.hpp"
+#include "splitnve/ecp/session.hpp"
+#include "splitnve/vdp/station.hpp"
+#include "splitnve/vdp/timers.hpp"
+
+namespace splitnve::tnved {
+
+/// A VN by the name people use here.
+struct VnConfig {
+  GroupId id;
+  std::string alias;
+};
+
+/// An uplink: a port with one nNVE behind it.
+struct UplinkConfig {
+  PortId id;
+  std::string interface_name;
+  MacAddress mac;           ///< our address on it; the edge fills it from the interface
+  std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
+  vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
+  vdp::PeerCapabilities peer_capabilities;  ///< what the nNVE is known to understand
+};
+
+struct AgentConfig {
+  std::vector<UplinkConfig> uplinks;
+  std::vector<VnConfig> vns;
+  ManagerId manager;          ///< default VSI manager ID of TSIs
+  VsiType type{1, 1};         ///< default VSI type
+  ecp::Timing ecp;
+  vdp::Timing vdp;
+  Duration start_deadline = std::chrono::seconds(5);  ///< a VM that is not confirmed by then is refused (S8)
+  std::uint32_t instances_max = limits::kInstancesMax;
+};
+
+}  // namespace splitnve::tnved
