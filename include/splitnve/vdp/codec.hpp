@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// VDP TLVs: wire types, reader and writer. Nothing here allocates; a decoded association views the octets it came from.
+// VDP TLVs: wire types, reader, writer. Nothing here allocates; a decoded association views the octets it came from.
 //
 //   TLV header: type (7 bits) length (9 bits)
-//   association value: status(1) VSI type id(3) version(1) VSI-ID format(1) VSI-ID(16) filter format(1) count(2) entries
+//   association value: status(1) type id(3) type version(1) VSI-ID format(1) VSI-ID(16) filter format(1) count(2)
+//                      entries
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -67,7 +68,7 @@ struct ResponseStatus {
   Code code = Code::kSuccess;
   bool keep = false;
   bool hard = false;
-  /// Code 0 is success whatever KEEP and HARD say (wire.md section 3).
+  /// Code 0 is success whatever KEEP and HARD say.
   bool success() const { return code == Code::kSuccess; }
   std::uint8_t octet() const {
     return static_cast<std::uint8_t>(kStatusResponse | (keep ? kStatusKeep : 0) | (hard ? kStatusHard : 0) |
@@ -86,8 +87,10 @@ struct Tlv {
   std::size_t offset = 0;
 };
 
-/// Walks the TLVs of a VDPDU up to End or the end of the octets. The first TLV must be the manager ID (16 octets), and it
-/// may not come again. Errors: truncated header or value, manager missing, second, or of another length.
+/// Walks the TLVs of a VDPDU up to End or the end of the octets; what stands after End is ignored, and zero padding
+/// reads as End. Call manager() once, then next() until it is empty. The first TLV must be the manager ID (16 octets),
+/// and it may not come again. Errors: truncated header or value, manager missing, second, or of another length; they
+/// end the walk.
 class VdpduReader {
  public:
   explicit VdpduReader(Octets vdpdu, std::size_t base_offset = 0) : reader_(vdpdu, base_offset) {}
@@ -114,8 +117,29 @@ struct Association {
   bool suspended() const { return !is_response() && (status & kStatusSuspended) != 0; }
   bool migrating() const { return !is_response() && (status & kStatusMigrating) != 0; }
   ResponseStatus response() const { return ResponseStatus::from_octet(status); }
+  /// Requires i < count of a decoded association.
   FilterEntry entry(std::size_t i) const;
 };
+
+inline FilterEntry Association::entry(std::size_t i) const {
+  const std::size_t octets = entry_octets(format);
+  ensure((i + 1) * octets <= entries.size(), "entry index below the count");
+  const std::uint8_t* at = entries.data() + i * octets;
+  FilterEntry out;
+  if (has_group(format)) {
+    out.group =
+        GroupId((std::uint32_t{at[0]} << 24) | (std::uint32_t{at[1]} << 16) | (std::uint32_t{at[2]} << 8) | at[3]);
+    at += 4;
+  }
+  if (has_mac(format)) {
+    out.mac = MacAddress(MacAddress::Bytes{at[0], at[1], at[2], at[3], at[4], at[5]});
+    at += 6;
+  }
+  out.ps = (at[0] & 0x80) != 0;
+  out.pcp = static_cast<std::uint8_t>((at[0] >> 4) & 0x07);
+  out.vid = Vid(static_cast<std::uint16_t>((at[0] << 8) | at[1]));
+  return out;
+}
 
 /// The part of an association TLV that can be read even when the rest is malformed: enough to answer it with code 1.
 struct AssociationHead {
@@ -127,7 +151,8 @@ struct AssociationHead {
 /// Reads the 22 fixed octets. Errors: truncated, not an association type.
 Decoded<AssociationHead> decode_association_head(const Tlv& tlv);
 /// Reads the whole value. Errors: truncated, unknown filter format, count 0 outside De-Associate, length that does not
-/// match the count. A De-Associate without filter information (22 or 23 octets) has count 0.
+/// match the count. A De-Associate without filter information (22 or 23 octets) has count 0, and its format says
+/// nothing.
 Decoded<Association> decode_association(const Tlv& tlv);
 
 /// Octets that an association TLV with these entries takes, header included.
@@ -143,15 +168,17 @@ class VdpduWriter {
   /// `buffer` holds at least 20 octets; limits::kVdpduOctetsMax is the usual size.
   VdpduWriter(MutableOctets buffer, const ManagerId& manager);
   bool fits(FilterFormat format, std::size_t count) const;
-  /// Requires fits().
+  /// Requires fits(), a 24-bit type id and PCPs below 8.
   void association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries);
-  /// The answer to a TLV that could not be decoded: its fixed part and an empty filter list (count 0). Requires room.
+  /// The answer to a TLV that could not be decoded: its fixed part and an empty filter list (format 1, count 0); false
+  /// if it does not fit. decode_association() refuses it outside De-Associate: its receiver reads it as a head.
   bool association_head(const AssociationHead& head, std::uint8_t status);
-  /// The raw TLV `type` with `value`; false if it does not fit (then nothing is written).
+  /// The raw TLV `type` with `value`; false if it does not fit (then nothing is written). End and the manager are the
+  /// writer's own.
   bool raw(std::uint8_t type, Octets value);
   std::size_t tlvs() const { return tlvs_; }
-  /// Appends End and returns the VDPDU.
+  /// Appends End and returns the VDPDU. Call it once, last.
   Octets finish();
 
  private:

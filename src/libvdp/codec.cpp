@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "splitnve/vdp/codec.hpp"
+
+#include <algorithm>
+
+namespace splitnve::vdp {
+namespace {
+
+constexpr std::size_t kHeaderOctets = 2;
+constexpr std::size_t kManagerOctets = 16;
+constexpr std::size_t kLengthMax = 511;  // 9 bits
+constexpr std::size_t kHeadOctets = 22;  // status .. VSI-ID
+constexpr std::size_t kFilterFormatEnd = 23;
+constexpr std::size_t kFixedOctets = 25;  // .. entry count
+constexpr std::uint8_t kTypeMax = 127;    // 7 bits
+
+/// The error at the end of what the reader has: the first octet that was missing.
+unexpected<DecodeError> truncated(const BoundedReader& reader, const char* cause) {
+  return unexpected<DecodeError>(DecodeError{cause, reader.offset() + reader.remaining()});
+}
+
+unexpected<DecodeError> refused(const char* cause, std::size_t offset) {
+  return unexpected<DecodeError>(DecodeError{cause, offset});
+}
+
+bool is_type(std::uint8_t code, TlvType type) { return code == static_cast<std::uint8_t>(type); }
+
+/// The caller has checked that the 22 octets are there.
+AssociationHead read_head(std::uint8_t command, const std::uint8_t* at) {
+  AssociationHead head;
+  head.command = static_cast<TlvType>(command);
+  head.status = at[0];
+  head.type.id = (std::uint32_t{at[1]} << 16) | (std::uint32_t{at[2]} << 8) | at[3];
+  head.type.version = at[4];
+  head.vsi.format = at[5];
+  std::copy_n(at + 6, head.vsi.octets.size(), head.vsi.octets.begin());
+  return head;
+}
+
+std::uint16_t header(std::uint8_t type, std::size_t length) {
+  return static_cast<std::uint16_t>((std::size_t{type} << 9) | length);
+}
+
+/// TLV header and the fixed part of an association in one piece, so that the writer checks its room once.
+std::array<std::uint8_t, kHeaderOctets + kFixedOctets> fixed_part(const AssociationHead& head, std::uint8_t status,
+                                                                  FilterFormat format, std::size_t count) {
+  std::array<std::uint8_t, kHeaderOctets + kFixedOctets> out;
+  const std::uint16_t tl = header(static_cast<std::uint8_t>(head.command), kFixedOctets + count * entry_octets(format));
+  out[0] = static_cast<std::uint8_t>(tl >> 8);
+  out[1] = static_cast<std::uint8_t>(tl);
+  out[2] = status;
+  out[3] = static_cast<std::uint8_t>(head.type.id >> 16);
+  out[4] = static_cast<std::uint8_t>(head.type.id >> 8);
+  out[5] = static_cast<std::uint8_t>(head.type.id);
+  out[6] = head.type.version;
+  out[7] = head.vsi.format;
+  std::copy(head.vsi.octets.begin(), head.vsi.octets.end(), out.begin() + 8);
+  out[24] = static_cast<std::uint8_t>(format);
+  out[25] = static_cast<std::uint8_t>(count >> 8);
+  out[26] = static_cast<std::uint8_t>(count);
+  return out;
+}
+
+void write_entry(BoundedWriter& writer, FilterFormat format, const FilterEntry& entry) {
+  ensure(entry.pcp <= 7, "a PCP has 3 bits");
+  if (has_group(format)) writer.u32(entry.group.value());
+  if (has_mac(format)) writer.octets(entry.mac.octets());
+  writer.u16(static_cast<std::uint16_t>((entry.ps ? 0x8000u : 0u) | (unsigned{entry.pcp} << 12) | entry.vid.value()));
+}
+
+}  // namespace
+
+const char* to_string(TlvType type) {
+  switch (type) {
+    case TlvType::kEnd:
+      return "End";
+    case TlvType::kPreAssociate:
+      return "Pre-Associate";
+    case TlvType::kPreAssociateRr:
+      return "Pre-Associate-RR";
+    case TlvType::kAssociate:
+      return "Associate";
+    case TlvType::kDeAssociate:
+      return "De-Associate";
+    case TlvType::kManagerId:
+      return "VSI-Manager-ID";
+    case TlvType::kOrganizational:
+      return "Organizational";
+  }
+  return "unknown";
+}
+
+const char* to_string(Code code) {
+  switch (code) {
+    case Code::kSuccess:
+      return "success";
+    case Code::kInvalidFormat:
+      return "invalid format";
+    case Code::kInsufficientResources:
+      return "insufficient resources";
+    case Code::kManagerUnreachable:
+      return "VSI manager unreachable";
+    case Code::kOther:
+      return "other failure";
+    case Code::kInvalidAddress:
+      return "invalid VID, GroupID or MAC";
+  }
+  return "reserved code";
+}
+
+std::optional<FilterFormat> filter_format(std::uint8_t code) {
+  if (code < 1 || code > 4) return std::nullopt;
+  return static_cast<FilterFormat>(code);
+}
+
+// --- reading ---
+
+Decoded<ManagerId> VdpduReader::manager() {
+  const std::size_t start = reader_.offset();
+  ended_ = true;  // until the manager is read, nothing may follow
+  std::uint16_t tl = 0;
+  if (reader_.empty()) return refused("VSI manager ID missing", start);
+  if (!reader_.u16(tl)) return truncated(reader_, "truncated TLV header");
+  if (!is_type(static_cast<std::uint8_t>(tl >> 9), TlvType::kManagerId))
+    return refused("VSI manager ID missing", start);
+  if ((tl & kLengthMax) != kManagerOctets) return refused("VSI manager ID of other than 16 octets", start);
+  ManagerId id;
+  if (!reader_.array(id.octets)) return truncated(reader_, "truncated TLV value");
+  ended_ = false;
+  return id;
+}
+
+Decoded<std::optional<Tlv>> VdpduReader::next() {
+  if (ended_ || reader_.empty()) return std::nullopt;
+  const std::size_t start = reader_.offset();
+  std::uint16_t tl = 0;
+  ended_ = true;  // after End and after an error alike
+  if (!reader_.u16(tl)) return truncated(reader_, "truncated TLV header");
+  Tlv tlv;
+  tlv.type = static_cast<std::uint8_t>(tl >> 9);
+  tlv.offset = reader_.offset();
+  if (is_type(tlv.type, TlvType::kEnd)) return std::nullopt;
+  if (is_type(tlv.type, TlvType::kManagerId)) return refused("second VSI manager ID", start);
+  if (!reader_.take(tl & kLengthMax, tlv.value)) return truncated(reader_, "truncated TLV value");
+  ended_ = false;
+  return tlv;
+}
+
+Decoded<AssociationHead> decode_association_head(const Tlv& tlv) {
+  if (!is_association(static_cast<TlvType>(tlv.type))) return refused("not an association TLV", tlv.offset);
+  if (tlv.value.size() < kHeadOctets) return refused("truncated association", tlv.offset + tlv.value.size());
+  return read_head(tlv.type, tlv.value.data());
+}
+
+Decoded<Association> decode_association(const Tlv& tlv) {
+  const auto head = decode_association_head(tlv);
+  if (!head) return unexpected<DecodeError>(head.error());
+  Association out;
+  out.command = head->command;
+  out.status = head->status;
+  out.type = head->type;
+  out.vsi = head->vsi;
+
+  const Octets value = tlv.value;
+  const bool whole_vsi_allowed = out.command == TlvType::kDeAssociate;
+  if (value.size() < kFixedOctets) {
+    if (!whole_vsi_allowed || value.size() > kFilterFormatEnd)
+      return refused("truncated association", tlv.offset + value.size());
+    // No entries follow, so an unknown format is no obstacle to understanding "the whole VSI".
+    if (value.size() == kFilterFormatEnd) out.format = filter_format(value[kHeadOctets]).value_or(FilterFormat::kVid);
+    return out;
+  }
+  const auto format = filter_format(value[kHeadOctets]);
+  if (!format) return refused("unknown filter format", tlv.offset + kHeadOctets);
+  out.format = *format;
+  out.count = static_cast<std::uint16_t>((value[kFilterFormatEnd] << 8) | value[kFilterFormatEnd + 1]);
+  if (out.count == 0 && !whole_vsi_allowed) return refused("no filter entries", tlv.offset + kFilterFormatEnd);
+  const std::size_t expected = kFixedOctets + out.count * entry_octets(out.format);
+  if (value.size() != expected)
+    return refused("length does not match the entry count", tlv.offset + std::min(value.size(), expected));
+  out.entries = value.subspan(kFixedOctets);
+  return out;
+}
+
+// --- writing ---
+
+VdpduWriter::VdpduWriter(MutableOctets buffer, const ManagerId& manager) : writer_(buffer) {
+  ensure(buffer.size() >= kHeaderOctets + kManagerOctets + kHeaderOctets, "a VDPDU buffer holds manager ID and End");
+  writer_.u16(header(static_cast<std::uint8_t>(TlvType::kManagerId), kManagerOctets));
+  writer_.octets(manager.octets);
+}
+
+bool VdpduWriter::fits(FilterFormat format, std::size_t count) const {
+  return count <= entries_per_tlv_max(format) && association_octets(format, count) + kHeaderOctets <= writer_.room();
+}
+
+void VdpduWriter::association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi,
+                              FilterFormat format, std::span<const FilterEntry> entries) {
+  ensure(is_association(command), "an association TLV has one of the four commands");
+  ensure(type.id < (1u << 24), "a VSI type id has 24 bits");
+  ensure(fits(format, entries.size()), "the caller has asked fits()");
+  writer_.octets(fixed_part({command, status, type, vsi}, status, format, entries.size()));
+  for (const FilterEntry& entry : entries) write_entry(writer_, format, entry);
+  ++tlvs_;
+}
+
+bool VdpduWriter::association_head(const AssociationHead& head, std::uint8_t status) {
+  ensure(is_association(head.command), "an association TLV has one of the four commands");
+  if (!fits(FilterFormat::kVid, 0)) return false;
+  writer_.octets(fixed_part(head, status, FilterFormat::kVid, 0));
+  ++tlvs_;
+  return true;
+}
+
+bool VdpduWriter::raw(std::uint8_t type, Octets value) {
+  ensure(type <= kTypeMax, "a TLV type has 7 bits");
+  ensure(!is_type(type, TlvType::kEnd) && !is_type(type, TlvType::kManagerId),
+         "the writer itself adds manager and End");
+  if (value.size() > kLengthMax || kHeaderOctets + value.size() + kHeaderOctets > writer_.room()) return false;
+  writer_.u16(header(type, value.size()));
+  writer_.octets(value);
+  ++tlvs_;
+  return true;
+}
+
+Octets VdpduWriter::finish() {
+  writer_.u16(header(static_cast<std::uint8_t>(TlvType::kEnd), 0));
+  ensure(!writer_.overflowed(), "every TLV leaves room for End, and finish() comes once");
+  return writer_.written();
+}
+
+}  // namespace splitnve::vdp
