@@ -39,7 +39,7 @@ struct Frame {
   MacAddress source;
   Operation operation = Operation::kRequest;
   EcpSequence sequence;
-  Octets payload;            ///< VDPDU of a request with its padding; of an ack whatever followed the header
+  Octets payload;                  ///< VDPDU of a request with its padding; of an ack whatever followed the header
   std::size_t payload_offset = 0;  ///< of `payload` within the frame, for located errors
 };
 
@@ -48,7 +48,8 @@ Decoded<Header> decode_header(BoundedReader& reader);
 void encode_header(const Header& header, BoundedWriter& writer);
 
 /// Decodes an Ethernet frame with EtherType 0x8940, untagged or with an inline priority tag (VID 0, S18). Errors, each
-/// with its offset: truncated, other EtherType, tagged, unsupported version, subtype or operation, group source address.
+/// with its offset: truncated, other EtherType, tagged, unsupported version, subtype or operation, group source
+/// address.
 Decoded<Frame> decode_frame(Octets frame);
 
 /// Writes Ethernet header, ECP header and payload, padded with zeros to 60 octets.

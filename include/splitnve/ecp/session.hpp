@@ -54,16 +54,18 @@ class Transmitter {
   };
 
   /// `first` is random, so that a restart is not taken for a duplicate (S11).
-  Transmitter(Timing timing, EcpSequence first) : timing_(timing), next_(first) {}
+  Transmitter(Timing timing, EcpSequence first);
 
   bool ready() const { return std::holds_alternative<Idle>(state_) && !outcome_; }
   /// Requires ready() and at most limits::kVdpduOctetsMax octets.
   void send(Octets payload, Instant now);
   /// True if the ack was for the outstanding ECPDU.
   bool handle_ack(EcpSequence sequence, Instant now);
-  void handle_time(Instant now);
-  void set_timing(Timing timing) { timing_ = timing; }
-  /// Forgets the outstanding ECPDU without an outcome (link down).
+  /// Retransmits or gives up when the ack timer has run out. True if the ECPDU failed in this very call.
+  bool handle_time(Instant now);
+  /// Holds from the next ack timer and the next ECPDU on.
+  void set_timing(Timing timing);
+  /// Forgets the outstanding ECPDU and an outcome not yet polled (link down). Sequence numbers go on.
   void reset();
 
   std::optional<Pdu> poll_transmit();
@@ -93,6 +95,8 @@ class Receiver {
   Verdict classify(EcpSequence sequence, Octets payload, Instant now, Duration window);
   /// Remembers an ECPDU that is being delivered. One refused for lack of room is not remembered, so its repeat is new.
   void accept(EcpSequence sequence, Octets payload, Instant now);
+  /// Forgets all: what comes next starts a new conversation.
+  void reset();
   const Stats& stats() const { return stats_; }
 
  private:
@@ -121,7 +125,7 @@ class Session {
   enum class Verdict : std::uint8_t {
     kDelivered,      ///< request: acknowledged, its payload is in the inbox
     kDuplicate,      ///< request: acknowledged, not delivered
-    kInboxFull,      ///< request: neither acknowledged nor delivered
+    kInboxFull,      ///< request: no room in the inbox (or for its ack): neither acknowledged nor delivered
     kAck,            ///< our ECPDU is acknowledged
     kUnexpectedAck,  ///< an ack to nothing; ignored
   };
@@ -131,14 +135,17 @@ class Session {
   /// `frame` must have come from `peer_mac`.
   Verdict handle_frame(const Frame& frame, Instant now);
   void handle_time(Instant now);
+  /// Forgets the outstanding ECPDU (without an outcome), unsent acks, back-off and duplicate memory: a peer that comes
+  /// back may have restarted (S11). What was acknowledged stays in the inbox.
   void link_down();
+  void set_timing(Timing timing);
 
   /// May a VDPDU be sent now (nothing outstanding, no back-off running)?
   bool ready(Instant now) const;
-  /// Requires ready(now).
+  /// Requires ready(now) and at most limits::kVdpduOctetsMax octets.
   void send(Octets vdpdu, Instant now);
-  /// After kFailed the session backs off exponentially (ack timer doubled per failure, at most 1 s, S10) before ready()
-  /// is true again; next_deadline() covers it. A delivery ends the back-off.
+  /// The n-th failure in a row holds ready() back for the ack timer x 2^n, at most limits::kEcpBackoffMax (S10);
+  /// next_deadline() covers it. A delivery ends the back-off.
   std::optional<Transmitter::Outcome> poll_outcome();
 
   /// Oldest received VDPDU (with padding); empty optional when none. Valid until pop_inbox().
@@ -157,13 +164,17 @@ class Session {
   const Receiver& receiver() const { return receiver_; }
 
  private:
+  Verdict handle_request(const Frame& frame, Instant now);
+  void push_inbox(Octets payload);
+  void back_off(Instant now);
+
   Config config_;
   Transmitter transmitter_;
   Receiver receiver_;
   std::vector<OctetString> inbox_;  ///< ring of kInboxEcpdusMax reused buffers
   std::size_t inbox_head_ = 0;
   std::size_t inbox_count_ = 0;
-  std::vector<EcpSequence> acks_;
+  std::vector<EcpSequence> acks_;  ///< waiting for poll_frame(), bounded
   unsigned failures_ = 0;
   std::optional<Instant> backoff_until_;
   Instant last_heard_{};
