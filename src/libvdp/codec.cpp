@@ -2,6 +2,7 @@
 #include "splitnve/vdp/codec.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace splitnve::vdp {
 namespace {
