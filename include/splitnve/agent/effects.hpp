@@ -35,6 +35,7 @@ enum class RecordKind : std::uint8_t { kMeta = 0, kTsi = 1, kLatch = 2 };
 constexpr std::uint64_t store_key(RecordKind kind, std::uint64_t id) {
   return (static_cast<std::uint64_t>(kind) << 56) | id;
 }
+constexpr RecordKind record_kind(std::uint64_t key) { return static_cast<RecordKind>(key >> 56); }
 /// Commit these records in one transaction (S32).
 struct Persist {
   BatchId batch;

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "runtime.hpp"
+
+namespace splitnve::daemon {
+
+std::optional<CommandLine> parse_command_line(int argc, char** argv, const char* daemon, int& status) {
+  CommandLine line;
+  std::string check;
+  CLI::App app{std::string(daemon) + ": Split-NVE agent", daemon};
+  app.set_version_flag("--version", std::string(daemon) + " " SPLITNVE_VERSION);
+  auto* config = app.add_option("--config,-c", line.config, "run with this configuration file");
+  auto* only_check = app.add_option("--check", check, "read this configuration file, say what is wrong with it, and exit");
+  config->excludes(only_check);
+  try {
+    app.parse(argc, argv);
+    if (line.config.empty() && check.empty()) throw CLI::RequiredError("--config FILE or --check FILE");
+  } catch (const CLI::ParseError& error) {
+    status = app.exit(error) == 0 ? 0 : 2;
+    return std::nullopt;
+  }
+  line.check_only = !check.empty();
+  if (line.check_only) line.config = check;
+  return line;
+}
+
+}  // namespace splitnve::daemon

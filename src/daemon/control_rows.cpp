@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control_rows.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "splitnve/host/loop.hpp"
+
+namespace splitnve::daemon {
+
+using nlohmann::json;
+
+Result<std::string> text_argument(const json& args, const std::string& key) {
+  const auto at = args.find(key);
+  if (at == args.end() || !at->is_string())
+    return unexpected<Error>(Error{"argument \"" + key + "\" is missing or no string", "args", "give \"" + key + "\" as a string"});
+  return at->get<std::string>();
+}
+
+Result<VsiId> vsi_argument(const json& args) {
+  const auto text = text_argument(args, "vsi");
+  if (!text) return unexpected<Error>(text.error());
+  if (const auto vsi = VsiId::from_uuid(*text)) return *vsi;
+  return unexpected<Error>(Error{"\"" + *text + "\" is no UUID", "args.vsi", "write it like 11111111-2222-3333-4444-555555555501"});
+}
+
+host::RowSource stream_slots(std::function<std::uint32_t()> count, std::function<std::optional<json>(std::uint32_t)> row_at) {
+  return [count = std::move(count), row_at = std::move(row_at), next = std::uint32_t{0}](json& row) mutable {
+    while (next < count()) {
+      if (auto made = row_at(next++)) {
+        row = std::move(*made);
+        return true;
+      }
+    }
+    return false;
+  };
+}
+
+host::RowSource stream_rows(std::vector<json> rows) {
+  return [rows = std::move(rows), next = std::size_t{0}](json& row) mutable {
+    if (next == rows.size()) return false;
+    row = std::move(rows[next++]);
+    return true;
+  };
+}
+
+std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
+                             host::Ports& ports, const std::vector<std::pair<PortId, std::string>>& port_names,
+                             const host::ControlServer& control) {
+  std::vector<json> rows;
+  const auto add = [&](const std::string& group, const std::string& counter, std::uint64_t value) {
+    rows.push_back({{"group", group}, {"counter", counter}, {"value", value}});
+  };
+  const auto drops = datapath.drops();
+  for (std::size_t i = 0; i < drops.size(); ++i) add("datapath", datapath::to_string(static_cast<datapath::Drop>(i)), drops[i]);
+  for (const auto& [cause, count] : frame_drops) add("frames", cause, count);
+  for (const auto& [port, name] : port_names) {
+    const auto stats = ports.stats(port);
+    if (!stats) continue;
+    add("port " + name, "rx_frames", stats->rx_frames);
+    add("port " + name, "tx_frames", stats->tx_frames);
+    add("port " + name, "rx_tagged", stats->rx_tagged);
+    add("port " + name, "rx_oversize", stats->rx_oversize);
+    add("port " + name, "rx_dropped", stats->rx_dropped);
+    add("port " + name, "tx_dropped", stats->tx_dropped);
+  }
+  const auto socket = control.stats();
+  add("control", "requests", socket.requests);
+  add("control", "malformed", socket.malformed);
+  add("control", "denied", socket.denied);
+  return rows;
+}
+
+void add_counters(json& row, const host::Datapath& datapath, InstanceId instance) {
+  const auto counters = datapath.instance_counters(instance);
+  row["rx_frames"] = counters.rx_frames;
+  row["rx_octets"] = counters.rx_octets;
+  row["tx_frames"] = counters.tx_frames;
+  row["tx_octets"] = counters.tx_octets;
+  row["dropped_closed"] = counters.dropped_closed;
+}
+
+json milliseconds_since(Instant then) {
+  if (then == Instant{}) return nullptr;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(host::Loop::now() - then).count();
+}
+
+}  // namespace splitnve::daemon

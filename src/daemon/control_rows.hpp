@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both daemons' control verbs share: arguments in, rows out (docs/control-api.md).
+#pragma once
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/result.hpp"
+#include "splitnve/base/time.hpp"
+#include "splitnve/host/control.hpp"
+#include "splitnve/host/datapath.hpp"
+#include "splitnve/host/ports.hpp"
+
+namespace splitnve::daemon {
+
+/// A string argument. Error: absent or no string.
+Result<std::string> text_argument(const nlohmann::json& args, const std::string& key);
+/// The `vsi` argument, a UUID.
+Result<VsiId> vsi_argument(const nlohmann::json& args);
+
+/// Streams rows that `row_at(index)` makes for every index below `count()`; an empty one is left out. Nothing is held
+/// but the index, so a table may change while it is shown.
+host::RowSource stream_slots(std::function<std::uint32_t()> count,
+                             std::function<std::optional<nlohmann::json>(std::uint32_t)> row_at);
+/// Streams rows that are few and made at once.
+host::RowSource stream_rows(std::vector<nlohmann::json> rows);
+
+/// `{group, counter, value}` rows: datapath drops, refused frames by cause, frame ports, control socket.
+std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
+                                       const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
+                                       host::Ports& ports, const std::vector<std::pair<PortId, std::string>>& port_names,
+                                       const host::ControlServer& control);
+/// Adds rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed to a TSI's row.
+void add_counters(nlohmann::json& row, const host::Datapath& datapath, InstanceId instance);
+/// Milliseconds since `then`; null if it never was.
+nlohmann::json milliseconds_since(Instant then);
+/// The alias of a VN for people, empty if it has none.
+template <class Vns>
+std::string alias_of(const Vns& vns, GroupId id) {
+  for (const auto& vn : vns)
+    if (vn.id == id) return vn.alias;
+  return {};
+}
+
+}  // namespace splitnve::daemon

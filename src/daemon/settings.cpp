@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "settings.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace splitnve::daemon {
+
+Settings read_settings(const host::ConfigNode& root, const std::string& role) {
+  Settings settings;
+  if (root.text("role", role) != role) root.refuse("role", "\"" + role + "\"");
+  settings.instance = root.text("instance");
+  const auto level = host::log_level_from(root.text("log_level", "info"));
+  if (!level) root.refuse("log_level", "one of debug, info, warning, error");
+  settings.log_level = level.value_or(host::LogLevel::kInfo);
+  if (const auto paths = host::paths_of(settings.instance))
+    settings.paths = *paths;
+  else if (!settings.instance.empty())
+    root.refuse("instance", "1 to 32 characters of a-z, 0-9, - and _");
+
+  const auto paths = root.object("paths");
+  settings.paths.control_socket = paths.text("socket", settings.paths.control_socket);
+  settings.paths.store = paths.text("store", settings.paths.store);
+  settings.paths.pins = paths.text("pins", settings.paths.pins);
+  const auto control = root.object("control");
+  settings.control.path = settings.paths.control_socket;
+  settings.control.group = control.text("group", "");
+  settings.control.admin_group = control.text("admin_group", "");
+  return settings;
+}
+
+void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp) {
+  const auto ecp_node = root.object("ecp");
+  ecp.retries_max = ecp_node.u32("retries", 0, 7, 3);
+  ecp.retransmission_exponent = ecp_node.u32("rte", 4, 20, 8);
+  const auto vdp_node = root.object("vdp");
+  vdp.retries_max = ecp.retries_max;
+  vdp.retransmission_exponent = ecp.retransmission_exponent;
+  vdp.resource_wait_exponent = vdp_node.u32("rwd", 10, 24, 20);
+  vdp.keepalive_exponent = vdp_node.u32("rka", 10, 24, 20);
+}
+
+vdp::PeerCapabilities read_capabilities(const host::ConfigNode& node) {
+  vdp::PeerCapabilities capabilities;
+  for (const auto& item : node.array("peer_capabilities")) {
+    const std::string name = item.as_text();
+    if (name == "deactivate") capabilities.deactivate = true;
+    else if (name == "incremental-filter") capabilities.incremental_filter = true;
+    else item.refuse("one of \"deactivate\", \"incremental-filter\"");
+  }
+  return capabilities;
+}
+
+std::optional<GroupId> find_vn(const std::vector<VnName>& vns, std::string_view text) {
+  const auto at = std::find_if(vns.begin(), vns.end(), [&](const VnName& vn) {
+    return (!vn.alias.empty() && vn.alias == text) || std::to_string(vn.id.value()) == text;
+  });
+  return at == vns.end() ? std::nullopt : std::optional(at->id);
+}
+
+std::vector<GroupId> read_vns(const host::ConfigNode& node, std::string_view key, const std::vector<VnName>& vns) {
+  std::vector<GroupId> ids;
+  for (const auto& item : node.array(key)) {
+    if (const auto id = find_vn(vns, item.as_text())) ids.push_back(*id);
+    else item.refuse("the alias or id of a VN in /vns");
+  }
+  return ids;
+}
+
+void add_vn(const host::ConfigNode& node, GroupId id, const std::string& alias, std::vector<VnName>& vns) {
+  if (find_vn(vns, std::to_string(id.value()))) node.refuse("id", "an id that no other VN has");
+  if (!alias.empty() && find_vn(vns, alias)) node.refuse("alias", "an alias that no other VN has");
+  vns.push_back({id, alias});
+}
+
+std::optional<ManagerId> manager_from_text(std::string_view text) {
+  ManagerId manager;
+  if (const auto uuid = VsiId::from_uuid(text)) {
+    manager.octets = uuid->octets;
+    return manager;
+  }
+  if (text.size() > manager.octets.size()) return std::nullopt;
+  std::copy(text.begin(), text.end(), manager.octets.begin());
+  return manager;
+}
+
+void print_complaints(const std::vector<Error>& complaints) {
+  for (const auto& complaint : complaints) std::fprintf(stderr, "%s\n", complaint.to_string().c_str());
+}
+
+}  // namespace splitnve::daemon

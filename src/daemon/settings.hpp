@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both daemons read from their configuration files in the same words.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "splitnve/base/ids.hpp"
+#include "splitnve/ecp/session.hpp"
+#include "splitnve/host/config.hpp"
+#include "splitnve/host/control.hpp"
+#include "splitnve/host/log.hpp"
+#include "splitnve/host/paths.hpp"
+#include "splitnve/vdp/station.hpp"
+#include "splitnve/vdp/timers.hpp"
+
+namespace splitnve::daemon {
+
+/// The instance and everything that derives from its name.
+struct Settings {
+  std::string instance;
+  host::Paths paths;
+  host::LogLevel log_level = host::LogLevel::kInfo;
+  host::ControlOptions control;
+};
+
+/// Reads `role` (must be `role`), `instance`, `log_level`, `paths` and `control`.
+Settings read_settings(const host::ConfigNode& root, const std::string& role);
+/// Reads `ecp {retries, rte}` and `vdp {rwd, rka}`, within the floors of S19.
+void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp);
+/// Reads `peer_capabilities`: names of what the peer is known to understand.
+vdp::PeerCapabilities read_capabilities(const host::ConfigNode& node);
+
+/// A VN as other keys refer to it: by alias, or by its id in decimal.
+struct VnName {
+  GroupId id;
+  std::string alias;
+};
+/// The VN that `text` names; `nullopt` if none of `vns` has that alias or id.
+std::optional<GroupId> find_vn(const std::vector<VnName>& vns, std::string_view text);
+/// Reads an array of VN names under `key`, complaining of those that `vns` lacks.
+std::vector<GroupId> read_vns(const host::ConfigNode& node, std::string_view key, const std::vector<VnName>& vns);
+/// Complains at `node` if `id` or `alias` stands in `vns` already (H1), else adds it.
+void add_vn(const host::ConfigNode& node, GroupId id, const std::string& alias, std::vector<VnName>& vns);
+/// A manager ID from a UUID, or from at most 16 characters of ASCII padded with zeros.
+std::optional<ManagerId> manager_from_text(std::string_view text);
+
+/// `/path/file:12: /ports/0/vids: ...`, one line per complaint, to stderr.
+void print_complaints(const std::vector<Error>& complaints);
+
+}  // namespace splitnve::daemon

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "config_file.hpp"
+
+namespace splitnve::nnved {
+namespace {
+
+using daemon::VnName;
+using host::ConfigNode;
+
+std::optional<VidRange> vid_range_from(const std::string& text) {
+  unsigned first = 0, last = 0;
+  const char* end = text.data() + text.size();
+  const auto a = std::from_chars(text.data(), end, first);
+  if (a.ec != std::errc() || a.ptr == end || *a.ptr != '-') return std::nullopt;
+  const auto b = std::from_chars(a.ptr + 1, end, last);
+  if (b.ec != std::errc() || b.ptr != end || first < 2 || last > 4094 || first > last) return std::nullopt;
+  return VidRange{Vid(static_cast<std::uint16_t>(first)), Vid(static_cast<std::uint16_t>(last))};
+}
+
+Vid read_vid(const ConfigNode& node, std::string_view key) {
+  return Vid(static_cast<std::uint16_t>(node.u32(key, 2, 4094)));
+}
+
+std::optional<datapath::UnderlayAddress> address_from(const ConfigNode& node, const std::string& text) {
+  const auto address = datapath::UnderlayAddress::from_string(text);
+  if (!address) node.refuse("an IPv4 or IPv6 address");
+  return address;
+}
+
+void read_registry(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& names) {
+  std::set<std::uint32_t> vnis;
+  std::set<std::string> uuids;
+  for (const auto& node : root.array("vns")) {
+    VnConfig vn;
+    vn.id = GroupId(node.u32("id", 1, (1u << 24) - 1));
+    vn.alias = node.text("alias", "");
+    vn.name = node.text("name", "");
+    vn.vni = node.u32("vni", 1, (1u << 24) - 1, vn.id.value());
+    daemon::add_vn(node, vn.id, vn.alias, names);
+    if (!vnis.insert(vn.vni).second) node.refuse("vni", "a VNI that no other VN has");
+    if (!vn.name.empty() && !VsiId::from_uuid(vn.name)) node.refuse("name", "a UUID");
+    if (!vn.name.empty() && !uuids.insert(vn.name).second) node.refuse("name", "a name that no other VN has");
+    for (const auto& item : node.array("remote_nnves"))
+      if (const auto address = address_from(item, item.as_text())) vn.remote_nnves.push_back(*address);
+    if (vn.remote_nnves.size() > limits::kFloodRemoteMax)
+      node.refuse("remote_nnves", "at most " + std::to_string(limits::kFloodRemoteMax) + " addresses");
+    config.vns.push_back(std::move(vn));
+  }
+}
+
+void read_access(const ConfigNode& node, PortConfig& port, const std::vector<VnName>& names) {
+  for (const auto& item : node.array("stations")) {
+    const auto mac = MacAddress::from_string(item.as_text());
+    if (mac && mac->is_usable_source()) port.stations.push_back(*mac);
+    else item.refuse("a unicast MAC address like 02:00:00:00:00:01");
+  }
+  port.vns = daemon::read_vns(node, "vns", names);
+  for (const auto& item : node.array("static_vids")) {
+    const auto vn = daemon::find_vn(names, item.text("vn"));
+    if (!vn) item.refuse("vn", "the alias or id of a VN in /vns");
+    port.static_vids.push_back({read_vid(item, "vid"), vn.value_or(GroupId())});
+  }
+}
+
+PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName>& names) {
+  PortConfig port;
+  port.id = id;
+  port.interface_name = node.text("interface");
+  port.segment = node.text("segment", port.interface_name);
+  const auto range = vid_range_from(node.text("vids", "2-4094"));
+  if (!range) node.refuse("vids", "a range like \"100-199\" within 2-4094");
+  port.vids = range.value_or(VidRange{});
+  for (const auto& item : node.array("reserved_vids"))
+    port.reserved_vids.push_back(Vid(static_cast<std::uint16_t>(item.as_u32(1, 4094))));
+  port.legacy = node.boolean("legacy", false);
+  read_access(node, port, names);
+  port.peer_capabilities = daemon::read_capabilities(node);
+  const Duration dead = node.milliseconds("dead_peer_time_ms", Duration::zero(), std::chrono::hours(24), limits::kDeadPeerTime);
+  port.dead_peer_time = dead == Duration::zero() ? Duration::max() : dead;
+  port.link_down_hold = node.milliseconds("link_down_hold_ms", Duration::zero(), std::chrono::hours(24), limits::kLinkDownHold);
+  return port;
+}
+
+/// Ports of one segment draw from one pool, so they must describe the same one (S12).
+void check_segments(const ConfigNode& root, const AgentConfig& config) {
+  for (const auto& a : config.ports)
+    for (const auto& b : config.ports)
+      if (&a < &b && a.segment == b.segment && (a.vids.first != b.vids.first || a.vids.last != b.vids.last))
+        root.refuse("ports", "the same vids on " + a.interface_name + " and " + b.interface_name + ", which share segment " + a.segment);
+}
+
+void read_ports(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
+  std::set<std::string> interfaces;
+  std::uint32_t next = 1;
+  for (const auto& node : root.array("ports")) {
+    config.ports.push_back(read_port(node, PortId(next++), names));
+    if (!interfaces.insert(config.ports.back().interface_name).second)
+      node.refuse("interface", "an interface that no other port has");
+  }
+  if (config.ports.empty()) root.refuse("ports", "at least one port");
+  check_segments(root, config);
+}
+
+void read_mappings(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
+  for (const auto& node : root.array("types")) {
+    const auto manager = daemon::manager_from_text(node.text("manager", ""));
+    if (!manager) node.refuse("manager", "a UUID or at most 16 characters");
+    const auto vn = daemon::find_vn(names, node.text("vn"));
+    if (!vn) node.refuse("vn", "the alias or id of a VN in /vns");
+    const VsiType type{node.u32("type", 0, (1u << 24) - 1), static_cast<std::uint8_t>(node.u32("version", 0, 255))};
+    config.types.push_back({manager.value_or(ManagerId{}), type, vn.value_or(GroupId())});
+  }
+  for (const auto& node : root.array("remotes")) {
+    const auto vn = daemon::find_vn(names, node.text("vn"));
+    if (!vn) node.refuse("vn", "the alias or id of a VN in /vns");
+    const MacAddress mac = node.mac("mac");
+    const auto nnve = datapath::UnderlayAddress::from_string(node.text("nnve"));
+    if (!nnve) node.refuse("nnve", "an IPv4 or IPv6 address");
+    config.remotes.push_back({vn.value_or(GroupId()), mac, nnve.value_or(datapath::UnderlayAddress{})});
+  }
+}
+
+std::optional<VxlanSettings> read_vxlan(const ConfigNode& root) {
+  if (!root.has("vxlan")) return std::nullopt;
+  const auto node = root.object("vxlan");
+  VxlanSettings vxlan;
+  vxlan.interface_name = node.text("interface");
+  const auto local = datapath::UnderlayAddress::from_string(node.text("local"));
+  if (!local) node.refuse("local", "this nNVE's IPv4 or IPv6 address on the underlay");
+  vxlan.local = local.value_or(datapath::UnderlayAddress{});
+  vxlan.udp_port = static_cast<std::uint16_t>(node.u32("port", 1, 65535, 4789));
+  return vxlan;
+}
+
+}  // namespace
+
+Result<FileConfig, std::vector<Error>> load_config(const std::string& path) {
+  auto document = host::ConfigDocument::load(path);
+  if (!document) return unexpected<std::vector<Error>>(std::vector{document.error()});
+  const auto root = document->root();
+  FileConfig file;
+  std::vector<VnName> names;
+  file.settings = daemon::read_settings(root, "nnved");
+  daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
+  read_registry(root, file.agent, names);
+  read_ports(root, file.agent, names);
+  read_mappings(root, file.agent, names);
+  file.vxlan = read_vxlan(root);
+  file.agent.decision_deadline =
+      root.milliseconds("decision_deadline_ms", std::chrono::milliseconds(100), std::chrono::seconds(10), limits::kDecisionDeadline);
+  file.agent.vid_quarantine =
+      root.milliseconds("vid_quarantine_ms", Duration::zero(), std::chrono::hours(1), limits::kVidQuarantine);
+  const auto bounds = root.object("limits");
+  file.agent.instances_max = bounds.u32("instances", 1, limits::kInstancesMax, limits::kInstancesMax);
+  file.agent.instances_per_station_max =
+      bounds.u32("instances_per_station", 1, limits::kInstancesMax, limits::kInstancesPerStationMax);
+  auto complaints = document->finish();
+  if (!complaints.empty()) return unexpected<std::vector<Error>>(std::move(complaints));
+  return file;
+}
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+#include "daemon/settings.hpp"
+
+namespace splitnve::nnved {
+
+/// The VXLAN device towards the underlay.
+struct VxlanSettings {
+  std::string interface_name;
+  datapath::UnderlayAddress local;
+  std::uint16_t udp_port = 4789;
+};
+
+/// A whole configuration file of nnved (conf/nnved.jsonc shows every key).
+struct FileConfig {
+  daemon::Settings settings;
+  AgentConfig agent;
+  std::optional<VxlanSettings> vxlan;
+};
+
+/// Error list: every complaint of the file, each with line, key and what was expected.
+Result<FileConfig, std::vector<Error>> load_config(const std::string& path);
+
+}  // namespace splitnve::nnved

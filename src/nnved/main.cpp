@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// nnved: the network-side agent of Split-NVE, on a switch.
+#include <cstdio>
+
+#include "agent.hpp"
+#include "config_file.hpp"
+#include "control.hpp"
+#include "daemon/runtime.hpp"
+#include "embedded_authority.hpp"
+
+namespace {
+
+using namespace splitnve;
+
+int refuse(const Error& error) {
+  std::fprintf(stderr, "nnved: %s\n", error.to_string().c_str());
+  return 1;
+}
+
+int run(nnved::FileConfig& file) {
+  std::vector<std::pair<PortId, std::string>> ports;
+  for (auto& port : file.agent.ports) {
+    const auto link = host::link_of(port.interface_name);
+    if (!link) return refuse(link.error());
+    port.mac = link->mac;
+    ports.emplace_back(port.id, port.interface_name);
+  }
+  host::BpfSwitch::Config datapath;
+  datapath.instances_max = file.agent.instances_max;
+  if (file.vxlan) datapath.vxlan = host::BpfSwitch::Vxlan{file.vxlan->interface_name, file.vxlan->udp_port, file.vxlan->local};
+
+  daemon::Runtime<nnved::Agent> runtime(file.settings, file.agent);
+  std::optional<nnved::EmbeddedAuthority> authority;
+  const auto publish = [&](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
+    return authority->handle(claim);
+  };
+  if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
+  // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
+  authority.emplace(runtime.agent().desired_authority());
+  nnved::add_verbs(runtime, file);
+  return runtime.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int status = 0;
+  const auto line = daemon::parse_command_line(argc, argv, "nnved", status);
+  if (!line) return status;
+  auto file = nnved::load_config(line->config);
+  if (!file) {
+    daemon::print_complaints(file.error());
+    return 2;
+  }
+  if (line->check_only) {
+    std::printf("%s: well\n", line->config.c_str());
+    return 0;
+  }
+  return run(*file);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include "config_file.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+using daemon::VnName;
+using host::ConfigNode;
+
+void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& names) {
+  for (const auto& node : root.array("vns")) {
+    const VnConfig vn{GroupId(node.u32("id", 1, (1u << 24) - 1)), node.text("alias", "")};
+    daemon::add_vn(node, vn.id, vn.alias, names);
+    config.vns.push_back(vn);
+  }
+}
+
+void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
+  static const std::vector<std::string> kFormats{"group-mac-vid", "mac-vid"};
+  std::set<std::string> interfaces;
+  std::uint32_t next = 1;
+  for (const auto& node : root.array("uplinks")) {
+    UplinkConfig uplink;
+    uplink.id = PortId(next++);
+    uplink.interface_name = node.text("interface");
+    if (!interfaces.insert(uplink.interface_name).second) node.refuse("interface", "an interface that no other uplink has");
+    uplink.vns = daemon::read_vns(node, "vns", names);
+    uplink.format = node.choice("format", kFormats, 0) == 0 ? vdp::FilterFormat::kGroupMacVid : vdp::FilterFormat::kMacVid;
+    uplink.peer_capabilities = daemon::read_capabilities(node);
+    config.uplinks.push_back(std::move(uplink));
+  }
+  if (config.uplinks.empty()) root.refuse("uplinks", "at least one uplink");
+}
+
+void read_defaults(const ConfigNode& root, AgentConfig& config) {
+  const auto manager = daemon::manager_from_text(root.text("manager", ""));
+  if (!manager) root.refuse("manager", "a UUID or at most 16 characters");
+  config.manager = manager.value_or(ManagerId{});
+  const auto type = root.object("type");
+  config.type = {type.u32("id", 0, (1u << 24) - 1, 1), static_cast<std::uint8_t>(type.u32("version", 0, 255, 1))};
+  config.start_deadline =
+      root.milliseconds("start_deadline_ms", std::chrono::milliseconds(100), std::chrono::minutes(5), std::chrono::seconds(5));
+  config.instances_max = root.object("limits").u32("instances", 1, limits::kInstancesMax, limits::kInstancesMax);
+}
+
+}  // namespace
+
+Result<FileConfig, std::vector<Error>> load_config(const std::string& path) {
+  auto document = host::ConfigDocument::load(path);
+  if (!document) return unexpected<std::vector<Error>>(std::vector{document.error()});
+  const auto root = document->root();
+  FileConfig file;
+  std::vector<VnName> names;
+  file.settings = daemon::read_settings(root, "tnved");
+  daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
+  read_vns(root, file.agent, names);
+  read_uplinks(root, file.agent, names);
+  read_defaults(root, file.agent);
+  auto complaints = document->finish();
+  if (!complaints.empty()) return unexpected<std::vector<Error>>(std::move(complaints));
+  return file;
+}
+
+}  // namespace splitnve::tnved

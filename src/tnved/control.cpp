@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control.hpp"
+
+#include <nlohmann/json.hpp>
+#include <map>
+#include <set>
+
+#include "daemon/control_rows.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+using host::Access;
+using host::Responder;
+using nlohmann::json;
+
+constexpr Verb kVerbs[] = {Verb::kCreate, Verb::kStart,    Verb::kPause,      Verb::kSuspend,   Verb::kResume,
+                           Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
+
+unexpected<Error> bad_argument(const std::string& key, const std::string& what, const std::string& remedy) {
+  return unexpected<Error>(Error{what, "args." + key, remedy});
+}
+
+/// The `vn` argument: an id, or the alias or id of a VN in the configuration as text.
+Result<GroupId> vn_argument(const json& args, const AgentConfig& config) {
+  const auto at = args.find("vn");
+  if (at == args.end()) return bad_argument("vn", "no VN given", "give its alias or id");
+  if (at->is_number_unsigned()) {
+    const auto value = at->get<std::uint64_t>();
+    if (value > 0 && value < (1u << 24)) return GroupId(static_cast<std::uint32_t>(value));
+    return bad_argument("vn", std::to_string(value) + " is no VN ID", "VN IDs are 1..16777215");
+  }
+  std::string known;
+  for (const auto& vn : config.vns) {
+    if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return vn.id;
+    known += (known.empty() ? "" : ", ") + vn.alias;
+  }
+  return bad_argument("vn", "no VN " + at->dump() + " in the configuration", "known: " + known + "; or give the id as a number");
+}
+
+Result<std::vector<MacAddress>> macs_argument(const json& args) {
+  std::vector<MacAddress> macs;
+  const auto at = args.find("macs");
+  if (at == args.end() || !at->is_array() || at->empty())
+    return bad_argument("macs", "no addresses given", "give at least one MAC address");
+  if (at->size() > limits::kAddressesPerInstanceMax)
+    return bad_argument("macs", "too many addresses", "at most " + std::to_string(limits::kAddressesPerInstanceMax));
+  for (const auto& item : *at) {
+    const auto mac = item.is_string() ? MacAddress::from_string(item.get<std::string>()) : std::nullopt;
+    if (!mac || !mac->is_usable_source()) return bad_argument("macs", item.dump() + " is no unicast MAC address", "write it like 02:aa:00:00:00:01");
+    macs.push_back(*mac);
+  }
+  return macs;
+}
+
+/// The interface name may come with any verb; guest tag, VN and addresses describe the TSI.
+Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig& config) {
+  LifecycleEvent event;
+  event.verb = verb;
+  const auto vsi = daemon::vsi_argument(args);
+  if (!vsi) return unexpected<Error>(vsi.error());
+  event.vsi = *vsi;
+  event.interface_name = args.value("interface", "");
+  if (event.interface_name.size() > 15) return bad_argument("interface", "no interface has a name this long", "at most 15 characters");
+  if (verb != Verb::kCreate && verb != Verb::kMigrateIn) return event;
+  const auto vn = vn_argument(args, config);
+  if (!vn) return unexpected<Error>(vn.error());
+  event.vn = *vn;
+  auto macs = macs_argument(args);
+  if (!macs) return unexpected<Error>(macs.error());
+  event.macs = std::move(*macs);
+  const auto tag = args.value("guest_tag", 0u);
+  if (tag > 4094) return bad_argument("guest_tag", std::to_string(tag) + " is no VLAN ID", "1..4094, or leave it out");
+  event.guest_tag = Vid(static_cast<std::uint16_t>(tag));
+  return event;
+}
+
+json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const TsiView& tsi) {
+  json addresses = json::array();
+  for (const auto& address : tsi.addresses)
+    addresses.push_back({{"mac", address.mac.to_string()},
+                         {"vid", address.vid.value()},
+                         {"desired", vdp::to_string(address.desired)},
+                         {"confirmed", vdp::to_string(address.confirmed)},
+                         {"active", address.confirmed == vdp::Level::kActive}});
+  std::string uplink;
+  for (const auto& candidate : config.uplinks)
+    if (candidate.id == tsi.uplink) uplink = candidate.interface_name;
+  json row{{"instance", tsi.instance.value()},
+           {"vsi", tsi.vsi.to_string()},
+           {"vn", tsi.vn.value()},
+           {"vn_alias", daemon::alias_of(config.vns, tsi.vn)},
+           {"interface", tsi.interface_name},
+           {"guest_tag", tsi.guest_tag.value()},
+           {"uplink", uplink},
+           {"vm", to_string(tsi.vm)},
+           {"state", tsi.state},
+           {"vid", tsi.vid.value()},
+           {"port_open", tsi.port_open},
+           {"unconfirmed", tsi.unconfirmed},
+           {"num_of_addr", tsi.addresses.size()},
+           {"addresses", std::move(addresses)},
+           {"reason", tsi.reason}};
+  daemon::add_counters(row, datapath, tsi.instance);
+  return row;
+}
+
+/// VNs in use, per uplink, with the tag that the nNVE assigned.
+std::vector<json> vn_rows(const Agent& agent) {
+  struct Sum {
+    std::uint32_t tsis = 0;
+    std::set<std::uint16_t> vids;
+  };
+  std::map<std::pair<PortId, GroupId>, Sum> sums;
+  for (std::uint32_t slot = 0; slot < agent.tsi_slots(); ++slot) {
+    const auto tsi = agent.tsi(slot);
+    if (!tsi) continue;
+    auto& sum = sums[{tsi->uplink, tsi->vn}];
+    ++sum.tsis;
+    if (!tsi->vid.is_null()) sum.vids.insert(tsi->vid.value());
+  }
+  std::vector<json> rows;
+  for (const auto& [key, sum] : sums) {
+    std::string uplink;
+    for (const auto& candidate : agent.config().uplinks)
+      if (candidate.id == key.first) uplink = candidate.interface_name;
+    rows.push_back({{"uplink", uplink},
+                    {"port", uplink},
+                    {"vn", key.second.value()},
+                    {"vn_alias", daemon::alias_of(agent.config().vns, key.second)},
+                    {"state", sum.vids.empty() ? "disconnected" : "connected"},
+                    {"associated_tsis", sum.tsis},
+                    {"local_tag", sum.vids.empty() ? 0 : *sum.vids.begin()},
+                    {"local_tags", sum.vids}});
+  }
+  return rows;
+}
+
+std::vector<json> port_rows(const Agent& agent) {
+  std::vector<json> rows;
+  const auto peers = agent.peers();
+  for (const auto& uplink : agent.config().uplinks) {
+    const PeerView* peer = nullptr;
+    for (const auto& candidate : peers)
+      if (candidate.uplink == uplink.id) peer = &candidate;
+    rows.push_back({{"port", uplink.id.value()},
+                    {"interface", uplink.interface_name},
+                    {"role", "uplink"},
+                    {"up", peer == nullptr || peer->link_up},
+                    {"tsis", peer == nullptr ? 0 : peer->tsis}});
+  }
+  return rows;
+}
+
+std::vector<json> peer_rows(const Agent& agent) {
+  std::vector<json> rows;
+  for (const auto& peer : agent.peers()) {
+    std::string uplink;
+    for (const auto& candidate : agent.config().uplinks)
+      if (candidate.id == peer.uplink) uplink = candidate.interface_name;
+    rows.push_back({{"uplink", uplink},
+                    {"nnve", peer.nnve ? json(peer.nnve->to_string()) : json(nullptr)},
+                    {"link_up", peer.link_up},
+                    {"last_heard_ms", daemon::milliseconds_since(peer.last_heard)},
+                    {"tsis", peer.tsis},
+                    {"unconfirmed", peer.unconfirmed},
+                    {"ecpdus_received", peer.ecpdus_received},
+                    {"duplicates", peer.duplicates},
+                    {"sent", peer.sent},
+                    {"retransmitted", peer.retransmitted},
+                    {"failed", peer.failed},
+                    {"requests", peer.requests},
+                    {"keepalives", peer.keepalives},
+                    {"refused", peer.refused},
+                    {"timeouts", peer.timeouts}});
+  }
+  return rows;
+}
+
+}  // namespace
+
+void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
+  auto& control = runtime.control();
+  const Agent& agent = runtime.agent();
+  const host::Datapath& datapath = runtime.datapath();
+  for (const Verb verb : kVerbs)
+    control.add(std::string("tsi.") + to_string(verb), Access::kAdmin, [&runtime, verb](const json& args, Responder respond) {
+      auto event = event_from(verb, args, runtime.agent().config());
+      if (!event) return respond.fail(event.error());
+      event->asker = respond.asker();
+      runtime.agent().handle_event(*event, host::Loop::now());
+      runtime.driver().kick();
+    });
+  control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
+    respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },
+                                        [&agent, &datapath](std::uint32_t slot) -> std::optional<json> {
+                                          const auto tsi = agent.tsi(slot);
+                                          if (!tsi) return std::nullopt;
+                                          return tsi_row(agent.config(), datapath, *tsi);
+                                        }));
+  });
+  const auto add_few = [&control, &agent](const char* verb, std::vector<json> (*rows)(const Agent&)) {
+    control.add(verb, Access::kRead,
+                [&agent, rows](const json&, Responder respond) { respond.stream(daemon::stream_rows(rows(agent))); });
+  };
+  add_few("vn.show", vn_rows);
+  add_few("port.show", port_rows);
+  add_few("peer.show", peer_rows);
+  std::vector<std::pair<PortId, std::string>> ports;
+  for (const auto& uplink : file.agent.uplinks) ports.emplace_back(uplink.id, uplink.interface_name);
+  control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
+    respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
+                                                          runtime.driver().ports(), ports, runtime.control())));
+  });
+}
+
+}  // namespace splitnve::tnved

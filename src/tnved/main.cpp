@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// tnved: the terminal-side agent of Split-NVE, on a hypervisor.
+#include <cstdio>
+
+#include "agent.hpp"
+#include "config_file.hpp"
+#include "control.hpp"
+#include "daemon/runtime.hpp"
+
+namespace {
+
+using namespace splitnve;
+
+int refuse(const Error& error) {
+  std::fprintf(stderr, "tnved: %s\n", error.to_string().c_str());
+  return 1;
+}
+
+int run(tnved::FileConfig& file) {
+  std::vector<std::pair<PortId, std::string>> ports;
+  for (auto& uplink : file.agent.uplinks) {
+    const auto link = host::link_of(uplink.interface_name);
+    if (!link) return refuse(link.error());
+    uplink.mac = link->mac;
+    ports.emplace_back(uplink.id, uplink.interface_name);
+  }
+  host::BpfSwitch::Config datapath;
+  datapath.instances_max = file.agent.instances_max;
+
+  daemon::Runtime<tnved::Agent> runtime(file.settings, file.agent);
+  // The authority stands behind the nNVE; this side never publishes.
+  const auto publish = [](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
+    return agent::BatchResult{claim.batch, {}, "a hypervisor has no authority to publish to"};
+  };
+  if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
+  tnved::add_verbs(runtime, file);
+  return runtime.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int status = 0;
+  const auto line = daemon::parse_command_line(argc, argv, "tnved", status);
+  if (!line) return status;
+  auto file = tnved::load_config(line->config);
+  if (!file) {
+    daemon::print_complaints(file.error());
+    return 2;
+  }
+  if (line->check_only) {
+    std::printf("%s: well\n", line->config.c_str());
+    return 0;
+  }
+  return run(*file);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must hold at every step, and the comparison of all views at the end.
+#include <algorithm>
+#include <sstream>
+
+#include "splitnve/ecp/header.hpp"
+#include "splitnve/vdp/codec.hpp"
+#include "world.hpp"
+
+namespace splitnve::sim {
+
+void World::fail(const std::string& what) {
+  if (!report_.failure.empty()) return;
+  std::ostringstream out;
+  out << what << " (event " << report_.events << ", seed " << parameters_.seed << ")";
+  report_.failure = out.str();
+}
+
+void World::check_program(Node& node, const agent::Program& effect, const ModelDatapath& before) {
+  for (const auto& row : effect.rows.fdb) {
+    if (node.is_switch) {
+      check_one_owner(row.domain, row.mac);
+      continue;
+    }
+    // S8: an open VM port closes only by the host's own event or the nNVE's word, never by silence.
+    const auto was_open = before.open_owner(row.domain, row.mac);
+    if (!was_open || node.datapath.open_owner(row.domain, row.mac)) continue;
+    const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == row.mac; });
+    if (vm != vms_.end() && !vm->excused.contains(node.index))
+      fail("S8: host " + std::to_string(node.index) + " closed the port of " + vm->interface_name + " unasked");
+  }
+  for (const auto& row : effect.rows.access) check_tag(node, row);
+}
+
+/// A9: over all switches at most one open owner of an address, and only one that a VM event activated.
+void World::check_one_owner(DomainId domain, MacAddress mac) {
+  unsigned owners = 0;
+  for (const auto& node : nodes_)
+    if (node->is_switch && node->datapath.open_owner(domain, mac)) ++owners;
+  if (owners > 1) fail("A9: " + mac.to_string() + " is active on two switches");
+  if (owners == 0) return;
+  const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == mac; });
+  if (vm == vms_.end() || !vm->ever_started) fail(mac.to_string() + " is forwarded, but no TSI activated it");
+}
+
+/// A4: a tag means one VN on a segment; the host's own tables must agree with the switch's while a port is open.
+void World::check_tag(const Node& node, const datapath::AccessRow& row) {
+  if (!row.domain) return;
+  if (node.is_switch) {
+    for (const auto& [key, other] : node.datapath.access())
+      if (key.first == row.port && key.second == row.tag && other.domain != row.domain) fail("A4: one tag, two VNs");
+    return;
+  }
+  if (row.port != PortId(1)) return;
+  const auto& access = switch_of(node.index).datapath.access();
+  const auto at_switch = access.find({port_of(node.index), row.tag});
+  if (at_switch == access.end()) return;
+  const std::uint32_t vn_here = row.domain->value() & 0xFFFFFFu;
+  if (at_switch->second.domain->value() != vn_here)
+    fail("A4: host " + std::to_string(node.index) + " maps VID " + std::to_string(row.tag.value()) + " to VN " +
+         std::to_string(vn_here) + ", the switch to " + std::to_string(at_switch->second.domain->value()));
+}
+
+/// The nNVE's word, read from the wire: a refusal without KEEP or a De-Associate lets the host close the port.
+void World::excuse_refusals(const Node& host, const OctetString& frame) {
+  const auto ecp = ecp::decode_frame(frame);
+  if (!ecp || ecp->operation != ecp::Operation::kRequest) return;
+  vdp::VdpduReader reader(ecp->payload);
+  if (!reader.manager()) return;
+  while (true) {
+    const auto tlv = reader.next();
+    if (!tlv || !*tlv) return;
+    const auto head = vdp::decode_association_head(**tlv);
+    if (!head) continue;
+    const auto status = vdp::ResponseStatus::from_octet(head->status);
+    const bool response = (head->status & vdp::kStatusResponse) != 0;
+    const bool refused = response && !status.success() && !status.keep;
+    const bool command = !response || head->command == vdp::TlvType::kDeAssociate;
+    if (const auto vm = vm_by_vsi_.find(head->vsi); vm != vm_by_vsi_.end() && (refused || command))
+      vms_[vm->second].excused.insert(host.index);
+  }
+}
+
+std::vector<std::string> World::compare_all() const {
+  std::vector<std::string> out;
+  for (const auto& node : nodes_) {
+    if (node->is_switch) compare_switch(*node, out);
+    else compare_host(*node, out);
+  }
+  for (const auto& vm : vms_) {
+    const auto& sw = switch_of(vm.host);
+    const auto owner = sw.datapath.open_owner(DomainId(vm.vn.value()), vm.mac);
+    const bool want = vm.phase == Phase::kRunning;
+    if (owner.has_value() != want) out.push_back(vm.interface_name + (want ? ": runs but is not forwarded" : ": forwarded but not running"));
+    if (owner && want && owner->port != port_of(vm.host)) out.push_back(vm.interface_name + ": forwarded to the wrong port");
+  }
+  return out;
+}
+
+void World::compare_host(const Node& host, std::vector<std::string>& out) const {
+  const std::string name = "host " + std::to_string(host.index) + ": ";
+  for (auto& line : host.datapath.differences(host.tnved->desired_rows())) out.push_back(name + line);
+  const auto& sw = *switch_of(host.index).nnved;
+  std::map<std::pair<VsiId, GroupId>, nnved::TsiView> at_switch;
+  for (std::uint32_t i = 0; i < sw.tsi_slots(); ++i)
+    if (const auto view = sw.tsi(i); view && view->port == port_of(host.index)) at_switch[{view->vsi, view->vn}] = *view;
+  for (std::uint32_t i = 0; i < host.tnved->tsi_slots(); ++i) {
+    const auto mine = host.tnved->tsi(i);
+    if (!mine) continue;
+    const auto theirs = at_switch.find({mine->vsi, mine->vn});
+    if (theirs == at_switch.end()) {
+      out.push_back(name + mine->vsi.to_string() + " is unknown to the switch");
+      continue;
+    }
+    const bool active = std::string_view(mine->state) == "activated";
+    if (active != (theirs->second.state == nnved::TsiState::kActivated))
+      out.push_back(name + mine->vsi.to_string() + " is " + mine->state + ", at the switch " + to_string(theirs->second.state));
+    if (mine->vid != theirs->second.vid) out.push_back(name + mine->vsi.to_string() + " has another VID at the switch");
+    at_switch.erase(theirs);
+  }
+  for (const auto& [key, view] : at_switch) out.push_back(name + "the switch still has " + key.first.to_string());
+}
+
+void World::compare_switch(const Node& node, std::vector<std::string>& out) const {
+  const std::string name = "switch " + std::to_string(node.index) + ": ";
+  for (auto& line : node.datapath.differences(node.nnved->desired_rows())) out.push_back(name + line);
+  auto have = node.authority->rows();
+  auto want = node.nnved->desired_authority();
+  const auto by_key = [](const agent::AuthorityRow& a, const agent::AuthorityRow& b) {
+    return std::tie(a.vn, a.mac) < std::tie(b.vn, b.mac);
+  };
+  std::sort(have.begin(), have.end(), by_key);
+  std::sort(want.begin(), want.end(), by_key);
+  const bool equal = std::equal(have.begin(), have.end(), want.begin(), want.end(), [](const auto& a, const auto& b) {
+    return a.vn == b.vn && a.mac == b.mac && a.vsi == b.vsi && a.mapped == b.mapped && a.forwarding == b.forwarding;
+  });
+  if (!equal) out.push_back(name + "authority has " + std::to_string(have.size()) + " rows, wanted " + std::to_string(want.size()) + " or others");
+}
+
+}  // namespace splitnve::sim

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time, links and nodes of the simulation.
+#include <algorithm>
+
+#include "world.hpp"
+
+namespace splitnve::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Virtual networks get IDs that differ from tags and indexes, so that a mix-up shows.
+constexpr std::uint32_t kFirstVn = 70001;
+constexpr Duration kSettleMax = seconds(240);
+
+/// Calls `f` with whichever agent the node runs.
+template <class Node, class F>
+auto with_agent(Node& node, F&& f) {
+  return node.is_switch ? f(*node.nnved) : f(*node.tnved);
+}
+
+}  // namespace
+
+World::World(const Parameters& parameters) : parameters_(parameters), random_(parameters.seed) { build(); }
+World::~World() = default;
+
+bool World::chance(double probability) { return std::uniform_real_distribution<>(0, 1)(random_) < probability; }
+unsigned World::below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
+
+void World::at(Instant when, std::function<void()> action) { queue_.push({when, order_++, std::move(action)}); }
+
+void World::build() {
+  now_ = Instant(seconds(1000));
+  const unsigned switches = (parameters_.hosts + parameters_.ports_per_switch - 1) / parameters_.ports_per_switch;
+  for (unsigned i = 0; i < parameters_.hosts + switches; ++i) {
+    auto node = std::make_unique<Node>();
+    node->is_switch = i >= parameters_.hosts;
+    node->index = node->is_switch ? i - parameters_.hosts : i;
+    nodes_.push_back(std::move(node));
+  }
+  build_vms();
+  for (auto& node : nodes_) start_node(*node);
+}
+
+void World::start_node(Node& node) {
+  const std::uint64_t seed = random_();
+  ++node.incarnation;
+  node.alive = true;
+  node.wake.reset();
+  std::vector<agent::StoreRecord> records;
+  for (const auto& [key, value] : node.store) records.push_back({key, value});
+  const vdp::PeerCapabilities capable{.deactivate = true, .incremental_filter = true};
+  if (node.is_switch) {
+    nnved::AgentConfig config;
+    for (unsigned p = 0; p < parameters_.ports_per_switch; ++p) {
+      nnved::PortConfig port;
+      port.id = PortId(1 + p);
+      port.interface_name = "p" + std::to_string(1 + p);
+      port.segment = port.interface_name;
+      port.mac = MacAddress(0x020100000000u + node.index * 256u + p);
+      port.vids = {Vid(100), Vid(static_cast<std::uint16_t>(100 + parameters_.vns * 2))};
+      port.peer_capabilities = capable;
+      config.ports.push_back(port);
+    }
+    for (unsigned v = 0; v < parameters_.vns; ++v) {
+      nnved::VnConfig vn;
+      vn.id = GroupId(kFirstVn + v);
+      vn.alias = "vn" + std::to_string(v);
+      vn.vni = kFirstVn + v;
+      config.vns.push_back(vn);
+    }
+    config.vid_quarantine = milliseconds(500);
+    node.nnved = std::make_unique<nnved::Agent>(config, seed);
+    node.nnved->restore(records, now_);
+    node.authority = std::make_unique<nnved::EmbeddedAuthority>(node.nnved->desired_authority());
+  } else {
+    tnved::AgentConfig config;
+    tnved::UplinkConfig uplink;
+    uplink.id = PortId(1);
+    uplink.interface_name = "up0";
+    uplink.mac = station_mac(node.index);
+    uplink.peer_capabilities = capable;
+    config.uplinks.push_back(uplink);
+    node.tnved = std::make_unique<tnved::Agent>(config, seed);
+    node.tnved->restore(records, now_);
+  }
+  node.datapath.reconcile(with_agent(node, [](auto& a) { return a.desired_rows(); }));
+  pump(node);
+}
+
+void World::crash(Node& node) {
+  ++report_.crashes;
+  node.alive = false;
+  node.nnved.reset();
+  node.tnved.reset();
+  node.authority.reset();
+  at(now_ + milliseconds(10 + below(490)), [this, &node] {
+    start_node(node);
+    // Whoever waited for an answer of the dead process asks again, as an operator's tool would.
+    std::vector<std::uint64_t> lost;
+    for (const auto& [asker, asked] : asked_)
+      if (!node.is_switch && asked.step.host == node.index && asked.incarnation < node.incarnation) lost.push_back(asker);
+    for (auto asker : lost) answered(asker, false, "tnved restarted");
+  });
+}
+
+Report World::run() {
+  at(now_, [this] { operate(); });
+  while (report_.failure.empty() && report_.events < parameters_.steps) step();
+  operating_ = false;
+  const Instant give_up = now_ + kSettleMax;
+  Instant compare_at = now_ + seconds(1);
+  while (report_.failure.empty() && now_ < give_up) {
+    step();
+    if (now_ < compare_at) continue;
+    compare_at = now_ + seconds(1);
+    if (!plans_done()) continue;
+    report_.differences = compare_all();
+    if (report_.differences.empty()) break;
+  }
+  if (!plans_done() && report_.failure.empty()) fail("lifecycle operations did not end within the settling time");
+  if (report_.failure.empty() && !report_.differences.empty()) fail(report_.differences.front());
+  report_.pass = report_.failure.empty();
+  report_.tsis = vms_.size();
+  report_.virtual_time = now_ - Instant(seconds(1000));
+  return report_;
+}
+
+void World::step() {
+  ensure(!queue_.empty(), "the simulation always has a next event");
+  // The action may push events, so it leaves the queue before it runs.
+  auto action = std::move(const_cast<Event&>(queue_.top()).action);
+  now_ = queue_.top().at;
+  queue_.pop();
+  ++report_.events;
+  action();
+  if (operating_ && chance(parameters_.crash_per_1000_events / 1000)) {
+    Node& victim = *nodes_[below(static_cast<unsigned>(nodes_.size()))];
+    if (victim.alive) crash(victim);
+  }
+}
+
+void World::pump(Node& node) {
+  with_agent(node, [&](auto& a) {
+    bool more = true;
+    while (more) {
+      more = a.handle_work(8, now_);
+      while (auto effect = a.poll_effect()) {
+        execute(node, std::move(*effect));
+        more = true;
+      }
+    }
+  });
+  schedule_wake(node);
+}
+
+void World::schedule_wake(Node& node) {
+  const auto deadline = with_agent(node, [](auto& a) { return a.next_deadline(); });
+  if (!deadline || (node.wake && *node.wake <= *deadline)) return;
+  const Instant when = std::max(*deadline, now_);
+  node.wake = when;
+  at(when, [this, &node, when, incarnation = node.incarnation] {
+    if (!node.alive || node.incarnation != incarnation || node.wake != when) return;
+    node.wake.reset();
+    with_agent(node, [&](auto& a) { a.handle_time(now_); });
+    pump(node);
+  });
+}
+
+Instant World::in_order(Instant& done, int micros_max) {
+  done = std::max(done, now_ + microseconds(1 + below(static_cast<unsigned>(micros_max))));
+  return done;
+}
+
+void World::execute(Node& node, agent::Effect effect) {
+  const auto answer_at = [&](Instant when, auto&& carry_out) {
+    at(when, [this, &node, incarnation = node.incarnation, carry_out] {
+      if (!node.alive || node.incarnation != incarnation) return;
+      const agent::BatchResult result = carry_out();
+      with_agent(node, [&](auto& a) { a.handle_result(result, now_); });
+      pump(node);
+    });
+  };
+  if (const auto* sent = std::get_if<agent::Transmit>(&effect)) {
+    transmit(node, *sent);
+  } else if (auto* program = std::get_if<agent::Program>(&effect)) {
+    answer_at(in_order(node.programs_done, 300), [this, &node, p = std::move(*program)] {
+      apply_program(node, p);
+      return agent::BatchResult{p.batch, {}, {}};
+    });
+  } else if (auto* persist = std::get_if<agent::Persist>(&effect)) {
+    answer_at(in_order(node.commits_done, 300), [&node, p = std::move(*persist)] {
+      for (const auto& record : p.records) {
+        if (record.value.empty()) node.store.erase(record.key);
+        else node.store[record.key] = record.value;
+      }
+      return agent::BatchResult{p.batch, {}, {}};
+    });
+  } else if (auto* publish = std::get_if<agent::Publish>(&effect)) {
+    answer_at(in_order(node.claims_done, 2000), [&node, p = std::move(*publish)] { return node.authority->handle(p); });
+  } else if (const auto* answer = std::get_if<agent::Answer>(&effect)) {
+    // Answered from the queue, not from within the agent's own call.
+    at(now_, [this, a = *answer] { answered(a.asker, a.ok, a.reason); });
+  }
+}
+
+void World::transmit(Node& from, const agent::Transmit& effect) {
+  Node* to = nullptr;
+  PortId port(1);
+  if (from.is_switch) {
+    const unsigned host = from.index * parameters_.ports_per_switch + effect.port.value() - 1;
+    if (host >= parameters_.hosts) return;
+    to = nodes_[host].get();
+  } else {
+    to = &switch_of(from.index);
+    port = port_of(from.index);
+  }
+  const int copies = chance(parameters_.loss) ? 0 : chance(parameters_.duplicate) ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    Instant when = now_ + microseconds(20 + below(30));
+    if (chance(parameters_.reorder)) when += microseconds(below(5000));
+    at(when, [this, to, port, frame = effect.frame] { arrive(*to, port, frame); });
+  }
+}
+
+void World::arrive(Node& to, PortId port, const OctetString& frame) {
+  if (!to.alive) return;
+  if (!to.is_switch) excuse_refusals(to, frame);
+  with_agent(to, [&](auto& a) { a.handle_frame(port, frame, now_); });
+  pump(to);
+}
+
+void World::apply_program(Node& node, const agent::Program& effect) {
+  const ModelDatapath before = node.is_switch ? ModelDatapath() : node.datapath;
+  node.datapath.apply(effect.batch, effect.rows);
+  check_program(node, effect, before);
+}
+
+std::string summary(const Parameters& parameters, const Report& report, double wall_seconds) {
+  char line[320];
+  std::snprintf(line, sizeof line,
+                "sim: %s seed=%llu tsis=%zu events=%llu operations=%llu migrations=%llu crashes=%llu differences=%zu "
+                "virtual=%.1fs wall=%.1fs",
+                report.pass ? "PASS" : "FAIL", static_cast<unsigned long long>(parameters.seed), report.tsis,
+                static_cast<unsigned long long>(report.events), static_cast<unsigned long long>(report.lifecycle_operations),
+                static_cast<unsigned long long>(report.migrations), static_cast<unsigned long long>(report.crashes),
+                report.differences.size(), std::chrono::duration<double>(report.virtual_time).count(), wall_seconds);
+  return line;
+}
+
+}  // namespace splitnve::sim
