@@ -26,16 +26,52 @@ unexpected<DecodeError> refused(const char* cause, std::size_t offset) {
 
 bool is_type(std::uint8_t code, TlvType type) { return code == static_cast<std::uint8_t>(type); }
 
-/// The caller has checked that the 22 octets are there.
-AssociationHead read_head(std::uint8_t command, const std::uint8_t* at) {
-  AssociationHead head;
-  head.command = static_cast<TlvType>(command);
-  head.status = at[0];
-  head.type.id = (std::uint32_t{at[1]} << 16) | (std::uint32_t{at[2]} << 8) | at[3];
-  head.type.version = at[4];
-  head.vsi.format = at[5];
-  std::copy_n(at + 6, head.vsi.octets.size(), head.vsi.octets.begin());
-  return head;
+/// Fills what an Association and its head have in common; the caller has checked that the 22 octets are there.
+template <class Head>
+void read_head(const Tlv& tlv, Head& out) {
+  const std::uint8_t* at = tlv.value.data();
+  out.command = static_cast<TlvType>(tlv.type);
+  out.status = at[0];
+  out.type.id = (std::uint32_t{at[1]} << 16) | (std::uint32_t{at[2]} << 8) | at[3];
+  out.type.version = at[4];
+  out.vsi.format = at[5];
+  std::copy_n(at + 6, out.vsi.octets.size(), out.vsi.octets.begin());
+}
+
+/// The end of the fixed part: what the entries are and how many.
+struct FilterHead {
+  FilterFormat format = FilterFormat::kVid;
+  std::uint16_t count = 0;
+};
+
+Decoded<FilterHead> read_filter_head(const Tlv& tlv) {
+  const Octets value = tlv.value;
+  const bool whole_vsi_allowed = is_type(tlv.type, TlvType::kDeAssociate);
+  if (value.size() < kFixedOctets) {
+    const bool no_filter = value.size() == kHeadOctets || value.size() == kFilterFormatEnd;
+    if (!whole_vsi_allowed || !no_filter) return refused("truncated association", tlv.offset + value.size());
+    if (value.size() == kHeadOctets) return FilterHead{};
+    // No entries follow, so an unknown format is no obstacle to understanding "the whole VSI".
+    return FilterHead{filter_format(value[kHeadOctets]).value_or(FilterFormat::kVid), 0};
+  }
+  const auto format = filter_format(value[kHeadOctets]);
+  if (!format) return refused("unknown filter format", tlv.offset + kHeadOctets);
+  const auto count = static_cast<std::uint16_t>((value[kFilterFormatEnd] << 8) | value[kFilterFormatEnd + 1]);
+  if (count == 0 && !whole_vsi_allowed) return refused("no filter entries", tlv.offset + kFilterFormatEnd);
+  const std::size_t expected = kFixedOctets + count * entry_octets(*format);
+  if (value.size() != expected)
+    return refused("length does not match the entry count", tlv.offset + std::min(value.size(), expected));
+  return FilterHead{*format, count};
+}
+
+/// Builds the result in its place: decoding is on the path of every received TLV, and an Association is 72 octets.
+Decoded<Association> view(const Tlv& tlv, FilterHead filter) {
+  Decoded<Association> result(tl::in_place);
+  read_head(tlv, *result);
+  result->format = filter.format;
+  result->count = filter.count;
+  result->entries = tlv.value.subspan(std::min(tlv.value.size(), kFixedOctets));
+  return result;
 }
 
 std::uint16_t header(std::uint8_t type, std::size_t length) {
@@ -150,37 +186,16 @@ Decoded<std::optional<Tlv>> VdpduReader::next() {
 Decoded<AssociationHead> decode_association_head(const Tlv& tlv) {
   if (!is_association(static_cast<TlvType>(tlv.type))) return refused("not an association TLV", tlv.offset);
   if (tlv.value.size() < kHeadOctets) return refused("truncated association", tlv.offset + tlv.value.size());
-  return read_head(tlv.type, tlv.value.data());
+  AssociationHead head;
+  read_head(tlv, head);
+  return head;
 }
 
 Decoded<Association> decode_association(const Tlv& tlv) {
-  const auto head = decode_association_head(tlv);
-  if (!head) return unexpected<DecodeError>(head.error());
-  Association out;
-  out.command = head->command;
-  out.status = head->status;
-  out.type = head->type;
-  out.vsi = head->vsi;
-
-  const Octets value = tlv.value;
-  const bool whole_vsi_allowed = out.command == TlvType::kDeAssociate;
-  if (value.size() < kFixedOctets) {
-    if (!whole_vsi_allowed || value.size() > kFilterFormatEnd)
-      return refused("truncated association", tlv.offset + value.size());
-    // No entries follow, so an unknown format is no obstacle to understanding "the whole VSI".
-    if (value.size() == kFilterFormatEnd) out.format = filter_format(value[kHeadOctets]).value_or(FilterFormat::kVid);
-    return out;
-  }
-  const auto format = filter_format(value[kHeadOctets]);
-  if (!format) return refused("unknown filter format", tlv.offset + kHeadOctets);
-  out.format = *format;
-  out.count = static_cast<std::uint16_t>((value[kFilterFormatEnd] << 8) | value[kFilterFormatEnd + 1]);
-  if (out.count == 0 && !whole_vsi_allowed) return refused("no filter entries", tlv.offset + kFilterFormatEnd);
-  const std::size_t expected = kFixedOctets + out.count * entry_octets(out.format);
-  if (value.size() != expected)
-    return refused("length does not match the entry count", tlv.offset + std::min(value.size(), expected));
-  out.entries = value.subspan(kFixedOctets);
-  return out;
+  if (!is_association(static_cast<TlvType>(tlv.type))) return refused("not an association TLV", tlv.offset);
+  const auto filter = read_filter_head(tlv);
+  if (!filter) return unexpected<DecodeError>(filter.error());
+  return view(tlv, *filter);
 }
 
 // --- writing ---
