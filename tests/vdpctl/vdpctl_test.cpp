@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "request.hpp"
+#include "table.hpp"
+
+namespace splitnve::vdpctl {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kUuid = "6f1c2d3e-0001-4000-8000-000000000001";
+
+std::variant<Request, Exit> parse_words(std::vector<const char*> words) {
+  words.insert(words.begin(), "vdpctl");
+  return parse(static_cast<int>(words.size()), words.data());
+}
+
+Request request_of(std::vector<const char*> words) {
+  auto parsed = parse_words(std::move(words));
+  EXPECT_TRUE(std::holds_alternative<Request>(parsed));
+  return std::holds_alternative<Request>(parsed) ? std::get<Request>(parsed) : Request{};
+}
+
+bool is_usage_error(std::vector<const char*> words) {
+  testing::internal::CaptureStderr();
+  const auto parsed = parse_words(std::move(words));
+  const std::string complaint = testing::internal::GetCapturedStderr();
+  return std::holds_alternative<Exit>(parsed) && std::get<Exit>(parsed) == Exit::kUsage && !complaint.empty();
+}
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = "/tmp/vdpctl-test-XXXXXX";
+    path_ = mkdtemp(name.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  void touch(const std::string& file) const { std::ofstream(path_ + "/" + file) << ""; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(VdpctlTable, ColumnsAreAsWideAsTheirContent) {
+  const std::vector<json> rows = {{{"port", "p1"}, {"vn", 70001}, {"state", "connected"}, {"local_tag", 100}},
+                                  {{"port", "p2"}, {"vn", 7}, {"state", "disconnected"}, {"local_tag", 2}}};
+  EXPECT_EQ(table("vn.show", rows),
+            "PORT  VN     STATE         TAG\n"
+            "p1    70001  connected     100\n"
+            "p2    7      disconnected  2\n");
+}
+
+TEST(VdpctlTable, ColumnsThatNoRowFillsAreLeftOut) {
+  const std::vector<json> rows = {{{"vsi", "a"}, {"state", "activated"}, {"reason", ""}, {"vn_alias", nullptr}}};
+  EXPECT_EQ(table("tsi.show", rows), "TSI  STATE\na    activated\n");
+}
+
+TEST(VdpctlTable, ARowWithoutAMemberShowsADash) {
+  const std::vector<json> rows = {{{"port", "p1"}, {"vni", 5}}, {{"port", "p2"}}};
+  EXPECT_EQ(table("vn.show", rows), "PORT  VNI\np1    5\np2    -\n");
+}
+
+TEST(VdpctlTable, AnUnknownVerbShowsEveryMember) {
+  EXPECT_EQ(table("stats.show", {{{"name", "closed"}, {"value", 3}}}), "name    value\nclosed  3\n");
+}
+
+TEST(VdpctlTable, RowsThatAreNoObjectsShowNothingButDoNotFail) {
+  EXPECT_EQ(table("vn.show", {json(3), {{"port", "p1"}}}), "PORT\n-\np1\n");
+}
+
+TEST(VdpctlTable, NoRowsIsSaid) { EXPECT_EQ(table("tsi.show", {}), "none\n"); }
+
+TEST(VdpctlTable, AddressesShowWhichAreActive) {
+  const json addresses = json::parse(R"([{"mac":"02:aa:00:00:00:01","vid":100,"active":true},
+                                         {"mac":"02:aa:00:00:00:02","vid":100,"active":false}])");
+  EXPECT_EQ(cell(addresses), "02:aa:00:00:00:01*,02:aa:00:00:00:02");
+}
+
+TEST(VdpctlTable, TerminalEscapesOfAPeerAreNeutralised) {
+  EXPECT_EQ(printable("\x1b[2Jred\r\n\t\x7f"), "\\x1b[2Jred\\x0d\\x0a\\x09\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control in UTF-8";
+  EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae") << "right-to-left override";
+  EXPECT_EQ(printable("M\xc3\xbcnchen"), "M\xc3\xbcnchen");
+  EXPECT_EQ(printable("\xc3"), "\\xc3") << "cut off in the middle of a letter";
+  EXPECT_EQ(table("stats.show", {{{"a\nb", "\x1b"}}}), "a\\x0ab\n\\x1b\n");
+}
+
+TEST(VdpctlRequest, AShowVerbHasNoArguments) {
+  const Request request = request_of({"-j", "-s", "sw1", "tsi", "show"});
+  EXPECT_EQ(request.verb, "tsi.show");
+  EXPECT_TRUE(request.has_rows());
+  EXPECT_TRUE(request.json_output);
+  EXPECT_EQ(request.socket, "sw1");
+  EXPECT_EQ(request.args, json::object());
+}
+
+TEST(VdpctlRequest, CreateCarriesTheWholeDescription) {
+  const Request request =
+      request_of({"tsi", "create", kUuid, "--vn", "blue", "--mac", "02:aa:00:00:00:01", "--mac", "02:aa:00:00:00:02",
+                  "--interface", "tap0", "--guest-tag", "7", "--timeout-ms", "900"});
+  EXPECT_EQ(request.verb, "tsi.create");
+  EXPECT_FALSE(request.has_rows());
+  EXPECT_EQ(request.args, (json{{"vsi", kUuid},
+                                {"vn", "blue"},
+                                {"macs", {"02:aa:00:00:00:01", "02:aa:00:00:00:02"}},
+                                {"interface", "tap0"},
+                                {"guest_tag", 7},
+                                {"timeout_ms", 900}}));
+}
+
+TEST(VdpctlRequest, AVnThatIsANumberIsSentAsOne) {
+  const Request request = request_of({"tsi", "migrate-in", kUuid, "--vn", "70001", "--mac", "02:aa:00:00:00:01"});
+  EXPECT_EQ(request.verb, "tsi.migrate-in");
+  EXPECT_EQ(request.args["vn"], json(70001));
+}
+
+TEST(VdpctlRequest, WrongUsageIsExitTwoWithAWord) {
+  EXPECT_TRUE(is_usage_error({}));
+  EXPECT_TRUE(is_usage_error({"tsi"}));
+  EXPECT_TRUE(is_usage_error({"tsi", "explode", kUuid}));
+  EXPECT_TRUE(is_usage_error({"tsi", "start", "not-a-uuid"}));
+  EXPECT_TRUE(is_usage_error({"tsi", "create", kUuid, "--vn", "blue"}));
+  EXPECT_TRUE(is_usage_error({"tsi", "create", kUuid, "--vn", "blue", "--mac", "03:aa:00:00:00:01"}));
+  EXPECT_TRUE(is_usage_error({"tsi", "create", kUuid, "--vn", "blue", "--mac", "02:aa"}));
+  EXPECT_TRUE(is_usage_error({"tsi", "remove", "0"}));
+}
+
+TEST(VdpctlSocket, TheOnlySocketIsTakenAndOtherFilesAreNot) {
+  const Folder folder;
+  folder.touch("sw1.sock");
+  folder.touch("sw1.db");
+  EXPECT_EQ(choose_socket("", folder.path()).path, folder.path() + "/sw1.sock");
+}
+
+TEST(VdpctlSocket, NoneOrSeveralSayWhatToDo) {
+  const Folder folder;
+  EXPECT_NE(choose_socket("", folder.path()).complaint.find("start nnved or tnved"), std::string::npos);
+  EXPECT_NE(choose_socket("", folder.path() + "/absent").complaint.find("start nnved or tnved"), std::string::npos);
+  folder.touch("sw1.sock");
+  folder.touch("hv1.sock");
+  EXPECT_NE(choose_socket("", folder.path()).complaint.find("one of hv1 sw1"), std::string::npos);
+}
+
+TEST(VdpctlSocket, AGivenNameIsAnInstanceAndAPathIsAPath) {
+  EXPECT_EQ(choose_socket("sw1", "/run/splitnve").path, "/run/splitnve/sw1.sock");
+  EXPECT_EQ(choose_socket("./x.sock", "/run/splitnve").path, "./x.sock");
+}
+
+}  // namespace
+}  // namespace splitnve::vdpctl

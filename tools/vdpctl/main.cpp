@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "request.hpp"
+#include "splitnve/host/control.hpp"
+#include "table.hpp"
+
+namespace splitnve::vdpctl {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kSocketFolder = "/run/splitnve";
+/// A daemon that decides slowly still answers within its own deadline; this only catches one that hangs.
+constexpr auto kSilenceMargin = std::chrono::seconds(30);
+
+Exit complain(const std::string& text) {
+  std::fprintf(stderr, "vdpctl: %s\n", printable(text).c_str());
+  return Exit::kRefused;
+}
+
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+/// Rows leave as they come: a table of 200,000 TSIs as JSON takes no memory here.
+class JsonArray {
+ public:
+  void add(const json& row) { std::printf("%s%s", std::exchange(separator_, ",\n "), dump(row).c_str()); }
+  void end() { std::printf(*separator_ == '[' ? "[]\n" : "]\n"); }
+
+ private:
+  const char* separator_ = "[";
+};
+
+Exit show(host::ControlClient& client, const Request& request) {
+  std::vector<json> rows;
+  JsonArray array;
+  const auto on_row = [&](const json& row) {
+    if (request.json_output) {
+      array.add(row);
+    } else {
+      rows.push_back(row);
+    }
+  };
+  const auto result = client.call(request.verb, request.args, on_row, kSilenceMargin);
+  if (request.json_output) array.end();
+  if (!result) return complain(result.error().to_string());
+  if (!request.json_output) std::fputs(table(request.verb, rows).c_str(), stdout);
+  return Exit::kOk;
+}
+
+Exit change(host::ControlClient& client, const Request& request) {
+  const auto wait = kSilenceMargin + std::chrono::milliseconds(request.args.value("timeout_ms", 0));
+  const auto result = client.call(request.verb, request.args, {}, wait);
+  if (!result) return complain(result.error().to_string());
+  if (request.json_output) {
+    std::printf("%s\n", dump(*result).c_str());
+  } else {
+    std::puts("ok");
+  }
+  return Exit::kOk;
+}
+
+/// The value of the top-level key "role". A file that is no JSON is the daemon's to complain of, with the place: then
+/// the text alone decides whose it is.
+std::string role_of(const std::string& text) {
+  const json document = json::parse(text, nullptr, false, true);
+  if (document.is_object() && document.contains("role") && document["role"].is_string()) return document["role"];
+  if (!document.is_discarded()) return "";
+  const bool is_tnved = text.find("\"tnved\"") != std::string::npos;
+  const bool is_nnved = text.find("\"nnved\"") != std::string::npos;
+  return is_tnved == is_nnved ? "" : is_tnved ? "tnved" : "nnved";
+}
+
+/// Becomes `nnved --check FILE` or `tnved --check FILE`; returns only if there is no such program. An installed vdpctl
+/// finds the daemon in the neighbouring sbin, a built one in the build tree, both before the PATH.
+Exit check_config(const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) return complain(file + ": " + std::strerror(errno));
+  const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  const std::string role = role_of(text);
+  if (role != "nnved" && role != "tnved") return complain(file + R"(: the key "role" must say "nnved" or "tnved")");
+  std::error_code ignored;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  for (const auto& folder : {here, here / "../sbin", here / "../../src" / role}) {
+    const std::string program = folder / role;
+    execl(program.c_str(), role.c_str(), "--check", file.c_str(), nullptr);
+  }
+  execlp(role.c_str(), role.c_str(), "--check", file.c_str(), nullptr);
+  return complain("cannot run " + role + ": " + std::strerror(errno) + " (install it, or add its folder to PATH)");
+}
+
+Exit run(const Request& request) {
+  if (!request.check_file.empty()) return check_config(request.check_file);
+  const SocketChoice socket = choose_socket(request.socket, kSocketFolder);
+  if (!socket.complaint.empty()) {
+    complain(socket.complaint);
+    return Exit::kUsage;
+  }
+  const auto client = host::ControlClient::connect(socket.path);
+  if (!client) return complain(client.error().to_string());
+  return request.has_rows() ? show(**client, request) : change(**client, request);
+}
+
+}  // namespace
+}  // namespace splitnve::vdpctl
+
+int main(int argc, char** argv) {
+  using namespace splitnve::vdpctl;
+  const auto parsed = parse(argc, argv);
+  const auto* request = std::get_if<Request>(&parsed);
+  return static_cast<int>(request != nullptr ? run(*request) : std::get<Exit>(parsed));
+}

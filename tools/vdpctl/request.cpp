@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "splitnve/base/ids.hpp"
+
+namespace splitnve::vdpctl {
+namespace {
+
+using nlohmann::json;
+
+/// What options of all verbs fill; each verb takes the members it declared.
+struct Options {
+  std::string vsi, vn, interface_name, reason, file;
+  std::vector<std::string> macs;
+  std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
+};
+
+const CLI::Validator& is_uuid() {
+  static const CLI::Validator kCheck(
+      [](const std::string& text) {
+        return VsiId::from_uuid(text) ? std::string() : "'" + text + "' is no UUID (8-4-4-4-12 hexadecimal digits)";
+      },
+      "UUID");
+  return kCheck;
+}
+
+const CLI::Validator& is_mac() {
+  static const CLI::Validator kCheck(
+      [](const std::string& text) {
+        const auto mac = MacAddress::from_string(text);
+        if (!mac) return "'" + text + "' is no MAC address (02:aa:00:00:00:01)";
+        return mac->is_usable_source() ? std::string() : "'" + text + "' is no unicast MAC address";
+      },
+      "MAC");
+  return kCheck;
+}
+
+/// A VN goes out as its number if it is one, else as its alias.
+json vn_of(const std::string& text) {
+  const bool digits = !text.empty() && text.size() <= 9 &&
+                      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return digits ? json(std::stoul(text)) : json(text);
+}
+
+json args_of(const Options& options) {
+  json args = json::object();
+  if (!options.vsi.empty()) args["vsi"] = options.vsi;
+  if (!options.vn.empty()) args["vn"] = vn_of(options.vn);
+  if (!options.macs.empty()) args["macs"] = options.macs;
+  if (!options.interface_name.empty()) args["interface"] = options.interface_name;
+  if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
+  if (options.timeout_ms != 0) args["timeout_ms"] = options.timeout_ms;
+  if (options.instance != 0) args["instance"] = options.instance;
+  if (!options.reason.empty()) args["reason"] = options.reason;
+  return args;
+}
+
+void add_interface(CLI::App& verb, Options& options) {
+  verb.add_option("--interface", options.interface_name, "the VM's tap or veth");
+  verb.add_option("--timeout-ms", options.timeout_ms,
+                  "give up after this time (default: the daemon's start_deadline_ms)")
+      ->check(CLI::Range(1, 600000));
+}
+
+/// `create` and `migrate-in` carry the description of the TSI.
+void add_description(CLI::App& verb, Options& options) {
+  verb.add_option("--vn", options.vn, "the virtual network: alias or ID")->required();
+  verb.add_option("--mac", options.macs, "an address of the VM; may be repeated")
+      ->required()
+      ->check(is_mac())
+      ->take_all()
+      ->expected(1, -1);
+  verb.add_option("--guest-tag", options.guest_tag, "the tag that the guest itself uses on a trunk interface")
+      ->check(CLI::Range(1, 4094));
+  add_interface(verb, options);
+}
+
+void add_tsi_verbs(CLI::App& tsi, Options& options) {
+  struct Known {
+    const char* name;
+    const char* help;
+    void (*add)(CLI::App&, Options&);
+  };
+  static constexpr Known kVerbs[] = {
+      {"create", "reserve: associate a TSI before its VM runs", add_description},
+      {"start", "activate: returns when traffic may flow", add_interface},
+      {"pause", "the vCPUs stop; nothing changes on the network", nullptr},
+      {"suspend", "deactivate: reserved, not forwarding", nullptr},
+      {"resume", "activate again, or let an arrived VM run", add_interface},
+      {"shutdown", "de-associate and forget", nullptr},
+      {"migrate-out", "the VM is about to leave: still forwarding, marked", nullptr},
+      {"migrate-in", "the VM arrives: reserve here, forward after resume", add_description},
+      {"abort", "the migration failed: the source stays, the destination forgets", nullptr},
+  };
+  for (const Known& known : kVerbs) {
+    CLI::App* verb = tsi.add_subcommand(known.name, known.help);
+    verb->add_option("UUID", options.vsi, "the TSI")->required()->check(is_uuid());
+    if (known.add != nullptr) known.add(*verb, options);
+  }
+  CLI::App* remove = tsi.add_subcommand("remove", "nnved: de-associate an instance at its station and remove it");
+  remove->add_option("INSTANCE", options.instance, "the instance number of `tsi show`")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  remove->add_option("--reason", options.reason, "what log and station shall say");
+}
+
+}  // namespace
+
+std::variant<Request, Exit> parse(int argc, const char* const* argv) {
+  Request request;
+  Options options;
+  CLI::App app("Talk to nnved and tnved. Exit: 0 done, 1 refused or failed, 2 usage.", "vdpctl");
+  app.set_version_flag("--version", std::string("vdpctl ") + SPLITNVE_VERSION);
+  app.add_flag("-j,--json", request.json_output, "machine-readable output: one JSON array, or the result object");
+  app.add_option("-s,--socket", request.socket, "control socket or instance name (default: the only one on this host)");
+  app.require_subcommand(1);
+  for (const char* name : {"tsi", "vn", "port", "peer", "stats", "refusal"}) {
+    CLI::App* object = app.add_subcommand(name);
+    object->require_subcommand(1);
+    object->add_subcommand("show", "list what the daemon knows");
+  }
+  add_tsi_verbs(*app.get_subcommand("tsi"), options);
+  CLI::App* config = app.add_subcommand("config", "configuration files");
+  config->require_subcommand(1);
+  config->add_subcommand("check", "the daemon's own check, without starting it")
+      ->add_option("FILE", options.file, "the configuration")
+      ->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? Exit::kOk : Exit::kUsage;
+  }
+  const CLI::App* object = app.get_subcommands().front();
+  request.verb = object->get_name() + "." + object->get_subcommands().front()->get_name();
+  request.args = args_of(options);
+  request.check_file = options.file;
+  return request;
+}
+
+SocketChoice choose_socket(const std::string& given, const std::string& folder) {
+  if (!given.empty()) return {given.find('/') == std::string::npos ? folder + "/" + given + ".sock" : given, ""};
+  std::vector<std::string> found;
+  std::error_code ignored;  // an absent folder has no sockets
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".sock") found.push_back(entry.path().stem().string());
+  if (found.size() == 1) return {folder + "/" + found.front() + ".sock", ""};
+  if (found.empty())
+    return {"", "no daemon runs here (no socket in " + folder + "): start nnved or tnved, or name a socket with -s"};
+  std::sort(found.begin(), found.end());
+  std::string names;
+  for (const std::string& name : found) names += " " + name;
+  return {"", "several daemons run here: choose one with -s, one of" + names};
+}
+
+}  // namespace splitnve::vdpctl

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace splitnve::vdpctl {
+namespace {
+
+using nlohmann::json;
+
+/// Both daemons answer `tsi.show`; their rows differ, and columns that stay empty are left out of the table.
+const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_columns() {
+  static const std::vector<std::pair<std::string_view, std::vector<Column>>> kColumns = {
+      {"tsi.show",
+       {{"TSI", "vsi"},
+        {"VN", "vn"},
+        {"ALIAS", "vn_alias"},
+        {"PORT", "port"},
+        {"STATION", "station"},
+        {"INTERFACE", "interface"},
+        {"GUEST-TAG", "guest_tag"},
+        {"UPLINK", "uplink"},
+        {"VM", "vm"},
+        {"STATE", "state"},
+        {"VID", "vid"},
+        {"GUARD", "guard"},
+        {"OPEN", "port_open"},
+        {"UNCONFIRMED", "unconfirmed"},
+        {"MIGRATING", "migrating"},
+        {"SUSPENDED", "suspended"},
+        {"SUPERSEDED", "superseded"},
+        {"ADDRESSES", "addresses"},
+        {"RX", "rx_frames"},
+        {"TX", "tx_frames"},
+        {"CLOSED", "dropped_closed"},
+        {"REASON", "reason"},
+        {"LAST-REFUSAL", "last_refusal"}}},
+      {"vn.show",
+       {{"PORT", "port"},
+        {"VN", "vn"},
+        {"ALIAS", "vn_alias"},
+        {"STATE", "state"},
+        {"TSIS", "associated_tsis"},
+        {"TAG", "local_tag"},
+        {"VNI", "vni"},
+        {"REASON", "reason"}}},
+      {"port.show",
+       {{"PORT", "port"},
+        {"INTERFACE", "interface"},
+        {"UP", "up"},
+        {"PEERS", "peers"},
+        {"TSIS", "tsis"},
+        {"VIDS-FREE", "vids_free"}}},
+      {"peer.show",
+       {{"PORT", "port"},
+        {"UPLINK", "uplink"},
+        {"STATION", "station"},
+        {"NNVE", "nnve"},
+        {"LINK", "link_up"},
+        {"HEARD", "last_heard_ms"},
+        {"TSIS", "tsis"},
+        {"UNCONFIRMED", "unconfirmed"},
+        {"RECEIVED", "ecpdus_received"},
+        {"DUPLICATES", "duplicates"},
+        {"SENT", "sent"},
+        {"RETRANSMITTED", "retransmitted"},
+        {"FAILED", "failed"},
+        {"REQUESTS", "requests"},
+        {"KEEPALIVES", "keepalives"},
+        {"REFUSED", "refused"},
+        {"TIMEOUTS", "timeouts"}}},
+      {"refusal.show",
+       {{"AGE", "age_s"},
+        {"AT", "at"},
+        {"PORT", "port"},
+        {"STATION", "station"},
+        {"TSI", "vsi"},
+        {"VN", "vn"},
+        {"CODE", "code"},
+        {"REASON", "reason"}}},
+  };
+  return kColumns;
+}
+
+/// The length of the UTF-8 sequence that starts at `text[at]`, 0 if it is malformed or not worth trusting: C1 controls
+/// and bidirectional marks move what the reader sees.
+std::size_t utf8_letter(std::string_view text, std::size_t at) {
+  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = octet(at);
+  const std::size_t length = first >= 0xC3 && first <= 0xDF ? 2 : first >= 0xE3 && first <= 0xEE ? 3 : 0;
+  if (length == 0 || at + length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((octet(at + i) & 0xC0) != 0x80) return 0;
+  return length;
+}
+
+/// Characters a terminal shows, counting a UTF-8 sequence as one.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+/// One line of JSON; text that is no UTF-8 shows replacement characters instead of throwing.
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+std::string address_cell(const json& address) {
+  const auto mac = address.find("mac");
+  std::string text = cell(mac == address.end() ? json(dump(address)) : *mac);
+  if (address.value("active", false)) text += '*';
+  return text;
+}
+
+const json* member(const json& row, const char* key) {
+  if (!row.is_object()) return nullptr;
+  const auto found = row.find(key);
+  return found == row.end() || found->is_null() ? nullptr : &*found;
+}
+
+bool is_filled(const json& row, const char* key) {
+  const json* value = member(row, key);
+  if (value == nullptr) return false;
+  if (value->is_boolean()) return true;
+  return !(value->is_string() && value->get_ref<const std::string&>().empty());
+}
+
+std::string line_of(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    line += cells[i];
+    if (i + 1 < cells.size()) line.append(widths[i] - width(cells[i]) + 2, ' ');
+  }
+  return line + '\n';
+}
+
+/// Known columns that some row fills; for an unknown verb, every member in the order of the rows.
+std::vector<std::pair<std::string, std::string>> chosen_columns(std::string_view verb, const std::vector<json>& rows) {
+  std::vector<std::pair<std::string, std::string>> chosen;
+  const auto& known = columns_of(verb);
+  for (const Column& column : known) {
+    const auto fills = [&](const json& row) { return is_filled(row, column.key); };
+    if (std::any_of(rows.begin(), rows.end(), fills)) chosen.emplace_back(column.heading, column.key);
+  }
+  if (!known.empty()) return chosen;
+  for (const json& row : rows) {
+    if (!row.is_object()) continue;
+    for (const auto& [key, value] : row.items()) {
+      const auto same = [&, &name = key](const auto& column) { return column.second == name; };
+      if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.emplace_back(printable(key), key);
+    }
+  }
+  return chosen;
+}
+
+}  // namespace
+
+const std::vector<Column>& columns_of(std::string_view verb) {
+  static const std::vector<Column> kNone;
+  for (const auto& [known, columns] : known_columns())
+    if (known == verb) return columns;
+  return kNone;
+}
+
+std::string printable(std::string_view text) {
+  static constexpr std::array kHex = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto octet = static_cast<unsigned char>(text[i]);
+    if (octet >= 0x20 && octet < 0x7F) {
+      safe += text[i];
+    } else if (const std::size_t length = utf8_letter(text, i); length != 0) {
+      safe += text.substr(i, length);
+      i += length - 1;
+    } else {
+      safe += {'\\', 'x', kHex[octet >> 4], kHex[octet & 15]};
+    }
+  }
+  return safe;
+}
+
+std::string cell(const json& value) {
+  if (value.is_null()) return "-";
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    return text.empty() ? "-" : printable(text);
+  }
+  if (value.is_object()) return value.contains("mac") ? address_cell(value) : printable(dump(value));
+  if (!value.is_array()) return printable(dump(value));
+  std::string joined;
+  for (const json& element : value) joined += (joined.empty() ? "" : ",") + cell(element);
+  return joined.empty() ? "-" : joined;
+}
+
+std::string table(std::string_view verb, const std::vector<json>& rows) {
+  if (rows.empty()) return "none\n";
+  std::vector<std::vector<std::string>> lines(1);
+  const auto columns = chosen_columns(verb, rows);
+  for (const auto& [heading, key] : columns) lines.front().push_back(heading);
+  for (const json& row : rows) {
+    std::vector<std::string>& cells = lines.emplace_back();
+    for (const auto& [heading, key] : columns) {
+      const json* value = member(row, key.c_str());
+      cells.push_back(value == nullptr ? "-" : cell(*value));
+    }
+  }
+  std::vector<std::size_t> widths(columns.size(), 0);
+  for (const auto& cells : lines)
+    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], width(cells[i]));
+  std::string text;
+  for (const auto& cells : lines) text += line_of(cells, widths);
+  return text;
+}
+
+}  // namespace splitnve::vdpctl

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of the control socket as a table for people: pure, so that a test can look at it.
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace splitnve::vdpctl {
+
+/// A column: its heading, and the key of the row's member that fills it.
+struct Column {
+  const char* heading;
+  const char* key;
+};
+
+/// The columns known for a verb such as `tsi.show`; empty: take them from the rows.
+const std::vector<Column>& columns_of(std::string_view verb);
+
+/// Text with everything but printable ASCII and well-formed UTF-8 letters replaced by `\xNN`: what a peer, a guest or a
+/// file put into a name shall not reach the terminal as a command (S33).
+std::string printable(std::string_view text);
+
+/// One cell. Null, absent and empty are `-`, booleans yes or no, arrays their elements joined by a comma; an address is
+/// `mac` with `*` behind an active one.
+std::string cell(const nlohmann::json& value);
+
+/// The table with its heading; columns are as wide as their content. Columns that no row fills are left out, members
+/// that no column names are not shown. No rows: a line that says so.
+std::string table(std::string_view verb, const std::vector<nlohmann::json>& rows);
+
+}  // namespace splitnve::vdpctl
