@@ -109,38 +109,25 @@ void write_entry(BoundedWriter& writer, FilterFormat format, const FilterEntry& 
 
 const char* to_string(TlvType type) {
   switch (type) {
-    case TlvType::kEnd:
-      return "End";
-    case TlvType::kPreAssociate:
-      return "Pre-Associate";
-    case TlvType::kPreAssociateRr:
-      return "Pre-Associate-RR";
-    case TlvType::kAssociate:
-      return "Associate";
-    case TlvType::kDeAssociate:
-      return "De-Associate";
-    case TlvType::kManagerId:
-      return "VSI-Manager-ID";
-    case TlvType::kOrganizational:
-      return "Organizational";
+    case TlvType::kEnd: return "End";
+    case TlvType::kPreAssociate: return "Pre-Associate";
+    case TlvType::kPreAssociateRr: return "Pre-Associate-RR";
+    case TlvType::kAssociate: return "Associate";
+    case TlvType::kDeAssociate: return "De-Associate";
+    case TlvType::kManagerId: return "VSI-Manager-ID";
+    case TlvType::kOrganizational: return "Organizational";
   }
   return "unknown";
 }
 
 const char* to_string(Code code) {
   switch (code) {
-    case Code::kSuccess:
-      return "success";
-    case Code::kInvalidFormat:
-      return "invalid format";
-    case Code::kInsufficientResources:
-      return "insufficient resources";
-    case Code::kManagerUnreachable:
-      return "VSI manager unreachable";
-    case Code::kOther:
-      return "other failure";
-    case Code::kInvalidAddress:
-      return "invalid VID, GroupID or MAC";
+    case Code::kSuccess: return "success";
+    case Code::kInvalidFormat: return "invalid format";
+    case Code::kInsufficientResources: return "insufficient resources";
+    case Code::kManagerUnreachable: return "VSI manager unreachable";
+    case Code::kOther: return "other failure";
+    case Code::kInvalidAddress: return "invalid VID, GroupID or MAC";
   }
   return "reserved code";
 }
