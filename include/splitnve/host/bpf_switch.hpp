@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "splitnve/base/limits.hpp"
+#include "splitnve/host/datapath.hpp"
+
+namespace splitnve::host {
+
+/// The eBPF switch of one daemon instance: tc programs on its ports and its VXLAN device over maps that are pinned
+/// below `pin_root`. All of it forwards on when the object or the process goes; the next `open` finds the pins, keeps
+/// every row and replaces the programs without a gap. See src/libhost/bpf/ for the programs and the map layouts.
+class BpfSwitch final : public Datapath {
+ public:
+  /// The collect-metadata VXLAN device through which all remote nNVEs are reached; made if absent, left on exit.
+  struct Vxlan {
+    std::string name;
+    std::uint16_t udp_port = 4789;
+    /// Source of the tunnels; kernels before 6.0 take it from routing instead.
+    std::optional<datapath::UnderlayAddress> local;
+  };
+  struct Config {
+    std::string pin_root;        ///< on a bpffs; the maps lie below it in v<layout>/ (Paths::pins)
+    std::optional<Vxlan> vxlan;  ///< nnved
+    /// Sizes new maps: an empty map costs 16 octets per entry. Pinned maps keep the size they have.
+    std::uint32_t instances_max = limits::kInstancesMax;
+  };
+  enum class Program : std::uint8_t { kPort, kUplink, kTunnel };
+
+  /// Error, one line each: no bpffs, pins of a newer layout, no permission, a kernel without BPF, a program that the
+  /// kernel refuses, a VXLAN device that cannot be had.
+  static Result<std::unique_ptr<BpfSwitch>> open(const Config& config);
+  ~BpfSwitch() override;
+
+  agent::BatchResult apply(BatchId batch, const datapath::Rows& rows) override;
+  Result<ReconcileReport> reconcile(const datapath::Rows& full) override;
+  Result<datapath::Rows> dump() const override;
+  DropCounters drops() const override;
+  datapath::InstanceCounters instance_counters(InstanceId instance) const override;
+  void clear_counters(InstanceId instance) override;
+  Result<void> tear_down() override;
+
+  /// For BPF_PROG_TEST_RUN.
+  int program_fd(Program program) const;
+
+ private:
+  struct State;
+  explicit BpfSwitch(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;  ///< empty after `tear_down`
+};
+
+}  // namespace splitnve::host

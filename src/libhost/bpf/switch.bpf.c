@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The eBPF switch of both daemons: three tc ingress programs over the maps of switch_maps.h.
+ *
+ *  access or VM port ------> switch_port: parse, tag -> access -> domain, clean?, guard + fdb(source) open? --+
+ *  tnved's uplink ---------> switch_uplink: tag -> access -> domain (else the host's), clean?, not our own? --+
+ *  VXLAN device -----------> switch_tunnel: vni -> domain, clean?, not our own? ------------------------------+
+ *                                                                                                             |
+ *            +---------------------------------------- strip the tag <---------------------------------------+
+ *            |
+ *            +-- group --> flood: local members but the ingress; from a port also the remote nNVEs and the uplink
+ *            +-- fdb(destination) local  --> push its tag --> its interface
+ *            +-- fdb(destination) remote --> tunnel key --> VXLAN device        } from a port only: what came from
+ *            +-- unknown --> the uplink, if the domain has one, else dropped    } the far side never returns there
+ *
+ * Every drop is counted by reason. A frame is checked wholly before it is changed. The tag may stand in the skb
+ * (received) or inline (BPF_PROG_TEST_RUN); both forms are read. Nothing here needs a kernel newer than 5.10.
+ */
+#include "switch_maps.h"
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define SWITCH_MAP(map, map_type, key_type, value_type, entries, flags) \
+  struct {                                                              \
+    __uint(type, map_type);                                             \
+    __type(key, key_type);                                              \
+    __type(value, value_type);                                          \
+    __uint(max_entries, entries);                                       \
+    __uint(map_flags, flags);                                           \
+    __uint(pinning, LIBBPF_PIN_BY_NAME);                                \
+  } map SEC(".maps")
+#define SWITCH_HASH(map, key_type, value_type, entries) \
+  SWITCH_MAP(map, BPF_MAP_TYPE_HASH, key_type, value_type, entries, BPF_F_NO_PREALLOC)
+
+SWITCH_HASH(ports, __u32, struct switch_port, SWITCH_PORTS_MAX);
+SWITCH_HASH(access, struct switch_access_key, struct switch_access, SWITCH_ACCESS_MAX);
+SWITCH_HASH(guard, struct switch_guard_key, struct switch_guard, SWITCH_INSTANCES_MAX);
+SWITCH_HASH(fdb, struct switch_fdb_key, struct switch_fdb, SWITCH_INSTANCES_MAX* SWITCH_FDB_PER_INSTANCE);
+SWITCH_HASH(domains, __u32, struct switch_domain, SWITCH_DOMAINS_MAX);
+SWITCH_HASH(vnis, __u32, __u32, SWITCH_DOMAINS_MAX);
+SWITCH_HASH(instance_counters, __u32, struct switch_counters, SWITCH_INSTANCES_MAX);
+SWITCH_MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct switch_settings, 1, 0);
+SWITCH_MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_DROP_COUNT, 0);
+
+/* VLAN 802.1ad and older stacks are no access tags: such a frame gets a VID that no row can have. */
+#define VID_FOREIGN 0x1000u
+#define ETH_P_QINQ1_OLD 0x9100
+#define ETH_P_ECP_EVB 0x8940
+#define ETH_TYPE_MIN 0x0600
+
+/* What the headers say; `type` stands behind the first tag, in host order. */
+struct frame {
+  struct ethhdr eth;
+  __u32 vid;
+  __u16 type;
+  bool tagged;
+};
+
+/* Where a frame came in, for flooding and hairpins. */
+struct source {
+  __u32 ifindex;
+  __u32 vid;
+  __u32 instance; /* 0: none known */
+  bool from_port; /* may leave by tunnel and uplink */
+};
+
+static __always_inline int drop(enum switch_drop reason) {
+  __u32 key = reason;
+  __u64* frames = bpf_map_lookup_elem(&drops, &key);
+  if (frames) ++*frames;
+  return TC_ACT_SHOT;
+}
+
+/* The counters of an instance, made on first use; NULL without an instance or without memory. */
+static __always_inline struct switch_counters* counters_of(__u32 instance) {
+  static const struct switch_counters zero = {};
+  struct switch_counters* counters;
+  if (!instance) return NULL;
+  counters = bpf_map_lookup_elem(&instance_counters, &instance);
+  if (counters) return counters;
+  bpf_map_update_elem(&instance_counters, &instance, &zero, BPF_NOEXIST);
+  return bpf_map_lookup_elem(&instance_counters, &instance);
+}
+
+/* A segmentation-offloaded skb is as many frames as it will be cut into. Octets are counted without the tag. */
+static __always_inline __u64 frames_in(const struct __sk_buff* skb) { return skb->gso_segs ? skb->gso_segs : 1; }
+
+static __always_inline void count_rx(const struct __sk_buff* skb, __u32 instance) {
+  struct switch_counters* counters = counters_of(instance);
+  if (!counters) return;
+  __sync_fetch_and_add(&counters->rx_frames, frames_in(skb));
+  __sync_fetch_and_add(&counters->rx_octets, skb->len);
+}
+
+static __always_inline void count_tx(const struct __sk_buff* skb, __u32 instance) {
+  struct switch_counters* counters = counters_of(instance);
+  if (!counters) return;
+  __sync_fetch_and_add(&counters->tx_frames, frames_in(skb));
+  __sync_fetch_and_add(&counters->tx_octets, skb->len);
+}
+
+static __always_inline int drop_closed(const struct __sk_buff* skb, __u32 instance) {
+  struct switch_counters* counters = counters_of(instance);
+  if (counters) __sync_fetch_and_add(&counters->dropped_closed, frames_in(skb));
+  return drop(SWITCH_DROP_CLOSED);
+}
+
+static __always_inline bool is_tag(__u16 type) {
+  return type == ETH_P_8021Q || type == ETH_P_8021AD || type == ETH_P_QINQ1_OLD;
+}
+
+/* Reads the headers of a frame; false if they are incomplete. */
+static __always_inline bool parse(struct __sk_buff* skb, struct frame* frame) {
+  __u16 tag[2]; /* TCI, EtherType */
+  if (bpf_skb_load_bytes(skb, 0, &frame->eth, sizeof frame->eth)) return false;
+  frame->type = bpf_ntohs(frame->eth.h_proto);
+  frame->vid = 0;
+  frame->tagged = false;
+  if (skb->vlan_present) {
+    frame->tagged = true;
+    frame->vid = skb->vlan_proto == bpf_htons(ETH_P_8021Q) ? skb->vlan_tci & 0x0FFF : VID_FOREIGN;
+  } else if (is_tag(frame->type)) {
+    if (bpf_skb_load_bytes(skb, sizeof frame->eth, tag, sizeof tag)) return false;
+    frame->tagged = true;
+    frame->vid = frame->type == ETH_P_8021Q ? bpf_ntohs(tag[0]) & 0x0FFF : VID_FOREIGN;
+    frame->type = bpf_ntohs(tag[1]);
+  }
+  return true;
+}
+
+/* S18: what a tenant must never say: bridge-group destinations, ECP, LLDP, EAPOL, MACsec. */
+static __always_inline bool is_control(const struct frame* frame) {
+  const __u8* to = frame->eth.h_dest;
+  if (to[0] == 0x01 && to[1] == 0x80 && to[2] == 0xC2 && to[3] == 0 && to[4] == 0 && to[5] < 0x10) return true;
+  return frame->type == ETH_P_ECP_EVB || frame->type == ETH_P_LLDP || frame->type == ETH_P_PAE ||
+         frame->type == ETH_P_MACSEC;
+}
+
+static __always_inline bool same_mac(const __u8* a, const __u8* b) { return __builtin_memcmp(a, b, ETH_ALEN) == 0; }
+
+static __always_inline bool is_group_or_zero(const __u8* mac) {
+  return (mac[0] & 1) || !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
+/* S21: the reason why a tenant's frame is not clean, or SWITCH_DROP_COUNT. */
+static __always_inline enum switch_drop unclean(const struct frame* frame) {
+  if (is_control(frame)) return SWITCH_DROP_CONTROL_FRAME;
+  if (is_tag(frame->type)) return SWITCH_DROP_NESTED_TAG;
+  if (frame->type < ETH_TYPE_MIN) return SWITCH_DROP_LLC;
+  if (is_group_or_zero(frame->eth.h_source)) return SWITCH_DROP_GROUP_SOURCE;
+  return SWITCH_DROP_COUNT;
+}
+
+static __always_inline struct switch_access* find_access(__u32 ifindex, __u32 vid) {
+  struct switch_access_key key = {.ifindex = ifindex, .vid = vid};
+  return bpf_map_lookup_elem(&access, &key);
+}
+
+static __always_inline struct switch_guard* find_guard(__u32 domain, __u32 ifindex, const __u8* mac) {
+  struct switch_guard_key key = {.domain = domain, .ifindex = ifindex};
+  __builtin_memcpy(key.mac, mac, ETH_ALEN);
+  return bpf_map_lookup_elem(&guard, &key);
+}
+
+static __always_inline struct switch_fdb* find_owner(__u32 domain, const __u8* mac) {
+  struct switch_fdb_key key = {.domain = domain};
+  __builtin_memcpy(key.mac, mac, ETH_ALEN);
+  return bpf_map_lookup_elem(&fdb, &key);
+}
+
+static __always_inline bool is_local(const struct switch_fdb* owner) {
+  return owner && owner->kind == SWITCH_OWNER_LOCAL;
+}
+
+static __always_inline const struct switch_settings* find_settings(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&settings, &zero);
+}
+
+/* Aims the frame at an nNVE. Kernels before 6.0 refuse a key with a source address: there routing chooses it. */
+static __always_inline bool aim(struct __sk_buff* skb, const struct switch_settings* tunnels, __u32 vni,
+                                const __u8* nnve) {
+  const __u32 *to = (const __u32*)nnve, *from = (const __u32*)tunnels->local;
+  const bool ipv4 = !to[0] && !to[1] && to[2] == bpf_htonl(0xFFFF);
+  const __u64 flags = ipv4 ? BPF_F_ZERO_CSUM_TX : BPF_F_TUNINFO_IPV6;
+  struct bpf_tunnel_key key = {.tunnel_id = vni, .tunnel_ttl = 64};
+  if (ipv4) {
+    key.remote_ipv4 = bpf_ntohl(to[3]);
+    if (from[2] == bpf_htonl(0xFFFF)) key.local_ipv4 = bpf_ntohl(from[3]);
+  } else {
+    __builtin_memcpy(key.remote_ipv6, to, sizeof key.remote_ipv6);
+    if (from[2] != bpf_htonl(0xFFFF)) __builtin_memcpy(key.local_ipv6, from, sizeof key.local_ipv6);
+  }
+  if (!bpf_skb_set_tunnel_key(skb, &key, sizeof key, flags)) return true;
+  return !bpf_skb_set_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, local_ipv6), flags);
+}
+
+/* Unicast to a local interface with its tag. */
+static __always_inline int send_tagged(struct __sk_buff* skb, __u32 ifindex, __u32 vid) {
+  if (vid && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vid)) return drop(SWITCH_DROP_REDIRECT);
+  return bpf_redirect(ifindex, 0);
+}
+
+/* One flood copy. `*pushed` is the tag that the skb bears; neighbours of one VID share the push. */
+static __always_inline void copy_tagged(struct __sk_buff* skb, const struct switch_member* to, __u32* pushed) {
+  const __u32 ifindex = to->ifindex, vid = to->vid;
+  if (*pushed != vid) {
+    if (*pushed) bpf_skb_vlan_pop(skb);
+    *pushed = 0;
+    if (vid && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vid)) {
+      drop(SWITCH_DROP_REDIRECT);
+      return;
+    }
+    *pushed = vid;
+  }
+  if (bpf_clone_redirect(skb, ifindex, 0)) drop(SWITCH_DROP_REDIRECT);
+}
+
+static __always_inline void flood_remote(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id) {
+  const struct switch_settings* tunnels = find_settings();
+  __u32 i;
+  if (!tunnels || !tunnels->vxlan_ifindex) return;
+  for (i = 0; i < SWITCH_FLOOD_REMOTE_MAX; ++i) {
+    if (i >= domain->n_remote || domain->id != id) return;
+    if (!aim(skb, tunnels, domain->vni, domain->remote[i]) || bpf_clone_redirect(skb, tunnels->vxlan_ifindex, 0))
+      drop(SWITCH_DROP_REDIRECT);
+  }
+}
+
+/* S24: copies to everyone who shall have it; the frame itself ends here. */
+static __always_inline int flood(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id,
+                                 const struct source* source) {
+  __u32 i, pushed = 0;
+  for (i = 0; i < SWITCH_FLOOD_LOCAL_MAX; ++i) {
+    const struct switch_member* to = &domain->local[i];
+    if (i >= domain->n_local || domain->id != id) break;
+    if (to->ifindex == source->ifindex && to->vid == source->vid) continue;
+    copy_tagged(skb, to, &pushed);
+  }
+  if (!source->from_port) return TC_ACT_STOLEN;
+  if (domain->uplink.ifindex) copy_tagged(skb, &domain->uplink, &pushed);
+  if (pushed) bpf_skb_vlan_pop(skb);
+  flood_remote(skb, domain, id);
+  return TC_ACT_STOLEN;
+}
+
+static __always_inline int send_local(struct __sk_buff* skb, const struct switch_fdb* owner,
+                                      const struct source* source) {
+  const __u32 ifindex = owner->ifindex, vid = owner->vid;
+  if (ifindex == source->ifindex && vid == source->vid) return drop(SWITCH_DROP_HAIRPIN);
+  count_tx(skb, owner->instance);
+  return send_tagged(skb, ifindex, vid);
+}
+
+static __always_inline int send_remote(struct __sk_buff* skb, const struct switch_domain* domain, const __u8* nnve) {
+  const struct switch_settings* tunnels = find_settings();
+  if (!tunnels || !tunnels->vxlan_ifindex || !aim(skb, tunnels, domain->vni, nnve)) return drop(SWITCH_DROP_REDIRECT);
+  return bpf_redirect(tunnels->vxlan_ifindex, 0);
+}
+
+/* A clean frame of a domain, without tag, to where its destination is. */
+static __always_inline int forward(struct __sk_buff* skb, const struct frame* frame, __u32 id,
+                                   const struct source* source) {
+  const bool group = frame->eth.h_dest[0] & 1;
+  const struct switch_domain* domain;
+  const struct switch_fdb* owner = NULL;
+  if (!group) {
+    owner = find_owner(id, frame->eth.h_dest);
+    if (is_local(owner)) return send_local(skb, owner, source);
+    if (!source->from_port) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
+  }
+  domain = bpf_map_lookup_elem(&domains, &id);
+  if (!domain) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
+  if (group) return flood(skb, domain, id, source);
+  if (owner) return send_remote(skb, domain, owner->nnve);
+  if (domain->uplink.ifindex) return send_tagged(skb, domain->uplink.ifindex, domain->uplink.vid);
+  return drop(SWITCH_DROP_UNKNOWN_UNICAST);
+}
+
+static __always_inline bool strip_tag(struct __sk_buff* skb, const struct frame* frame) {
+  return !frame->tagged || !bpf_skb_vlan_pop(skb);
+}
+
+/* S18: a station's tagged frame is a tenant's, and no tenant speaks with the nNVE's own address. */
+static __always_inline bool is_own_address(const struct frame* frame, const struct switch_port* port) {
+  return port->role == SWITCH_ROLE_ACCESS &&
+         (same_mac(frame->eth.h_source, port->mac) || same_mac(frame->eth.h_dest, port->mac));
+}
+
+/* S6: a frame passes if the guard names an instance here and the fdb names the same one as the owner. */
+static __always_inline int check_source(struct __sk_buff* skb, const struct frame* frame,
+                                        const struct switch_access* row, struct source* source) {
+  const struct switch_fdb* owner = find_owner(row->domain, frame->eth.h_source);
+  const struct switch_guard* guarded;
+  if (row->flags & SWITCH_UNGUARDED) {
+    if (is_local(owner) && owner->ifindex == source->ifindex && owner->vid == source->vid)
+      source->instance = owner->instance;
+    return TC_ACT_OK;
+  }
+  guarded = find_guard(row->domain, source->ifindex, frame->eth.h_source);
+  if (!guarded) return drop(SWITCH_DROP_SPOOFED_SOURCE);
+  if (!is_local(owner) || owner->instance != guarded->instance) return drop_closed(skb, guarded->instance);
+  source->instance = guarded->instance;
+  return TC_ACT_OK;
+}
+
+SEC("tc")
+int switch_port(struct __sk_buff* skb) {
+  struct source source = {.ifindex = skb->ifindex, .from_port = true};
+  const struct switch_access* row;
+  const struct switch_port* port;
+  enum switch_drop reason;
+  struct frame frame;
+  __u32 domain;
+
+  port = bpf_map_lookup_elem(&ports, &source.ifindex);
+  if (!port) return TC_ACT_OK;
+  if (!parse(skb, &frame)) return drop(SWITCH_DROP_TOO_SHORT);
+  source.vid = frame.vid;
+  row = find_access(source.ifindex, frame.vid);
+  /* Untagged on an access port is the host's own (S26), ECP and LLDP of the station among it. */
+  if (port->role == SWITCH_ROLE_ACCESS && frame.vid == 0 && (!row || is_control(&frame))) {
+    return frame.tagged && is_tag(frame.type) ? drop(SWITCH_DROP_NESTED_TAG) : TC_ACT_OK;
+  }
+  if (is_control(&frame) || is_own_address(&frame, port)) return drop(SWITCH_DROP_CONTROL_FRAME);
+  if (!row) return drop(frame.vid == 0 ? SWITCH_DROP_UNTAGGED : SWITCH_DROP_UNKNOWN_TAG);
+  reason = unclean(&frame);
+  if (reason != SWITCH_DROP_COUNT) return drop(reason);
+  domain = row->domain;
+  if (check_source(skb, &frame, row, &source) != TC_ACT_OK) return TC_ACT_SHOT;
+  if (!strip_tag(skb, &frame)) return drop(SWITCH_DROP_REDIRECT);
+  count_rx(skb, source.instance);
+  return forward(skb, &frame, domain, &source);
+}
+
+SEC("tc")
+int switch_uplink(struct __sk_buff* skb) {
+  struct source source = {.ifindex = skb->ifindex};
+  const struct switch_access* row;
+  enum switch_drop reason;
+  struct frame frame;
+  __u32 domain;
+
+  if (!parse(skb, &frame)) return drop(SWITCH_DROP_TOO_SHORT);
+  source.vid = frame.vid;
+  row = find_access(source.ifindex, frame.vid);
+  if (!row) return TC_ACT_OK;
+  domain = row->domain;
+  reason = unclean(&frame);
+  if (reason != SWITCH_DROP_COUNT) return drop(reason);
+  if (is_local(find_owner(domain, frame.eth.h_source))) return drop(SWITCH_DROP_RETURNED);
+  if (!strip_tag(skb, &frame)) return drop(SWITCH_DROP_REDIRECT);
+  return forward(skb, &frame, domain, &source);
+}
+
+SEC("tc")
+int switch_tunnel(struct __sk_buff* skb) {
+  struct source source = {.ifindex = skb->ifindex};
+  struct bpf_tunnel_key key = {};
+  enum switch_drop reason;
+  struct frame frame;
+  __u32 *domain, vni, id;
+
+  if (!parse(skb, &frame)) return drop(SWITCH_DROP_TOO_SHORT);
+  /* Try both families: the helper insists that the flag matches the packet's. */
+  if (bpf_skb_get_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, local_ipv6), 0) &&
+      bpf_skb_get_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, local_ipv6), BPF_F_TUNINFO_IPV6))
+    return drop(SWITCH_DROP_UNKNOWN_VNI);
+  vni = key.tunnel_id;
+  domain = bpf_map_lookup_elem(&vnis, &vni);
+  if (!domain) return drop(SWITCH_DROP_UNKNOWN_VNI);
+  id = *domain;
+  reason = frame.tagged ? SWITCH_DROP_NESTED_TAG : unclean(&frame);
+  if (is_control(&frame)) reason = SWITCH_DROP_CONTROL_FRAME;
+  if (reason != SWITCH_DROP_COUNT) return drop(reason);
+  if (is_local(find_owner(id, frame.eth.h_source))) return drop(SWITCH_DROP_RETURNED);
+  return forward(skb, &frame, id, &source);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The maps of the eBPF switch, as its programs and the daemon both see them. A change of any key, value or size here is
+ * a new layout: raise SWITCH_LAYOUT, under which the maps are pinned (<pin root>/v<SWITCH_LAYOUT>/<map>).
+ *
+ *   ports     ifindex                -> port, role, name     which interfaces are ours
+ *   access    ifindex, vid           -> domain, flags        vid 0 is untagged
+ *   guard     domain, ifindex, mac   -> instance             who may send this source here
+ *   fdb       domain, mac            -> owner                the one switch: opens, closes and moves an address
+ *   domains   domain                 -> vni, uplink, flood members
+ *   vnis      vni                    -> domain
+ *   settings  0                      -> the VXLAN device, and whose pins these are
+ *   drops     SWITCH_DROP_*          -> frames, per CPU
+ *   instance_counters  instance      -> frames and octets; made by its first frame
+ *
+ * No value has padding, so that keys and values compare by their octets. Ethernet and IP addresses are in wire order.
+ */
+#ifndef SPLITNVE_SWITCH_MAPS_H
+#define SPLITNVE_SWITCH_MAPS_H
+#include <linux/types.h>
+
+#ifdef __cplusplus
+namespace splitnve::host::bpf {
+#endif
+
+#define SWITCH_LAYOUT 1
+
+/* Hash maps allocate entries on demand; a map's size costs 16 octets per entry when empty. INSTANCES is a default that
+ * the daemon may lower before the maps are made; FDB holds the remote addresses too. */
+#define SWITCH_INSTANCES_MAX 262144
+#define SWITCH_FDB_PER_INSTANCE 2
+#define SWITCH_DOMAINS_MAX 65536
+#define SWITCH_ACCESS_MAX 65536
+#define SWITCH_PORTS_MAX 16384
+#define SWITCH_FLOOD_LOCAL_MAX 64
+#define SWITCH_FLOOD_REMOTE_MAX 64
+
+/* The order of splitnve::datapath::PortRole. */
+enum switch_role { SWITCH_ROLE_ACCESS, SWITCH_ROLE_VM, SWITCH_ROLE_UPLINK };
+
+/* The order of splitnve::datapath::Drop. */
+enum switch_drop {
+  SWITCH_DROP_UNKNOWN_TAG,
+  SWITCH_DROP_UNTAGGED,
+  SWITCH_DROP_SPOOFED_SOURCE,
+  SWITCH_DROP_CLOSED,
+  SWITCH_DROP_NESTED_TAG,
+  SWITCH_DROP_LLC,
+  SWITCH_DROP_CONTROL_FRAME,
+  SWITCH_DROP_GROUP_SOURCE,
+  SWITCH_DROP_UNKNOWN_UNICAST,
+  SWITCH_DROP_HAIRPIN,
+  SWITCH_DROP_UNKNOWN_VNI,
+  SWITCH_DROP_RETURNED,
+  SWITCH_DROP_TOO_SHORT,
+  SWITCH_DROP_REDIRECT,
+  SWITCH_DROP_COUNT,
+};
+
+struct switch_port {
+  __u32 port; /* the agent's PortId */
+  __u32 role; /* enum switch_role */
+  __u8 mac[6];
+  __u16 owns_clsact; /* we made the qdisc, so we may remove it */
+  char name[16];
+};
+
+struct switch_access_key {
+  __u32 ifindex;
+  __u32 vid;
+};
+#define SWITCH_UNGUARDED 1u
+struct switch_access {
+  __u32 domain;
+  __u32 flags;
+};
+
+struct switch_guard_key {
+  __u32 domain;
+  __u32 ifindex;
+  __u8 mac[6];
+  __u16 zero;
+};
+struct switch_guard {
+  __u32 instance;
+};
+
+struct switch_fdb_key {
+  __u32 domain;
+  __u8 mac[6];
+  __u16 zero;
+};
+enum switch_owner { SWITCH_OWNER_LOCAL = 1, SWITCH_OWNER_REMOTE = 2 };
+struct switch_fdb {
+  __u16 kind; /* enum switch_owner */
+  __u16 vid;  /* local; 0 is untagged */
+  __u32 ifindex;
+  __u32 instance;
+  __u8 nnve[16]; /* remote; IPv4 as ::ffff:a.b.c.d */
+};
+
+struct switch_member {
+  __u32 ifindex; /* 0: none */
+  __u32 vid;
+};
+struct switch_domain {
+  __u32 id; /* its own key: a copy in progress notices that the row was replaced under it */
+  __u32 vni;
+  struct switch_member uplink;
+  __u32 n_local;
+  __u32 n_remote;
+  struct switch_member local[SWITCH_FLOOD_LOCAL_MAX];
+  __u8 remote[SWITCH_FLOOD_REMOTE_MAX][16];
+};
+
+struct switch_settings {
+  __u64 netns; /* of the ifindexes: pins outlive a network namespace, and another one counts from 1 again */
+  __u8 boot[16];
+  __u32 vxlan_ifindex; /* 0: no tunnels */
+  __u32 zero;
+  __u8 local[16]; /* source of the tunnels where the kernel lets us name it; zero: by routing */
+};
+
+struct switch_counters {
+  __u64 rx_frames;
+  __u64 rx_octets;
+  __u64 tx_frames;
+  __u64 tx_octets;
+  __u64 dropped_closed;
+};
+
+#ifdef __cplusplus
+} /* namespace splitnve::host::bpf */
+#endif
+#endif

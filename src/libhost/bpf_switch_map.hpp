@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A BPF hash map as typed rows, written and read in batches.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "splitnve/base/result.hpp"
+
+namespace splitnve::host::bpf {
+
+/// A row that the kernel refused: its place in the batch and errno.
+struct Refusal {
+  std::size_t index = 0;
+  int error = 0;
+};
+
+/// Octet-level access to one map. Where the kernel has no batch operation for the map, rows go one by one.
+class RawMap {
+ public:
+  RawMap() = default;
+  RawMap(int fd, std::size_t key_size, std::size_t value_size)
+      : fd_(fd), key_size_(key_size), value_size_(value_size) {}
+
+  std::vector<Refusal> put(const void* keys, const void* values, std::size_t count) const;
+  /// A row that is not there counts as erased.
+  std::vector<Refusal> erase(const void* keys, std::size_t count) const;
+  bool get(const void* key, void* value) const;
+  /// Visits every row; rows must not be written meanwhile.
+  Result<void> read_all(const std::function<void(const void* key, const void* value)>& visit) const;
+  int fd() const { return fd_; }
+
+ private:
+  Result<void> read_singly(const std::function<void(const void*, const void*)>& visit) const;
+
+  int fd_ = -1;
+  std::size_t key_size_ = 0;
+  std::size_t value_size_ = 0;
+};
+
+/// A map of plain structs without padding, so that rows compare by their octets.
+template <class Key, class Value>
+class Map {
+  static_assert(std::has_unique_object_representations_v<Key> && std::has_unique_object_representations_v<Value>);
+
+ public:
+  using Row = std::pair<Key, Value>;
+
+  Map() = default;
+  explicit Map(int fd) : raw_(fd, sizeof(Key), sizeof(Value)) {}
+
+  std::vector<Refusal> put(std::span<const Key> keys, std::span<const Value> values) const {
+    return raw_.put(keys.data(), values.data(), keys.size());
+  }
+  bool put(const Key& key, const Value& value) const { return raw_.put(&key, &value, 1).empty(); }
+  std::vector<Refusal> erase(std::span<const Key> keys) const { return raw_.erase(keys.data(), keys.size()); }
+  void erase(const Key& key) const { raw_.erase(&key, 1); }
+  bool get(const Key& key, Value& value) const { return raw_.get(&key, &value); }
+  Result<std::vector<Row>> read_all() const {
+    std::vector<Row> rows;
+    auto read = raw_.read_all([&](const void* key, const void* value) {
+      rows.emplace_back(*static_cast<const Key*>(key), *static_cast<const Value*>(value));
+    });
+    if (!read) return unexpected<Error>(read.error());
+    return rows;
+  }
+  int fd() const { return raw_.fd(); }
+
+ private:
+  RawMap raw_;
+};
+
+}  // namespace splitnve::host::bpf

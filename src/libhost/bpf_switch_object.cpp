@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bpf_switch_object.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+#include <switch.skel.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdarg>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+namespace splitnve::host::bpf {
+namespace {
+
+namespace fs = std::filesystem;
+
+// libbpf explains itself on stderr only; the first warning of a load is the one that says why.
+thread_local std::string first_warning;
+
+int keep_first_warning(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN || !first_warning.empty()) return 0;
+  char line[256];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  first_warning = line;
+  while (!first_warning.empty() && first_warning.back() == '\n') first_warning.pop_back();
+  return 0;
+}
+
+unexpected<Error> error(std::string what, std::string where, std::string remedy = "") {
+  return unexpected<Error>(Error{std::move(what), std::move(where), std::move(remedy)});
+}
+
+fs::path nearest_existing(fs::path path) {
+  std::error_code ignored;
+  while (!fs::exists(path, ignored) && path.has_relative_path()) path = path.parent_path();
+  return path;
+}
+
+// What is wrong with BPF here as such, before anything is made: the kernel, then the rights.
+Result<void> probe_kernel() {
+  bpf_attr attributes{};
+  attributes.prog_type = BPF_PROG_TYPE_SCHED_CLS;  // an empty program: EINVAL or EFAULT from a kernel that has BPF
+  if (::syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes) >= 0 || errno == EINVAL || errno == EFAULT ||
+      errno == E2BIG)
+    return {};
+  if (errno == ENOSYS) return error("this kernel has no BPF", "bpf()", "the eBPF switch needs CONFIG_BPF_SYSCALL");
+  if (errno == EPERM || errno == EACCES)
+    return error("no permission to use BPF", "bpf()", "run as root, or with CAP_BPF and CAP_NET_ADMIN");
+  return error(std::strerror(errno), "bpf()");
+}
+
+Result<void> check_pin_root(const fs::path& root) {
+  struct statfs status{};
+  const auto existing = nearest_existing(root);
+  if (::statfs(existing.c_str(), &status) != 0) return error(std::strerror(errno), existing.string());
+  if (static_cast<unsigned long>(status.f_type) != BPF_FS_MAGIC)
+    return error("no bpffs is mounted here", root.string(), "mount -t bpf bpf /sys/fs/bpf");
+  return {};
+}
+
+std::optional<unsigned> layout_of(const std::string& folder) {
+  unsigned layout = 0;
+  if (folder.size() < 2 || folder[0] != 'v') return std::nullopt;
+  const auto [end, failure] = std::from_chars(folder.data() + 1, folder.data() + folder.size(), layout);
+  if (failure != std::errc() || end != folder.data() + folder.size()) return std::nullopt;
+  return layout;
+}
+
+Result<void> check_layouts(const fs::path& root) {
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(root, failure)) {
+    const auto layout = layout_of(entry.path().filename().string());
+    if (layout && *layout > SWITCH_LAYOUT)
+      return error("pins of a newer layout, " + std::to_string(*layout) + "; this version knows " +
+                       std::to_string(SWITCH_LAYOUT),
+                   root.string(), "start the newer version, or let it drain first");
+  }
+  return {};
+}
+
+// New maps get the configured size; a pinned one must be asked for with the size that it has.
+void size_maps(switch_bpf* skeleton, const std::string& folder, std::uint32_t instances) {
+  bpf_map__set_max_entries(skeleton->maps.guard, instances);
+  bpf_map__set_max_entries(skeleton->maps.fdb, instances * SWITCH_FDB_PER_INSTANCE);
+  bpf_map__set_max_entries(skeleton->maps.instance_counters, instances);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) {
+    const int pinned = bpf_obj_get((folder + "/" + bpf_map__name(map)).c_str());
+    if (pinned < 0) continue;
+    bpf_map_info info{};
+    std::uint32_t length = sizeof info;
+    if (bpf_obj_get_info_by_fd(pinned, &info, &length) == 0) bpf_map__set_max_entries(map, info.max_entries);
+    ::close(pinned);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
+  const fs::path root = fs::path(config.pin_root + "/").parent_path();
+  const std::string folder = (root / ("v" + std::to_string(SWITCH_LAYOUT))).string();
+  if (auto ok = probe_kernel(); !ok) return unexpected<Error>(ok.error());
+  if (auto ok = check_pin_root(root); !ok) return unexpected<Error>(ok.error());
+  if (auto ok = check_layouts(root); !ok) return unexpected<Error>(ok.error());
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) return error("cannot make the folder for the pins: " + failure.message(), folder);
+
+  libbpf_set_print(keep_first_warning);
+  first_warning.clear();
+  bpf_object_open_opts options{};
+  options.sz = sizeof options;
+  options.pin_root_path = folder.c_str();
+  switch_bpf* skeleton = switch_bpf__open_opts(&options);
+  if (skeleton == nullptr) return error("cannot read the programs: " + first_warning, folder);
+  std::unique_ptr<Object> object(new Object(skeleton, folder));
+  size_maps(skeleton, folder, config.instances_max);
+  first_warning.clear();
+  const int loaded = switch_bpf__load(skeleton);
+  if (loaded != 0) {
+    const std::string why = first_warning.empty() ? std::strerror(-loaded) : first_warning;
+    return error("the kernel refuses the switch: " + why, folder,
+                 loaded == -EPERM ? "needs CAP_BPF and CAP_NET_ADMIN" : "");
+  }
+  const auto& maps = skeleton->maps;
+  object->maps_ = Maps{Map<std::uint32_t, switch_port>(bpf_map__fd(maps.ports)),
+                       Map<switch_access_key, switch_access>(bpf_map__fd(maps.access)),
+                       Map<switch_guard_key, switch_guard>(bpf_map__fd(maps.guard)),
+                       Map<switch_fdb_key, switch_fdb>(bpf_map__fd(maps.fdb)),
+                       Map<std::uint32_t, switch_domain>(bpf_map__fd(maps.domains)),
+                       Map<std::uint32_t, std::uint32_t>(bpf_map__fd(maps.vnis)),
+                       Map<std::uint32_t, switch_counters>(bpf_map__fd(maps.instance_counters)),
+                       Map<std::uint32_t, switch_settings>(bpf_map__fd(maps.settings)),
+                       bpf_map__fd(maps.drops)};
+  return object;
+}
+
+Object::Object(switch_bpf* skeleton, std::string folder) : skeleton_(skeleton), folder_(std::move(folder)) {}
+
+Object::~Object() { switch_bpf__destroy(skeleton_); }
+
+int Object::program_fd(BpfSwitch::Program program) const {
+  switch (program) {
+    case BpfSwitch::Program::kPort: return bpf_program__fd(skeleton_->progs.switch_port);
+    case BpfSwitch::Program::kUplink: return bpf_program__fd(skeleton_->progs.switch_uplink);
+    case BpfSwitch::Program::kTunnel: return bpf_program__fd(skeleton_->progs.switch_tunnel);
+  }
+  return -1;
+}
+
+Result<void> Object::unpin() {
+  std::error_code failure;
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    const std::string pin = folder_ + "/" + bpf_map__name(map);
+    fs::remove(pin, failure);
+    if (failure) return error("cannot remove the pin: " + failure.message(), pin);
+  }
+  std::error_code ignored;  // somebody else's file in there stays, and so does the folder
+  fs::remove(folder_, ignored);
+  fs::remove(fs::path(folder_).parent_path(), ignored);
+  return {};
+}
+
+}  // namespace splitnve::host::bpf

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loaded programs and their pinned maps.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bpf/switch_maps.h"
+#include "bpf_switch_map.hpp"
+#include "splitnve/base/result.hpp"
+#include "splitnve/host/bpf_switch.hpp"
+
+struct switch_bpf;
+
+namespace splitnve::host::bpf {
+
+struct Maps {
+  Map<std::uint32_t, switch_port> ports;
+  Map<switch_access_key, switch_access> access;
+  Map<switch_guard_key, switch_guard> guard;
+  Map<switch_fdb_key, switch_fdb> fdb;
+  Map<std::uint32_t, switch_domain> domains;
+  Map<std::uint32_t, std::uint32_t> vnis;
+  Map<std::uint32_t, switch_counters> counters;
+  Map<std::uint32_t, switch_settings> settings;
+  int drops_fd = -1;
+};
+
+/// Programs of this build over maps that are pinned in `<pin_root>/v<layout>`; found pins are reused with their rows.
+class Object {
+ public:
+  static Result<std::unique_ptr<Object>> load(const BpfSwitch::Config& config);
+  ~Object();
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+
+  const Maps& maps() const { return maps_; }
+  int program_fd(BpfSwitch::Program program) const;
+  /// Removes the pins and the folders that are empty then. The maps live on while programs are attached.
+  Result<void> unpin();
+
+ private:
+  Object(switch_bpf* skeleton, std::string folder);
+
+  switch_bpf* skeleton_;
+  std::string folder_;
+  Maps maps_;
+};
+
+}  // namespace splitnve::host::bpf
