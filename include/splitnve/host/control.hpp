@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control socket: newline-delimited JSON over a unix stream socket.
+//   request   {"id":n,"verb":"tsi.show","args":{...}}
+//   rows      {"id":n,"row":{...}}                     any number
+//   end       {"id":n,"ok":true,"result":{...}}   or   {"id":n,"ok":false,"error":{"what":..,"where":..,"remedy":..}}
+// Requests of one connection are served one after the other, in order.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "splitnve/agent/effects.hpp"
+#include "splitnve/base/result.hpp"
+#include "splitnve/base/time.hpp"
+
+namespace splitnve::host {
+
+class Loop;
+
+/// A request is a line; longer ones are refused and the connection closed.
+inline constexpr std::size_t kControlLineOctetsMax = 64 * 1024;
+/// Connections at once: people, scripts and hooks of one host.
+inline constexpr std::size_t kControlConnectionsMax = 64;
+/// Rows wait here for a slow reader; when it is full no further row is made.
+inline constexpr std::size_t kControlOutputOctetsMax = 64 * 1024;
+/// Rows made for one connection before the loop serves others.
+inline constexpr std::size_t kControlRowsPerTurn = 256;
+
+enum class Access : std::uint8_t { kRead, kAdmin };
+
+/// Who connected, from SO_PEERCRED and SO_PEERGROUPS.
+struct ControlPeer {
+  uid_t uid = 0;
+  std::vector<gid_t> groups;
+};
+/// Root, the daemon's own user and members of the admin group may change things; everyone else who can connect may look.
+Access access_of(const ControlPeer& peer, uid_t own_uid, std::optional<gid_t> admin_group);
+
+struct ControlOptions {
+  std::string path;
+  mode_t mode = 0660;
+  std::string group;        ///< owner group of the socket; empty: the daemon's own
+  std::string admin_group;  ///< members may use admin verbs; empty: `group`
+};
+
+struct ControlStats {
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;    ///< beyond kControlConnectionsMax
+  std::uint64_t requests = 0;
+  std::uint64_t malformed = 0;  ///< no JSON, no object, or a wrong member
+  std::uint64_t oversize = 0;
+  std::uint64_t denied = 0;     ///< admin verb by a reader
+};
+
+/// Fills `row` and returns true, or returns false when there are no more rows.
+using RowSource = std::function<bool(nlohmann::json& row)>;
+
+class ControlServer;
+
+/// The right to answer one request, once; now or later, on the loop's thread. An answer whose asker has gone is dropped.
+class Responder {
+ public:
+  /// The handle to put into an agent's verb; `ControlServer::answer` finds the request by it.
+  std::uint64_t asker() const { return asker_; }
+  void ok();
+  void ok(const nlohmann::json& result);
+  void fail(const Error& error);
+  /// Streams rows as the socket takes them, then ends the request well. The source is called later, between other work.
+  void stream(RowSource rows);
+
+ private:
+  friend class ControlServer;
+  struct Backend;
+  Responder(std::weak_ptr<Backend> backend, std::uint64_t asker);
+  std::weak_ptr<Backend> backend_;
+  std::uint64_t asker_ = 0;
+};
+
+class ControlServer {
+ public:
+  using Handler = std::function<void(const nlohmann::json& args, Responder)>;
+
+  /// Listens at once; a socket file is replaced only if nobody listens on it. Errors name the path and the remedy.
+  static Result<std::unique_ptr<ControlServer>> open(Loop& loop, const ControlOptions& options);
+  /// Closes all connections and removes the socket file.
+  ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  /// `args` is always an object. A handler that throws a JSON type error gets the request refused with its text.
+  void add(const std::string& verb, Access needed, Handler handler);
+  /// The agent's verdict on a request whose handler passed `asker()` on; unknown askers are ignored.
+  void answer(const agent::Answer& answer);
+  ControlStats stats() const;
+
+ private:
+  explicit ControlServer(std::shared_ptr<Responder::Backend> backend);
+  std::shared_ptr<Responder::Backend> backend_;
+};
+
+/// The other end, for the CLI and hooks: blocking, one request at a time.
+class ControlClient {
+ public:
+  using OnRow = std::function<void(const nlohmann::json& row)>;
+  /// Error: nobody listens, or no permission.
+  static Result<std::unique_ptr<ControlClient>> connect(const std::string& path);
+  ~ControlClient();
+  ControlClient(const ControlClient&) = delete;
+  ControlClient& operator=(const ControlClient&) = delete;
+
+  /// The result, after all rows were handed to `on_row`. Error: the daemon's own, or the connection broke, or nothing
+  /// came for `silence_max` (zero waits forever).
+  Result<nlohmann::json> call(const std::string& verb, const nlohmann::json& args, const OnRow& on_row = {},
+                              Duration silence_max = std::chrono::seconds(30));
+
+ private:
+  explicit ControlClient(int fd) : fd_(fd) {}
+  Result<std::string> read_line(Duration silence_max);
+
+  int fd_;
+  std::uint64_t next_id_ = 1;
+  std::string buffer_;
+};
+
+}  // namespace splitnve::host

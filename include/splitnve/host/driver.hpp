@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joins a pure agent to the world: frames, time and results go in, effects come out and are carried out. Both daemons,
+// and nothing else, use it. No logic of the protocol stands here.
+#pragma once
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "splitnve/agent/effects.hpp"
+#include "splitnve/host/log.hpp"
+#include "splitnve/host/loop.hpp"
+#include "splitnve/host/ports.hpp"
+
+namespace splitnve::host {
+
+/// Steps of work an agent may do before the loop looks at its sockets again: a few milliseconds at most.
+inline constexpr std::size_t kWorkBudget = 64;
+
+/// How a daemon carries out the effects that need an answer. nullopt: the answer comes later by `Driver::answer()`.
+struct EffectHandlers {
+  std::function<std::optional<agent::BatchResult>(agent::Program)> program;
+  std::function<std::optional<agent::BatchResult>(agent::Persist)> persist;
+  std::function<std::optional<agent::BatchResult>(agent::Publish)> publish;
+  std::function<void(const agent::Answer&)> answer;
+  /// Before the agent is told; for the datapath, which re-attaches to an interface that came back.
+  std::function<void(PortId, const LinkInfo&)> link;
+  /// After each transition was logged (control-socket watchers, metrics); may be empty.
+  std::function<void(const agent::Transition&)> transition;
+};
+
+/// Everything runs on the loop's thread. One turn: results that came back -> due deadlines -> work within the budget ->
+/// effects -> one send per port; while there is more, the loop serves its sockets between two turns. Results are queued,
+/// never fed from within the agent. Whoever calls the agent directly (a control verb) calls `kick()` afterwards.
+template <class Agent>
+class Driver {
+ public:
+  Driver(Loop& loop, Log& log, Agent& agent, EffectHandlers handlers)
+      : loop_(loop),
+        log_(log),
+        agent_(agent),
+        handlers_(std::move(handlers)),
+        ports_(loop, log,
+               Ports::Events{[this](PortId port, Octets frame) { on_frame(port, frame); }, [this] { turn(); },
+                             [this](PortId port, const LinkInfo& link) { on_link(port, link); }}),
+        timer_(loop, [this] { turn(); }) {}
+
+  Ports& ports() { return ports_; }
+
+  /// Drains what the agent wants and goes on with its work, from the loop, soon.
+  void kick() {
+    if (std::exchange(kicked_, true)) return;
+    loop_.post([this, alive = std::weak_ptr<int>(alive_)] {
+      if (alive.expired()) return;
+      kicked_ = false;
+      turn();
+    });
+  }
+  /// The answer to a batch whose handler returned nullopt. On the loop's thread.
+  void answer(agent::BatchResult result) {
+    results_.push_back(std::move(result));
+    kick();
+  }
+
+ private:
+  void on_frame(PortId port, Octets frame) {
+    agent_.handle_frame(port, frame, Loop::now());
+    drain();
+  }
+  void on_link(PortId port, const LinkInfo& link) {
+    if (handlers_.link) handlers_.link(port, link);
+    agent_.handle_link(port, link.up, Loop::now());
+    drain();
+    kick();
+  }
+
+  void turn() {
+    const Instant now = Loop::now();
+    for (std::size_t n = results_.size(); n > 0; --n) {
+      const agent::BatchResult result = std::move(results_.front());
+      results_.pop_front();
+      agent_.handle_result(result, now);
+      drain();
+    }
+    if (const auto deadline = agent_.next_deadline(); deadline && *deadline <= now) {
+      agent_.handle_time(now);
+      drain();
+    }
+    const bool more = agent_.handle_work(kWorkBudget, now);
+    drain();
+    ports_.flush();
+    if (more || !results_.empty()) kick();
+    arm();
+  }
+  void arm() {
+    if (const auto deadline = agent_.next_deadline())
+      timer_.arm(*deadline);
+    else
+      timer_.disarm();
+  }
+  void drain() {
+    while (auto effect = agent_.poll_effect())
+      std::visit([this](auto& what) { carry_out(std::move(what)); }, *effect);
+  }
+
+  void carry_out(agent::Transmit&& transmit) { ports_.queue(transmit.port, std::move(transmit.frame)); }
+  void carry_out(agent::Program&& program) { keep(handlers_.program(std::move(program))); }
+  void carry_out(agent::Persist&& persist) { keep(handlers_.persist(std::move(persist))); }
+  void carry_out(agent::Publish&& publish) { keep(handlers_.publish(std::move(publish))); }
+  void carry_out(agent::Transition&& transition) {
+    log_.transition(transition);
+    if (handlers_.transition) handlers_.transition(transition);
+  }
+  void carry_out(agent::Notice&& notice) { log_.notice(notice); }
+  void carry_out(agent::Answer&& answer) { handlers_.answer(answer); }
+  void keep(std::optional<agent::BatchResult> result) {
+    if (!result) return;
+    results_.push_back(std::move(*result));
+    kick();
+  }
+
+  Loop& loop_;
+  Log& log_;
+  Agent& agent_;
+  EffectHandlers handlers_;
+  std::deque<agent::BatchResult> results_;
+  bool kicked_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+  Ports ports_;
+  Timer timer_;
+};
+
+}  // namespace splitnve::host

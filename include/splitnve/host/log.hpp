@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "splitnve/agent/effects.hpp"
+
+namespace splitnve::host {
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
+std::optional<LogLevel> log_level_from(std::string_view name);
+
+struct LogOptions {
+  std::string tag = "splitnve";  ///< stands in every line: the instance
+  LogLevel level = LogLevel::kInfo;
+  std::FILE* out = stderr;
+  /// True writes journald's `<priority>` prefix and leaves the time to journald; unset: whether stderr is the journal.
+  std::optional<bool> journald;
+};
+
+struct LogField {
+  std::string_view key;
+  std::string value;
+};
+
+/// Lines `id key=value ... text` for operators and for machines. Ids are stable and stand in docs/messages.md. Every
+/// value and text is escaped here, so callers pass what peers sent as it is. Thread-safe.
+class Log {
+ public:
+  explicit Log(const LogOptions& options);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  void event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text = {});
+  /// One line per transition, up to kTransitionsPerSecondMax; what is above is counted and told by `summarize()` (S33).
+  void transition(const agent::Transition& transition);
+  void notice(const agent::Notice& notice);
+  /// Tells how many transitions were not logged since the last summary; silent when none. Call about once a second.
+  void summarize();
+  void set_level(LogLevel level);
+  LogLevel level() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Printable ASCII as it is, backslash doubled, every other octet as `\xNN`: safe for a terminal and for one line.
+std::string escape_text(std::string_view text);
+/// `escape_text`, in double quotes when it is empty or holds a space, a quote or `=`.
+std::string escape_field(std::string_view value);
+
+}  // namespace splitnve::host

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <string>
+
+#include "splitnve/base/time.hpp"
+
+namespace splitnve::host {
+
+class Loop;
+
+/// What systemd is told of the service's life; without systemd these do nothing.
+void notify_ready(const std::string& status);
+void notify_stopping();
+
+/// While it lives, tells systemd's watchdog from the loop, at half the interval the unit asks for (WatchdogSec=), that
+/// the loop still turns. Nothing happens when the unit asks for none.
+class Watchdog {
+ public:
+  explicit Watchdog(Loop& loop);
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace splitnve::host

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "splitnve/host/control.hpp"
+
+namespace splitnve::host {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kReadOctets = 64 * 1024;
+
+std::string text_in(const json& object, const char* key) {
+  const auto value = object.find(key);
+  return value != object.end() && value->is_string() ? value->get<std::string>() : "";
+}
+
+unexpected<Error> bad_answer() {
+  return unexpected<Error>(Error{"the daemon's answer is not understood", "control socket", "compare the versions"});
+}
+
+Result<void> send_all(int fd, const std::string& text) {
+  for (std::size_t sent = 0; sent < text.size();) {
+    const ssize_t count = send(fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return unexpected<Error>(Error{std::strerror(errno), "control socket", "is the daemon running?"});
+    sent += static_cast<std::size_t>(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ControlClient>> ControlClient::connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path))
+    return unexpected<Error>(Error{"not a path for a control socket", path, "name the socket with -s"});
+  std::copy(path.begin(), path.end(), address.sun_path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return unexpected<Error>(Error{std::strerror(errno), path, ""});
+  std::unique_ptr<ControlClient> client(new ControlClient(fd));
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    const int cause = errno;
+    const char* remedy = cause == EACCES ? "run as root or as a member of the socket's group"
+                                         : "start the daemon, or name another socket with -s";
+    return unexpected<Error>(Error{std::string("cannot reach the daemon: ") + std::strerror(cause), path, remedy});
+  }
+  return client;
+}
+
+ControlClient::~ControlClient() { ::close(fd_); }
+
+Result<std::string> ControlClient::read_line(Duration silence_max) {
+  std::size_t searched = 0;
+  while (true) {
+    if (const std::size_t end = buffer_.find('\n', searched); end != std::string::npos) {
+      std::string line = buffer_.substr(0, end);
+      buffer_.erase(0, end + 1);
+      return line;
+    }
+    searched = buffer_.size();
+    const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(silence_max).count();
+    pollfd waiting{fd_, POLLIN, 0};
+    const int ready = poll(&waiting, 1, wait == 0 ? -1 : static_cast<int>(wait));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0)
+      return unexpected<Error>(Error{"the daemon does not answer", "control socket", "look into the daemon's log"});
+    std::array<char, kReadOctets> chunk;
+    const ssize_t count = recv(fd_, chunk.data(), chunk.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0)
+      return unexpected<Error>(Error{"the daemon closed the connection", "control socket", "is it still running?"});
+    buffer_.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+Result<json> ControlClient::call(const std::string& verb, const json& args, const OnRow& on_row, Duration silence_max) {
+  const std::uint64_t id = next_id_++;
+  const json request{{"id", id}, {"verb", verb}, {"args", args.is_null() ? json::object() : args}};
+  const std::string text = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (auto sent = send_all(fd_, text); !sent) return unexpected<Error>(sent.error());
+  while (true) {
+    const auto line = read_line(silence_max);
+    if (!line) return unexpected<Error>(line.error());
+    json answer = json::parse(*line, nullptr, false);
+    if (!answer.is_object() || !answer.contains("id")) return bad_answer();
+    // A refusal of the connection or of the line itself names no request.
+    if (answer["id"] != id && !answer["id"].is_null()) return bad_answer();
+    if (answer.contains("row")) {
+      if (on_row) on_row(answer["row"]);
+      continue;
+    }
+    if (answer.value("ok", false)) return answer.contains("result") ? answer["result"] : json::object();
+    const json error = answer.value("error", json::object());
+    if (!error.is_object()) return bad_answer();
+    return unexpected<Error>(Error{text_in(error, "what"), text_in(error, "where"), text_in(error, "remedy")});
+  }
+}
+
+}  // namespace splitnve::host

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "splitnve/host/log.hpp"
+
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+
+#include "splitnve/base/check.hpp"
+
+namespace splitnve::host {
+namespace {
+
+/// Transitions logged per second; a switch-over of 100,000 TSIs must not drown the journal (S33).
+constexpr std::uint32_t kTransitionsPerSecondMax = 1000;
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug: return spdlog::level::debug;
+    case LogLevel::kInfo: return spdlog::level::info;
+    case LogLevel::kWarning: return spdlog::level::warn;
+    case LogLevel::kError: return spdlog::level::err;
+  }
+  ensure(false, "log level is one of the four");
+  return spdlog::level::err;
+}
+
+LogLevel level_of(agent::Notice::Level level) {
+  switch (level) {
+    case agent::Notice::Level::kInfo: return LogLevel::kInfo;
+    case agent::Notice::Level::kWarning: return LogLevel::kWarning;
+    case agent::Notice::Level::kError: return LogLevel::kError;
+  }
+  ensure(false, "notice level is one of the three");
+  return LogLevel::kError;
+}
+
+/// `<N>`, the priority that journald reads at the start of a line (sd-daemon(3)).
+class PriorityFlag final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const char* text = message.level >= spdlog::level::err    ? "<3>"
+                       : message.level == spdlog::level::warn ? "<4>"
+                       : message.level == spdlog::level::info ? "<6>"
+                                                              : "<7>";
+    out.append(text, text + 3);
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<PriorityFlag>(); }
+};
+
+/// systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream; anything else is a redirected stderr.
+bool is_journal(std::FILE* out) {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || fstat(fileno(out), &info) != 0) return false;
+  return stream == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
+
+std::unique_ptr<spdlog::formatter> make_formatter(bool journald) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<PriorityFlag>('*');
+  formatter->set_pattern(journald ? "%*%n: %v" : "%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v");
+  return formatter;
+}
+
+}  // namespace
+
+struct Log::Impl {
+  Impl(const std::string& tag, spdlog::sink_ptr sink) : logger(tag, std::move(sink)) {}
+
+  spdlog::logger logger;
+  std::atomic<LogLevel> level{LogLevel::kInfo};
+  std::mutex guard;  ///< of the three below
+  std::chrono::steady_clock::time_point second_began;
+  std::uint32_t in_this_second = 0;
+  std::uint64_t suppressed = 0;
+
+  bool admit_transition() {
+    const std::lock_guard lock(guard);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - second_began >= std::chrono::seconds(1)) {
+      second_began = now;
+      in_this_second = 0;
+    }
+    if (++in_this_second <= kTransitionsPerSecondMax) return true;
+    ++suppressed;
+    return false;
+  }
+};
+
+Log::Log(const LogOptions& options) {
+  auto sink = std::make_shared<spdlog::sinks::stdout_sink_base<spdlog::details::console_mutex>>(options.out);
+  sink->set_formatter(make_formatter(options.journald.value_or(is_journal(options.out))));
+  impl_ = std::make_unique<Impl>(escape_text(options.tag), std::move(sink));
+  impl_->logger.flush_on(spdlog::level::debug);
+  set_level(options.level);
+}
+
+Log::~Log() = default;
+
+void Log::set_level(LogLevel level) {
+  impl_->level = level;
+  impl_->logger.set_level(spdlog_level(level));
+}
+LogLevel Log::level() const { return impl_->level; }
+
+void Log::event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text) {
+  if (!impl_->logger.should_log(spdlog_level(level))) return;
+  std::string line(id);
+  for (const LogField& field : fields) {
+    line += ' ';
+    line += field.key;
+    line += '=';
+    line += escape_field(field.value);
+  }
+  if (!text.empty()) line += " " + escape_text(text);
+  impl_->logger.log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+void Log::transition(const agent::Transition& transition) {
+  if (!impl_->admit_transition()) return;
+  event(LogLevel::kInfo, "TRANSITION",
+        {{"machine", transition.machine},
+         {"subject", transition.subject},
+         {"from", transition.from},
+         {"to", transition.to},
+         {"reason", transition.reason}});
+}
+
+void Log::notice(const agent::Notice& notice) { event(level_of(notice.level), notice.id, {}, notice.text); }
+
+void Log::summarize() {
+  std::uint64_t count = 0;
+  {
+    const std::lock_guard lock(impl_->guard);
+    count = std::exchange(impl_->suppressed, 0);
+  }
+  if (count != 0) event(LogLevel::kInfo, "TRANSITIONS_SUPPRESSED", {{"count", std::to_string(count)}});
+}
+
+std::optional<LogLevel> log_level_from(std::string_view name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "info") return LogLevel::kInfo;
+  if (name == "warning") return LogLevel::kWarning;
+  if (name == "error") return LogLevel::kError;
+  return std::nullopt;
+}
+
+std::string escape_text(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (c == '\\') {
+      out += "\\\\";
+    } else if (octet >= 0x20 && octet < 0x7F) {
+      out += c;
+    } else {
+      out += "\\x";
+      out += kHex[octet >> 4];
+      out += kHex[octet & 0x0F];
+    }
+  }
+  return out;
+}
+
+std::string escape_field(std::string_view value) {
+  if (!value.empty() && value.find_first_of(" \"=") == std::string_view::npos) return escape_text(value);
+  std::string out = "\"";
+  for (const char c : escape_text(value)) {
+    if (c == '"') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+}  // namespace splitnve::host

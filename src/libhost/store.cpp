@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "splitnve/host/store.hpp"
+
+#include <sqlite3.h>
+
+#include <bit>
+#include <string_view>
+#include <utility>
+
+#include "splitnve/host/paths.hpp"
+
+namespace splitnve::host {
+namespace {
+
+/// "SNVE": tells our files from other SQLite databases.
+constexpr int kApplicationId = 0x534E5645;
+constexpr unsigned kFolderMode = 0750;
+
+struct DatabaseCloser {
+  void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, DatabaseCloser>;
+using Statement = std::unique_ptr<sqlite3_stmt, DatabaseCloser>;
+
+/// What a person should know of an SQLite failure on this file.
+Error store_error(const std::string& path, int code, const char* detail) {
+  switch (code & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return {"the state store is held by another daemon", path,
+              "stop the other daemon of this instance, or give this one its own instance name"};
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+      return {std::string("the state store is damaged: ") + detail, path,
+              "move " + path + " away and start again; the peers then tell their state anew"};
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+      return {std::string("cannot open the state store: ") + detail, path,
+              "check that " + path + " and its folder exist and may be written by this user"};
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+      return {std::string("cannot write the state store: ") + detail, path, "check the space and the health of the disk"};
+    default: return {std::string("state store: ") + detail, path, ""};
+  }
+}
+
+}  // namespace
+
+struct Store::Impl {
+  Error error(int code) const { return store_error(path, code, sqlite3_errmsg(database.get())); }
+  int run(const char* sql) { return sqlite3_exec(database.get(), sql, nullptr, nullptr, nullptr); }
+  Statement prepare(const char* sql) {
+    sqlite3_stmt* statement = nullptr;
+    sqlite3_prepare_v3(database.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    return Statement(statement);
+  }
+  Result<int> number(const char* sql) {
+    const Statement query = prepare(sql);
+    const int code = query ? sqlite3_step(query.get()) : sqlite3_errcode(database.get());
+    if (code != SQLITE_ROW) return unexpected<Error>(error(code));
+    return sqlite3_column_int(query.get(), 0);
+  }
+  Result<void> lock();
+  Result<void> check_schema();
+  Result<void> check_health();
+  int write(const agent::StoreRecord& record);
+  int write(const agent::Persist& batch);
+
+  std::string path;
+  Database database;
+  Statement upsert;
+  Statement erase;
+};
+
+Result<void> Store::Impl::lock() {
+  // Exclusive locking before WAL begins: the lock is then held from the first transaction until the process ends, and
+  // no shared-memory file is needed. EXTRA pragmas answer SQLITE_OK even when refused, so the transaction decides.
+  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL",
+                          "BEGIN EXCLUSIVE", "COMMIT"})
+    if (const int code = run(sql); code != SQLITE_OK) return unexpected<Error>(error(code));
+  return {};
+}
+
+Result<void> Store::Impl::check_schema() {
+  const auto tables = number("SELECT count(*) FROM sqlite_master");
+  if (!tables) return unexpected<Error>(tables.error());
+  if (*tables == 0) {
+    const std::string create = "BEGIN; CREATE TABLE records(key INTEGER PRIMARY KEY, value BLOB NOT NULL);"
+                               "PRAGMA application_id=" + std::to_string(kApplicationId) +
+                               "; PRAGMA user_version=" + std::to_string(kStoreSchema) + "; COMMIT";
+    if (const int code = run(create.c_str()); code != SQLITE_OK) return unexpected<Error>(error(code));
+    return {};
+  }
+  const auto application = number("PRAGMA application_id");
+  if (!application) return unexpected<Error>(application.error());
+  if (*application != kApplicationId)
+    return unexpected<Error>(Error{"the file is a database of another program", path, "configure another store path"});
+  const auto schema = number("PRAGMA user_version");
+  if (!schema) return unexpected<Error>(schema.error());
+  if (*schema > kStoreSchema)
+    return unexpected<Error>(Error{"the state store has schema " + std::to_string(*schema) +
+                                       ", newer than the " + std::to_string(kStoreSchema) + " that this version knows",
+                                   path, "start the newer version again, or move " + path + " away"});
+  return {};
+}
+
+Result<void> Store::Impl::check_health() {
+  const Statement query = prepare("PRAGMA quick_check(1)");
+  const int code = query ? sqlite3_step(query.get()) : sqlite3_errcode(database.get());
+  if (code != SQLITE_ROW) return unexpected<Error>(error(code));
+  const std::string verdict = reinterpret_cast<const char*>(sqlite3_column_text(query.get(), 0));
+  if (verdict != "ok") return unexpected<Error>(store_error(path, SQLITE_CORRUPT, verdict.c_str()));
+  return {};
+}
+
+int Store::Impl::write(const agent::StoreRecord& record) {
+  sqlite3_stmt* statement = record.value.empty() ? erase.get() : upsert.get();
+  sqlite3_bind_int64(statement, 1, std::bit_cast<std::int64_t>(record.key));
+  if (!record.value.empty())
+    sqlite3_bind_blob64(statement, 2, record.value.data(), record.value.size(), SQLITE_STATIC);
+  const int code = sqlite3_step(statement);
+  sqlite3_reset(statement);
+  return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int Store::Impl::write(const agent::Persist& batch) {
+  for (const auto& record : batch.records)
+    if (const int code = write(record); code != SQLITE_OK) return code;
+  return SQLITE_OK;
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
+  if (auto made = make_parent_folder(path, kFolderMode); !made) return unexpected<Error>(made.error());
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  sqlite3* database = nullptr;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  impl->database.reset(database);
+  if (code != SQLITE_OK) return unexpected<Error>(impl->error(code));
+  if (auto done = impl->lock(); !done) return unexpected<Error>(done.error());
+  if (auto done = impl->check_schema(); !done) return unexpected<Error>(done.error());
+  if (auto done = impl->check_health(); !done) return unexpected<Error>(done.error());
+  impl->upsert = impl->prepare(
+      "INSERT INTO records(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+  impl->erase = impl->prepare("DELETE FROM records WHERE key = ?1");
+  if (!impl->upsert || !impl->erase) return unexpected<Error>(impl->error(sqlite3_errcode(database)));
+  return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+Result<void> Store::load(const Visit& visit) {
+  const Statement query = impl_->prepare("SELECT key, value FROM records ORDER BY key");
+  if (!query) return unexpected<Error>(impl_->error(sqlite3_errcode(impl_->database.get())));
+  int code = sqlite3_step(query.get());
+  for (; code == SQLITE_ROW; code = sqlite3_step(query.get())) {
+    const auto key = std::bit_cast<std::uint64_t>(static_cast<std::int64_t>(sqlite3_column_int64(query.get(), 0)));
+    const auto* octets = static_cast<const std::uint8_t*>(sqlite3_column_blob(query.get(), 1));
+    visit(key, Octets(octets, static_cast<std::size_t>(sqlite3_column_bytes(query.get(), 1))));
+  }
+  if (code != SQLITE_DONE) return unexpected<Error>(impl_->error(code));
+  return {};
+}
+
+agent::BatchResult Store::apply(const agent::Persist& batch) { return apply_group({&batch, 1}).front(); }
+
+std::vector<agent::BatchResult> Store::apply_group(std::span<const agent::Persist> batches) {
+  std::vector<agent::BatchResult> results;
+  results.reserve(batches.size());
+  int code = impl_->run("BEGIN IMMEDIATE");
+  for (std::size_t i = 0; i < batches.size() && code == SQLITE_OK; ++i) code = impl_->write(batches[i]);
+  if (code == SQLITE_OK) code = impl_->run("COMMIT");
+  const std::string cause = code == SQLITE_OK ? "" : impl_->error(code).to_string();
+  if (code != SQLITE_OK) {
+    if (sqlite3_get_autocommit(impl_->database.get()) == 0) impl_->run("ROLLBACK");
+    if (batches.size() > 1) {
+      for (const auto& batch : batches) results.push_back(apply(batch));
+      return results;
+    }
+  }
+  for (const auto& batch : batches) results.push_back(agent::BatchResult{batch.batch, {}, cause});
+  return results;
+}
+
+}  // namespace splitnve::host
