@@ -225,6 +225,7 @@ TEST(EcpSession, EndsItsBackOffWithADelivery) {
   const Duration timer = config().timing.ack_timer();
   Instant now = fail_once(session, kStart) + 2 * timer;
   session.send(kVdpdu, now);
+  EXPECT_EQ(session.next_deadline(), now + timer) << "the back-off that ended is no deadline any more";
   drain(session);
   EXPECT_EQ(session.handle_frame(ack(501), now), Verdict::kAck);
   EXPECT_EQ(session.poll_outcome(), Outcome::kDelivered);
