@@ -11,8 +11,10 @@
 #include "splitnve/base/bytes.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::vdp {
@@ -38,45 +40,96 @@ struct Request {
 ///
 ///   request: Received -poll_request-> Deciding -respond()-> Answered -compose()-> Sent -ECP delivered-> gone
 ///                                        |  deadline: poll_expired()               '-ECP failed-> Answered
-///                                        '- overtaken by a De-Associate of the same VSI: answered code 4 (S3)
+///                                        '- overtaken by a De-Associate of its VSI and entries: answered code 4 (S3)
 ///
-/// What cannot be decoded is answered code 1 if its VSI can be read, and is counted else. After handle_vdpdu() drain
+/// What cannot be decoded is answered code 1 if its VSI can be read, and is counted else. A refusal that the machine
+/// itself decides (malformed, overtaken, too many) touched nothing and says KEEP. After handle_vdpdu() drain
 /// poll_request(); when the ECP session is ready call compose().
 class Bridge {
  public:
+  enum class RequestState : std::uint8_t { kReceived, kDeciding, kAnswered, kSent };
+
   Bridge(Timing timing, Duration decision_deadline) : timing_(timing), decision_deadline_(decision_deadline) {}
 
   // --- wire ---
   /// A structurally broken VDPDU is refused whole with its error; nothing of it is processed.
   Decoded<void> handle_vdpdu(Octets vdpdu, Instant now);
   /// Writes the next VDPDU; false when nothing waits to be sent. One ECP manager TLV per VDPDU, so answers to different
-  /// managers go out in different ones.
+  /// managers go out in different ones. A VDPDU before it whose outcome was not told counts as failed.
   bool compose(OctetString& out, Instant now);
   void handle_delivered(Instant now);
-  /// Answers whose VSI has had no newer request meanwhile, and commands, are queued again (S10).
+  /// Commands are queued again, and answers unless a newer request for the same entries has come meanwhile (S10).
   void handle_delivery_failed(Instant now);
 
   // --- decisions ---
   std::optional<Request> poll_request();
-  /// `entries` must repeat the request's in order, VIDs filled (G6). An id that was cancelled or expired is ignored.
+  /// `entries` must repeat the request's in order, VIDs filled (G6); a refusal may leave them out. An id that was
+  /// cancelled or expired is ignored.
   void respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries);
   /// A request whose decision deadline passed (S29); it has been answered code 3 (KEEP for an existing VSI is the
   /// caller's knowledge: `keep_on_expiry` below). Later respond() calls for it are ignored.
   std::optional<RequestId> poll_expired(Instant now);
   /// Tells that an expiry of this request must say KEEP, because the VSI existed before.
   void set_keep_on_expiry(RequestId id, bool keep);
-  /// Bridge-initiated De-Associate (status 0, same key): the station answers with the ECP ack only.
+  /// Bridge-initiated De-Associate (status 0, same key): the station answers with the ECP ack only. No entries: the
+  /// whole VSI.
   void deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries);
 
   std::optional<Instant> next_deadline() const;
-  bool queued() const;
-  std::size_t deciding() const;
+  bool queued() const { return !ready_.empty(); }
+  /// Requests handed out by poll_request() and not answered yet.
+  std::size_t deciding() const { return deciding_; }
+  /// Where a request is; `nullopt` when it is gone.
+  std::optional<RequestState> state(RequestId id) const;
   struct Stats {
     std::uint64_t requests = 0, responses = 0, refused = 0, malformed_tlvs = 0, skipped_tlvs = 0, cancelled = 0,
                   expired = 0, overflow = 0, commands = 0, stray_responses = 0;
   };
   const Stats& stats() const { return stats_; }
+
+ private:
+  static constexpr std::uint32_t kNone = IndexLink::kNone;
+  enum class Kind : std::uint8_t { kRequest, kHeadOnly, kCommand };
+  struct Row {
+    Request request;
+    Kind kind = Kind::kRequest;
+    RequestState state = RequestState::kReceived;
+    std::uint8_t status = 0;  ///< status octet to send
+    bool keep_on_expiry = false;
+    IndexLink link;                     ///< in received_ or ready_
+    std::uint32_t next_of_vsi = kNone;  ///< the VSI's next younger request
+  };
+  using Rows = Slab<Row, 32>;
+  /// The requests of one VSI that are not sent yet, oldest first: only the first one's answer may go out.
+  struct Chain {
+    std::uint32_t first = kNone;
+    std::uint32_t last = kNone;
+  };
+
+  void handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now);
+  /// Makes a row of the request; false if there is no room to answer it even.
+  bool admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now);
+  void overtake(const Request& deassociate);
+  void answer(std::uint32_t index, ResponseStatus status);
+  std::uint32_t leave_chain(std::uint32_t index);
+  static bool write(VdpduWriter& writer, const Row& row);
+  bool still_current(const Row& row) const;
+  void erase(std::uint32_t index);
+  std::uint32_t find(RequestId id) const;
+
+  Timing timing_;
+  Duration decision_deadline_;
+  Rows rows_;
+  boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;
+  IndexList received_;
+  IndexList ready_;
+  DeadlineHeap deadlines_;
+  std::vector<std::uint32_t> sent_;  ///< rows of the VDPDU under way, in its order
+  std::size_t requests_ = 0;         ///< rows that are no commands
+  std::size_t deciding_ = 0;
+  std::uint32_t serial_ = 0;
+  Stats stats_;
 };
 
 }  // namespace splitnve::vdp

@@ -14,6 +14,7 @@
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::vdp {
@@ -87,11 +88,14 @@ class Station {
   /// A VSI may have one association per group; requires that this one does not exist.
   Handle open(const Spec& spec);
   std::optional<Handle> find(const VsiId& vsi, GroupId group) const;
-  /// Adds the address or changes what is wanted of it. `vid` is the VID remembered for this bridge, null for "assign".
+  /// Adds the address or changes what is wanted of it. `vid` is the VID remembered for this bridge, null for "assign";
+  /// it is ignored while the entry holds an assigned one. Answered by Confirmed or Refused. Wanting something of an
+  /// association that is closing ends the closing: no Closed follows.
   void set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now);
-  /// The S and M bits that requests of this association carry from now on (S20); sends nothing by itself.
+  /// The S and M bits that requests of this association carry from now on (S20), not both; sends nothing by itself.
   void set_status(Handle handle, bool suspended, bool migrating);
-  /// De-associates all entries; Closed follows the bridge's answer. With `forget` nothing is sent and Closed follows now.
+  /// De-associates all entries; Closed follows the bridge's answer, a refusal included: what the bridge still holds
+  /// then is renewed no more and ages out. With `forget` nothing is sent and Closed follows now.
   void close(Handle handle, Instant now, bool forget = false);
   /// Takes levels for confirmed that a store remembered; the association is queued for re-assertion with its VIDs.
   void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now);
@@ -101,7 +105,8 @@ class Station {
   // --- wire ---
   /// Responses and bridge-initiated De-Associates. Unmatched responses are counted. Errors: as VdpduReader.
   Decoded<void> handle_vdpdu(Octets vdpdu, Instant now);
-  /// Writes the next VDPDU for a ready ECP session into `out`; false when nothing is queued. Response timers start here.
+  /// Writes the next VDPDU for a ready ECP session into `out`; false when nothing is queued. Response timers start
+  /// here.
   bool compose(OctetString& out, Instant now);
   /// The ECP outcome of the last composed VDPDU; a failed one's associations are queued again (S10).
   void handle_delivered(Instant now);
@@ -121,14 +126,135 @@ class Station {
   State state(Handle handle) const;
   std::vector<EntryView> entries(Handle handle) const;
   std::size_t size() const { return associations_.size(); }
-  bool queued() const { return !queue_.empty(); }
+  bool queued() const { return !fresh_.empty() || !renewals_.empty(); }
+  /// Associations whose VM-visible set had to be taken down and built again for a peer without `incremental_filter`
+  /// are `set_changes` (S20); requests repeated with VID 0 after code 5 are `null_vid_retries` (S13).
   struct Stats {
     std::uint64_t requests = 0, keepalives = 0, responses = 0, unmatched = 0, refused = 0, timeouts = 0, revoked = 0,
-                  skipped_tlvs = 0;
+                  skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0;
   };
   const Stats& stats() const { return stats_; }
   void set_timing(Timing timing) { timing_ = timing; }
   void set_capabilities(PeerCapabilities capabilities) { capabilities_ = capabilities; }
+
+ private:
+  static constexpr Handle kNoHandle = IndexLink::kNone;
+  enum class Need : std::uint8_t { kNothing, kRenewal, kChange };  ///< ordered: what is more urgent is greater
+  enum class Queue : std::uint8_t { kNone, kFresh, kRenewals };
+  /// What a request does, in the order in which an association's requests are sent.
+  enum class Verb : std::uint8_t { kRemove, kReserve, kSuspend, kActivate };
+
+  struct Entry {
+    MacAddress mac;
+    Vid vid;
+    Level desired = Level::kNone;
+    Level confirmed = Level::kNone;
+    Level sent = Level::kNone;     ///< the level that the last request asked for
+    bool in_flight : 1 = false;    ///< named by the association's unanswered command
+    bool uncertain : 1 = false;    ///< a request went out and no answer told what became of it
+    bool held_active : 1 = false;  ///< associated at the peer, even if confirmed says kReserved (S20)
+    bool refused : 1 = false;      ///< the desire was refused and is not tried again by itself
+    bool renew : 1 = false;        ///< to be repeated: keep-alive or re-assertion
+    bool null_vid : 1 = false;     ///< asks for another VID after code 5 (S13)
+    bool lost : 1 = false;         ///< gone at the peer though wanted; Revoked follows unless it comes back
+    bool owed : 1 = false;         ///< the owner waits for Confirmed
+    bool wanted() const { return desired != Level::kNone; }
+    bool at_peer() const { return confirmed != Level::kNone || uncertain; }
+    bool renewable() const { return confirmed != Level::kNone && wanted(); }
+    /// What to ask for: a refused desire leaves what was confirmed.
+    Level target() const { return refused ? confirmed : desired; }
+    Need need() const;
+  };
+  struct Row {
+    VsiId vsi;
+    FilterFormat format = FilterFormat::kGroupMacVid;
+    State state = State::kSettled;
+    TlvType command = TlvType::kEnd;  ///< the last command while it is unanswered; kEnd: none
+    VsiType type;
+    GroupId group;
+    ManagerId manager;
+    Handle next_of_vsi = kNoHandle;
+    IndexLink link;
+    std::uint32_t vdpdu = 0;  ///< serial of the VDPDU that carried the last command
+    Instant keepalive_at{};   ///< epoch: not running
+    std::uint8_t status = 0;  ///< S and M bits of requests
+    std::uint8_t timeouts = 0;
+    Queue queue = Queue::kNone;
+    bool closing : 1 = false;
+    bool unconfirmed : 1 = false;
+    bool response_timer : 1 = false;  ///< the row's deadline is the response timer
+    boost::container::small_vector<Entry, 1> entries;
+  };
+  using Rows = Slab<Row, 64>;
+  /// One request about to be written; the entries it names are `chosen_`.
+  struct Plan {
+    TlvType command = TlvType::kAssociate;
+    std::uint8_t status = 0;
+    bool renewal = false;
+    bool replacing = false;  ///< takes the set down in order to build another (S20)
+  };
+
+  // Requests (station.cpp).
+  Verb verb(const Entry& entry) const;
+  bool full_set(const Row& row) const;
+  Plan plan(const Row& row);
+  Plan plan_incremental(const Row& row);
+  Plan plan_full_set(const Row& row);
+  Plan plan_removal(const Row& row, bool replacing);
+  void fill(VdpduWriter& writer, const IndexList& list, const ManagerId& manager, Instant now);
+  bool append(VdpduWriter& writer, Handle handle, Instant now);
+  void commit(Handle handle, const Plan& plan, Instant now);
+  static Need work(const Row& row);
+  void advance(Handle handle, Instant now);
+  void rest(Handle handle, Instant now);
+  void touch(Handle handle, bool changed, Instant now);
+  void settle_entries(Handle handle);
+  void enqueue(Handle handle, Need need, bool front = false);
+  void dequeue(Handle handle);
+  void renew(Handle handle, Instant now);
+  void time_out(Handle handle, Instant now);
+  void answered_again(Handle handle);
+  void finish(Handle handle);
+  Instant next_keepalive(Handle handle, Instant now) const;
+  static Entry* find_entry(Row& row, MacAddress mac);
+
+  // Answers (station_answers.cpp).
+  void handle_association(const Association& association, Instant now);
+  void handle_undecodable(const Tlv& tlv, Instant now);
+  void handle_response(const Association& association, Instant now);
+  void handle_deassociate_response(const Association& association, Instant now);
+  void handle_bridge_deassociate(const Association& association, Instant now);
+  void handle_whole_deassociate(const Association& association, Instant now);
+  Handle first_of(const VsiId& vsi) const;
+  Handle match(const Association& association) const;
+  Handle match_refused(const Association& association) const;
+  static bool same_entries(const Row& row, const Association& association);
+  TlvType take_answer(Handle handle);
+  void accept(Handle handle, const Association* answer, Instant now);
+  static void accept_entry(Entry& entry, TlvType command, Vid vid);
+  void refuse(Handle handle, ResponseStatus status, Instant now);
+  void refuse_entry(Handle handle, Entry& entry, TlvType command, bool keep);
+  bool retry_with_null_vid(Row& row, ResponseStatus status);
+  void lose(Handle handle, Entry& entry);
+  void revoke(Handle handle, Entry& entry);
+  void revoke_all(Handle handle, Instant now);
+  void revoke_named(Handle handle, const Association& association, Instant now);
+  void after_revocation(Handle handle, Instant now);
+
+  Timing timing_;
+  PeerCapabilities capabilities_;
+  Rows associations_;
+  boost::unordered_flat_map<VsiId, Handle, boost::hash<VsiId>> by_vsi_;  ///< first of a chain by next_of_vsi
+  IndexList fresh_;
+  IndexList renewals_;
+  DeadlineHeap deadlines_;
+  std::deque<Event> events_;
+  std::vector<Handle> composed_;       ///< associations of the VDPDU under way
+  std::vector<std::uint32_t> chosen_;  ///< scratch: entry indexes of the request being planned
+  std::vector<FilterEntry> written_;   ///< scratch: the same as octets will have them
+  std::uint32_t serial_ = 0;
+  unsigned fresh_streak_ = 0;  ///< VDPDUs in a row that left waiting keep-alives behind
+  Stats stats_;
 };
 
 }  // namespace splitnve::vdp

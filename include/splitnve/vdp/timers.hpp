@@ -14,13 +14,15 @@ struct Timing {
   static Duration units(unsigned exponent) { return std::chrono::microseconds(10) * (1LL << exponent); }
   /// Station: how long an answer may take after the ECPDU was first sent: 1.5 x [(1+2R) 2^RTE + 2^RWD].
   Duration response_wait() const {
-    return (units(retransmission_exponent) * (1 + 2 * static_cast<int>(retries_max)) + units(resource_wait_exponent)) * 3 / 2;
+    return (units(retransmission_exponent) * (1 + 2 * static_cast<int>(retries_max)) + units(resource_wait_exponent)) *
+           3 / 2;
   }
   /// Station: how often a settled association is repeated: 2^RKA.
   Duration keepalive_interval() const { return units(keepalive_exponent); }
   /// Bridge: how long an entry lives without being renewed: 1.5 x [(1+2R) 2^RTE + 2^RKA].
   Duration keepalive_timeout() const {
-    return (units(retransmission_exponent) * (1 + 2 * static_cast<int>(retries_max)) + units(keepalive_exponent)) * 3 / 2;
+    return (units(retransmission_exponent) * (1 + 2 * static_cast<int>(retries_max)) + units(keepalive_exponent)) * 3 /
+           2;
   }
 };
 

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "splitnve/vdp/bridge.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "splitnve/base/limits.hpp"
+
+namespace splitnve::vdp {
+namespace {
+
+/// What compose() looks at for the leading answer's manager: bounds its work when managers alternate.
+constexpr std::size_t kLookAhead = 256;
+/// Requests beyond the limit are still answered (code 2); beyond twice the limit they are dropped, for an answer that
+/// waits takes memory as well. The station repeats.
+constexpr std::size_t kRequestsHeldMax = 2 * limits::kPendingRequestsPerPeerMax;
+
+constexpr ResponseStatus kMalformed{Code::kInvalidFormat, true, false};
+constexpr ResponseStatus kTooMany{Code::kInsufficientResources, true, false};
+constexpr ResponseStatus kOvertaken{Code::kOther, true, false};
+
+/// Do the two entries name anything in common, as far as both formats tell (S3)?
+bool same_thing(FilterFormat a_format, const FilterEntry& a, FilterFormat b_format, const FilterEntry& b) {
+  const bool groups = has_group(a_format) && has_group(b_format);
+  const bool macs = has_mac(a_format) && has_mac(b_format);
+  if (groups && a.group != b.group) return false;
+  if (macs && a.mac != b.mac) return false;
+  return groups || macs || a.vid.is_null() || b.vid.is_null() || a.vid == b.vid;
+}
+
+/// No entries stands for the whole VSI.
+bool overlap(const Request& a, const Request& b) {
+  if (a.entries.empty() || b.entries.empty()) return true;
+  return std::ranges::any_of(a.entries, [&](const FilterEntry& left) {
+    return std::ranges::any_of(b.entries,
+                               [&](const FilterEntry& right) { return same_thing(a.format, left, b.format, right); });
+  });
+}
+
+bool repeats(std::span<const FilterEntry> entries, const Entries& asked) {
+  return std::ranges::equal(
+      entries, asked, [](const FilterEntry& a, const FilterEntry& b) { return a.group == b.group && a.mac == b.mac; });
+}
+
+Request to_request(const ManagerId& manager, const Association& association) {
+  Request request;
+  request.command = association.command;
+  request.suspended = association.suspended();
+  request.migrating = association.migrating();
+  request.manager = manager;
+  request.type = association.type;
+  request.vsi = association.vsi;
+  request.format = association.format;
+  request.entries.reserve(association.count);
+  for (std::size_t i = 0; i < association.count; ++i) request.entries.push_back(association.entry(i));
+  return request;
+}
+
+Request to_request(const ManagerId& manager, const AssociationHead& head) {
+  Request request;
+  request.command = head.command;
+  request.manager = manager;
+  request.type = head.type;
+  request.vsi = head.vsi;
+  return request;
+}
+
+}  // namespace
+
+// --- requests ---
+
+Decoded<void> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
+  // First pass: a broken VDPDU is refused whole.
+  VdpduReader check(vdpdu);
+  if (const auto manager = check.manager(); !manager) return unexpected<DecodeError>(manager.error());
+  while (true) {
+    const auto tlv = check.next();
+    if (!tlv) return unexpected<DecodeError>(tlv.error());
+    if (!*tlv) break;
+  }
+  VdpduReader reader(vdpdu);
+  const ManagerId manager = *reader.manager();
+  while (const auto tlv = *reader.next()) handle_tlv(manager, *tlv, now);
+  return {};
+}
+
+void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
+  if (!is_association(static_cast<TlvType>(tlv.type))) {
+    ++stats_.skipped_tlvs;
+    return;
+  }
+  const auto head = decode_association_head(tlv);
+  if (head && (head->status & kStatusResponse) != 0) {
+    ++stats_.stray_responses;
+    return;
+  }
+  const auto association = decode_association(tlv);
+  if (association) {
+    const bool contradictory = association->suspended() && association->migrating();
+    admit(to_request(manager, *association), Kind::kRequest, contradictory ? std::optional(kMalformed) : std::nullopt,
+          now);
+    return;
+  }
+  ++stats_.malformed_tlvs;
+  if (head) admit(to_request(manager, *head), Kind::kHeadOnly, kMalformed, now);
+}
+
+bool Bridge::admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now) {
+  if (requests_ >= limits::kPendingRequestsPerPeerMax) {
+    ++stats_.overflow;
+    if (requests_ >= kRequestsHeldMax) return false;
+    if (!verdict) verdict = kTooMany;
+  }
+  if (!verdict && request.command == TlvType::kDeAssociate) overtake(request);
+  const VsiId vsi = request.vsi;
+  const std::uint32_t index = rows_.emplace();
+  Row& row = rows_[index];
+  request.id = RequestId((std::uint64_t{++serial_} << 32) | index);
+  row.request = std::move(request);
+  row.kind = kind;
+  ++requests_;
+  ++stats_.requests;
+  Chain& chain = chains_[vsi];
+  (chain.first == kNone ? chain.first : rows_[chain.last].next_of_vsi) = index;
+  chain.last = index;
+  received_.push_back(rows_, index);
+  deadlines_.set(index, now + decision_deadline_);
+  if (verdict) answer(index, *verdict);
+  return true;
+}
+
+/// A De-Associate cancels what is still undecided about the same entries of its VSI; the rest of the VSI goes on.
+void Bridge::overtake(const Request& deassociate) {
+  const auto chain = chains_.find(deassociate.vsi);
+  if (chain == chains_.end()) return;
+  for (std::uint32_t i = chain->second.first; i != kNone; i = rows_[i].next_of_vsi) {
+    const Row& row = rows_[i];
+    const bool undecided = row.state == RequestState::kReceived || row.state == RequestState::kDeciding;
+    if (!undecided || row.request.command == TlvType::kDeAssociate || !overlap(deassociate, row.request)) continue;
+    ++stats_.cancelled;
+    answer(i, kOvertaken);
+  }
+}
+
+std::optional<Request> Bridge::poll_request() {
+  if (received_.empty()) return std::nullopt;
+  const std::uint32_t index = received_.front();
+  received_.remove(rows_, index);
+  rows_[index].state = RequestState::kDeciding;
+  ++deciding_;
+  return rows_[index].request;
+}
+
+// --- decisions ---
+
+void Bridge::respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries) {
+  const std::uint32_t index = find(id);
+  if (index == kNone || rows_[index].state != RequestState::kDeciding) return;
+  Row& row = rows_[index];
+  if (!entries.empty() || status.success()) {
+    ensure(repeats(entries, row.request.entries), "a response repeats the request's entries in order (G6)");
+    row.request.entries.assign(entries.begin(), entries.end());
+  }
+  answer(index, status);
+}
+
+std::optional<RequestId> Bridge::poll_expired(Instant now) {
+  while (const auto index = deadlines_.pop_due(now)) {
+    const Row& row = rows_[*index];
+    const bool handed_out = row.state == RequestState::kDeciding;
+    ++stats_.expired;
+    const RequestId id = row.request.id;
+    answer(*index, {Code::kManagerUnreachable, row.keep_on_expiry, false});
+    if (handed_out) return id;
+  }
+  return std::nullopt;
+}
+
+void Bridge::set_keep_on_expiry(RequestId id, bool keep) {
+  if (const std::uint32_t index = find(id); index != kNone) rows_[index].keep_on_expiry = keep;
+}
+
+/// The verdict stands; the answer goes out when the earlier ones of its VSI have.
+void Bridge::answer(std::uint32_t index, ResponseStatus status) {
+  Row& row = rows_[index];
+  if (row.state == RequestState::kReceived) received_.remove(rows_, index);
+  if (row.state == RequestState::kDeciding) --deciding_;
+  deadlines_.clear(index);
+  row.state = RequestState::kAnswered;
+  row.status = status.octet();
+  if (!status.success()) ++stats_.refused;
+  if (chains_.find(row.request.vsi)->second.first == index) ready_.push_back(rows_, index);
+}
+
+void Bridge::deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
+                         std::span<const FilterEntry> entries) {
+  do {
+    const std::size_t count = std::min(entries.size(), entries_per_tlv_max(format));
+    const std::uint32_t index = rows_.emplace();
+    Row& row = rows_[index];
+    row.request.id = RequestId((std::uint64_t{++serial_} << 32) | index);
+    row.request.command = TlvType::kDeAssociate;
+    row.request.manager = manager;
+    row.request.type = type;
+    row.request.vsi = vsi;
+    row.request.format = format;
+    row.request.entries.assign(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count));
+    row.kind = Kind::kCommand;
+    row.state = RequestState::kAnswered;
+    ready_.push_back(rows_, index);
+    ++stats_.commands;
+    entries = entries.subspan(count);
+  } while (!entries.empty());
+}
+
+// --- sending ---
+
+bool Bridge::compose(OctetString& out, Instant now) {
+  // An outcome that was never told (the link went down under it) counts as failed.
+  handle_delivery_failed(now);
+  if (ready_.empty()) return false;
+  const ManagerId manager = rows_[ready_.front()].request.manager;
+  out.resize(limits::kVdpduOctetsMax);
+  VdpduWriter writer(out, manager);
+  std::uint32_t next = ready_.front();
+  for (std::size_t looked = 0; next != kNone && looked < kLookAhead; ++looked) {
+    const std::uint32_t index = next;
+    Row& row = rows_[index];
+    next = row.link.next;
+    if (row.request.manager != manager) continue;
+    if (!write(writer, row)) break;
+    ready_.remove(rows_, index);
+    row.state = RequestState::kSent;
+    sent_.push_back(index);
+    if (row.kind == Kind::kCommand) continue;
+    ++stats_.responses;
+    const std::uint32_t released = leave_chain(index);
+    if (next == kNone) next = released;
+  }
+  out.resize(writer.finish().size());
+  return true;
+}
+
+bool Bridge::write(VdpduWriter& writer, const Row& row) {
+  const Request& request = row.request;
+  if (row.kind == Kind::kHeadOnly)
+    return writer.association_head({request.command, row.status, request.type, request.vsi}, row.status);
+  if (!writer.fits(request.format, request.entries.size())) return false;
+  writer.association(request.command, row.status, request.type, request.vsi, request.format, request.entries);
+  return true;
+}
+
+/// Takes the oldest request of a VSI out of its order; returns the next one if its answer has waited for that.
+std::uint32_t Bridge::leave_chain(std::uint32_t index) {
+  Row& row = rows_[index];
+  const auto chain = chains_.find(row.request.vsi);
+  // An answer that is sent again has left already.
+  if (chain == chains_.end() || chain->second.first != index) return kNone;
+  const std::uint32_t next = std::exchange(row.next_of_vsi, kNone);
+  if (next == kNone) {
+    chains_.erase(chain);
+    return kNone;
+  }
+  chain->second.first = next;
+  if (rows_[next].state != RequestState::kAnswered) return kNone;
+  ready_.push_back(rows_, next);
+  return next;
+}
+
+void Bridge::handle_delivered(Instant) {
+  for (const std::uint32_t index : sent_) erase(index);
+  sent_.clear();
+}
+
+void Bridge::handle_delivery_failed(Instant) {
+  for (auto index = sent_.rbegin(); index != sent_.rend(); ++index) {
+    Row& row = rows_[*index];
+    if (row.kind != Kind::kCommand && !still_current(row)) {
+      erase(*index);
+      continue;
+    }
+    row.state = RequestState::kAnswered;
+    ready_.push_front(rows_, *index);
+  }
+  sent_.clear();
+}
+
+/// A younger request about the same entries is answered itself, and the station waits for that answer only.
+bool Bridge::still_current(const Row& row) const {
+  const auto chain = chains_.find(row.request.vsi);
+  if (chain == chains_.end()) return true;
+  for (std::uint32_t i = chain->second.first; i != kNone; i = rows_[i].next_of_vsi)
+    if (overlap(row.request, rows_[i].request)) return false;
+  return true;
+}
+
+void Bridge::erase(std::uint32_t index) {
+  if (rows_[index].kind != Kind::kCommand) --requests_;
+  rows_.erase(index);
+}
+
+// --- views ---
+
+std::uint32_t Bridge::find(RequestId id) const {
+  const auto index = static_cast<std::uint32_t>(id.value());
+  return rows_.contains(index) && rows_[index].request.id == id ? index : kNone;
+}
+
+std::optional<Bridge::RequestState> Bridge::state(RequestId id) const {
+  const std::uint32_t index = find(id);
+  return index == kNone ? std::nullopt : std::optional(rows_[index].state);
+}
+
+std::optional<Instant> Bridge::next_deadline() const { return deadlines_.next(); }
+
+}  // namespace splitnve::vdp

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: Apache-2.0
+// Station transactions: intent, queues, timers and requests. What the peer says is in station_answers.cpp.
+#include "splitnve/vdp/station.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "splitnve/base/limits.hpp"
+
+namespace splitnve::vdp {
+namespace {
+
+/// Associations that compose() looks at for the leading one's manager: bounds its work when managers alternate.
+constexpr std::size_t kLookAhead = 1024;
+/// Fresh commands go first, but a lasting stream of them must not let settled associations age out at the bridge: after
+/// so many VDPDUs without a waiting keep-alive the next one begins with keep-alives.
+constexpr unsigned kFreshStreakMax = 3;
+/// Doubling further would pass any cap.
+constexpr std::uint8_t kBackoffDoublingsMax = 20;
+
+/// Spreads neighbouring numbers over 0..1023.
+std::uint32_t spread(std::uint32_t handle) { return (handle * 2654435761u) >> 22; }
+
+}  // namespace
+
+const char* to_string(Level level) {
+  switch (level) {
+    case Level::kNone: return "none";
+    case Level::kReserved: return "reserved";
+    case Level::kActive: return "active";
+  }
+  return "?";
+}
+
+// --- intent ---
+
+Station::Handle Station::open(const Spec& spec) {
+  ensure(!find(spec.vsi, spec.group), "one association per VSI and group");
+  const Handle handle = associations_.emplace();
+  Row& row = associations_[handle];
+  row.vsi = spec.vsi;
+  row.format = spec.format;
+  row.type = spec.type;
+  row.group = spec.group;
+  row.manager = spec.manager;
+  const auto [place, added] = by_vsi_.try_emplace(spec.vsi, handle);
+  if (!added) row.next_of_vsi = std::exchange(place->second, handle);
+  return handle;
+}
+
+Station::Handle Station::first_of(const VsiId& vsi) const {
+  const auto place = by_vsi_.find(vsi);
+  return place == by_vsi_.end() ? kNoHandle : place->second;
+}
+
+std::optional<Station::Handle> Station::find(const VsiId& vsi, GroupId group) const {
+  for (Handle h = first_of(vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
+    if (associations_[h].group == group) return h;
+  return std::nullopt;
+}
+
+Station::Entry* Station::find_entry(Row& row, MacAddress mac) {
+  const auto entry = std::ranges::find(row.entries, mac, &Entry::mac);
+  return entry == row.entries.end() ? nullptr : &*entry;
+}
+
+void Station::set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now) {
+  Row& row = associations_[handle];
+  Entry* entry = find_entry(row, mac);
+  if (entry == nullptr) {
+    if (desired == Level::kNone) {
+      events_.push_back(Confirmed{handle, mac, Level::kNone, Vid()});
+      return;
+    }
+    entry = &row.entries.emplace_back();
+    entry->mac = mac;
+  }
+  if (desired != Level::kNone) row.closing = false;
+  const bool changed = entry->desired != desired || entry->refused;
+  entry->desired = desired;
+  entry->owed = true;
+  entry->refused = false;
+  if (!entry->at_peer()) {
+    entry->vid = vid;
+    entry->null_vid = false;
+  }
+  // A full set is sent and refused as one, so that one new desire is a new attempt for all of it.
+  if (changed && full_set(row))
+    for (Entry& other : row.entries) other.refused = false;
+  touch(handle, changed, now);
+}
+
+void Station::set_status(Handle handle, bool suspended, bool migrating) {
+  ensure(!(suspended && migrating), "S and M exclude each other (S20)");
+  associations_[handle].status =
+      static_cast<std::uint8_t>((suspended ? kStatusSuspended : 0) | (migrating ? kStatusMigrating : 0));
+}
+
+void Station::close(Handle handle, Instant now, bool forget) {
+  if (forget) {
+    finish(handle);
+    return;
+  }
+  Row& row = associations_[handle];
+  row.closing = true;
+  for (Entry& entry : row.entries) {
+    entry.desired = Level::kNone;
+    entry.owed = true;
+    entry.refused = false;
+  }
+  touch(handle, true, now);
+}
+
+void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now) {
+  Row& row = associations_[handle];
+  if (level == Level::kNone) return;
+  Entry* entry = find_entry(row, mac);
+  if (entry == nullptr) {
+    entry = &row.entries.emplace_back();
+    entry->mac = mac;
+  }
+  row.closing = false;
+  entry->desired = entry->confirmed = level;
+  entry->vid = vid;
+  entry->held_active = level == Level::kActive;
+  entry->refused = false;
+  entry->renew = entry->owed = true;
+  touch(handle, true, now);
+}
+
+void Station::reassert_all(Instant now) {
+  for (Handle h = 0; h < associations_.slots(); ++h) {
+    if (!associations_.contains(h)) continue;
+    Row& row = associations_[h];
+    for (Entry& entry : row.entries) {
+      entry.refused = false;
+      if (entry.renewable()) entry.renew = true;
+    }
+    // A request under way may be lost with the link: it is sent again, and an answer to the first sending still counts.
+    if (row.state == State::kAwaitingResponse || row.state == State::kUnconfirmed) row.state = State::kSettled;
+    if (row.response_timer) deadlines_.clear(h);
+    row.response_timer = false;
+    row.timeouts = 0;
+    advance(h, now);
+  }
+}
+
+/// The owner has changed something of the association: what follows depends on what is under way.
+void Station::touch(Handle handle, bool changed, Instant now) {
+  settle_entries(handle);
+  Row& row = associations_[handle];
+  if (row.state == State::kAwaitingResponse) return;
+  if (row.state == State::kUnconfirmed) {
+    if (!changed) return;
+    row.state = State::kSettled;  // a new desire does not wait for the back-off of the old one
+  }
+  advance(handle, now);
+}
+
+/// Tells the owner what has reached its desire, and drops what is neither wanted nor at the peer.
+void Station::settle_entries(Handle handle) {
+  Row& row = associations_[handle];
+  for (auto entry = row.entries.begin(); entry != row.entries.end();) {
+    const bool open = entry->in_flight || entry->uncertain || entry->renew;
+    if (entry->owed && !open && entry->desired == entry->confirmed) {
+      entry->owed = false;
+      events_.push_back(Confirmed{handle, entry->mac, entry->confirmed, entry->vid});
+    }
+    const bool gone = !entry->wanted() && !entry->at_peer() && !entry->in_flight;
+    entry = gone ? row.entries.erase(entry) : entry + 1;
+  }
+}
+
+// --- queues and timers ---
+
+Station::Need Station::Entry::need() const {
+  if (refused) return renew ? Need::kRenewal : Need::kNothing;
+  if (desired != confirmed) return Need::kChange;
+  if (renew) return Need::kRenewal;
+  return uncertain ? Need::kChange : Need::kNothing;
+}
+
+Station::Need Station::work(const Row& row) {
+  Need most = Need::kNothing;
+  for (const Entry& entry : row.entries) most = std::max(most, entry.need());
+  return most;
+}
+
+/// Queues the association if it needs anything of the peer, and lets it rest otherwise. Not while a request is awaited.
+void Station::advance(Handle handle, Instant now) {
+  Row& row = associations_[handle];
+  if (row.state == State::kAwaitingResponse || row.state == State::kUnconfirmed) return;
+  const Need need = work(row);
+  if (need == Need::kNothing) {
+    rest(handle, now);
+    return;
+  }
+  row.state = State::kQueued;
+  enqueue(handle, need);
+  if (row.response_timer) return;
+  if (row.keepalive_at == Instant{}) {
+    deadlines_.clear(handle);
+  } else {
+    deadlines_.set(handle, std::max(row.keepalive_at, now));
+  }
+}
+
+void Station::rest(Handle handle, Instant now) {
+  dequeue(handle);
+  Row& row = associations_[handle];
+  row.response_timer = false;
+  if (row.closing && row.entries.empty()) {
+    finish(handle);
+    return;
+  }
+  answered_again(handle);
+  row.state =
+      std::ranges::any_of(row.entries, [](const Entry& e) { return e.refused; }) ? State::kRefused : State::kSettled;
+  if (std::ranges::none_of(row.entries, &Entry::renewable)) {
+    row.keepalive_at = Instant{};
+    deadlines_.clear(handle);
+    return;
+  }
+  if (row.keepalive_at == Instant{}) row.keepalive_at = next_keepalive(handle, now);
+  deadlines_.set(handle, row.keepalive_at);
+}
+
+void Station::enqueue(Handle handle, Need need, bool front) {
+  Row& row = associations_[handle];
+  const Queue wanted = need == Need::kChange ? Queue::kFresh : Queue::kRenewals;
+  if (row.queue == wanted) return;
+  dequeue(handle);
+  IndexList& list = wanted == Queue::kFresh ? fresh_ : renewals_;
+  front ? list.push_front(associations_, handle) : list.push_back(associations_, handle);
+  row.queue = wanted;
+}
+
+void Station::dequeue(Handle handle) {
+  Row& row = associations_[handle];
+  switch (row.queue) {
+    case Queue::kNone: return;
+    case Queue::kFresh: fresh_.remove(associations_, handle); break;
+    case Queue::kRenewals: renewals_.remove(associations_, handle); break;
+  }
+  row.queue = Queue::kNone;
+}
+
+/// A little early, by the handle: associations that settled together are not repeated in one burst for ever.
+Instant Station::next_keepalive(Handle handle, Instant now) const {
+  const Duration interval = timing_.keepalive_interval();
+  return now + interval - interval / 8 * spread(handle) / 1024;
+}
+
+void Station::renew(Handle handle, Instant now) {
+  Row& row = associations_[handle];
+  for (Entry& entry : row.entries)
+    if (entry.renewable()) entry.renew = true;
+  row.keepalive_at = next_keepalive(handle, now);
+}
+
+void Station::time_out(Handle handle, Instant now) {
+  Row& row = associations_[handle];
+  ++stats_.timeouts;
+  dequeue(handle);
+  row.response_timer = false;
+  row.state = State::kUnconfirmed;
+  if (!row.unconfirmed) events_.push_back(Unconfirmed{handle, true});
+  row.unconfirmed = true;
+  Duration backoff = std::min(timing_.response_wait(), limits::kUnconfirmedBackoffMax);
+  for (std::uint8_t i = 0; i < row.timeouts && backoff < limits::kUnconfirmedBackoffMax; ++i) backoff *= 2;
+  row.timeouts = std::min<std::uint8_t>(static_cast<std::uint8_t>(row.timeouts + 1), kBackoffDoublingsMax);
+  deadlines_.set(handle, now + std::min(backoff, limits::kUnconfirmedBackoffMax));
+}
+
+void Station::answered_again(Handle handle) {
+  Row& row = associations_[handle];
+  row.timeouts = 0;
+  if (row.unconfirmed) events_.push_back(Unconfirmed{handle, false});
+  row.unconfirmed = false;
+}
+
+void Station::handle_time(Instant now) {
+  while (const auto due = deadlines_.pop_due(now)) {
+    Row& row = associations_[*due];
+    switch (row.state) {
+      case State::kAwaitingResponse: time_out(*due, now); continue;
+      case State::kQueued:
+        if (row.response_timer) {
+          time_out(*due, now);
+          continue;
+        }
+        renew(*due, now);
+        break;
+      case State::kUnconfirmed:
+        row.state = State::kSettled;
+        if (row.keepalive_at != Instant{} && row.keepalive_at <= now) renew(*due, now);
+        break;
+      case State::kSettled:
+      case State::kRefused: renew(*due, now); break;
+    }
+    advance(*due, now);
+  }
+}
+
+std::optional<Instant> Station::next_deadline() const { return deadlines_.next(); }
+
+void Station::finish(Handle handle) {
+  dequeue(handle);
+  deadlines_.clear(handle);
+  const Row& row = associations_[handle];
+  const auto place = by_vsi_.find(row.vsi);
+  if (place->second == handle) {
+    if (row.next_of_vsi == kNoHandle) {
+      by_vsi_.erase(place);
+    } else {
+      place->second = row.next_of_vsi;
+    }
+  } else {
+    Handle before = place->second;
+    while (associations_[before].next_of_vsi != handle) before = associations_[before].next_of_vsi;
+    associations_[before].next_of_vsi = row.next_of_vsi;
+  }
+  associations_.erase(handle);
+  events_.push_back(Closed{handle});
+}
+
+// --- requests ---
+
+Station::Verb Station::verb(const Entry& entry) const {
+  switch (entry.target()) {
+    case Level::kNone: return Verb::kRemove;
+    case Level::kActive: return Verb::kActivate;
+    case Level::kReserved: break;
+  }
+  const bool maybe_active = entry.held_active || (entry.uncertain && entry.sent == Level::kActive);
+  return maybe_active && !capabilities_.deactivate ? Verb::kSuspend : Verb::kReserve;
+}
+
+/// Must a request name the whole set (S20)? A set that no TLV can hold goes out in parts to any peer.
+bool Station::full_set(const Row& row) const {
+  if (capabilities_.incremental_filter) return false;
+  const std::size_t most = entries_per_tlv_max(row.format);
+  return static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::wanted)) <= most &&
+         static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::at_peer)) <= most;
+}
+
+Station::Plan Station::plan(const Row& row) {
+  chosen_.clear();
+  return full_set(row) ? plan_full_set(row) : plan_incremental(row);
+}
+
+Station::Plan Station::plan_incremental(const Row& row) {
+  Verb first = Verb::kActivate;
+  for (const Entry& entry : row.entries)
+    if (entry.need() != Need::kNothing) first = std::min(first, verb(entry));
+  Plan plan{TlvType::kAssociate, row.status, true, false};
+  switch (first) {
+    case Verb::kRemove: plan = {TlvType::kDeAssociate, 0, true, false}; break;
+    case Verb::kReserve: plan.command = TlvType::kPreAssociateRr; break;
+    case Verb::kSuspend: plan.status = kStatusSuspended; break;
+    case Verb::kActivate: break;
+  }
+  const std::size_t most = entries_per_tlv_max(row.format);
+  for (std::uint32_t i = 0; i < row.entries.size() && chosen_.size() < most; ++i) {
+    const Entry& entry = row.entries[i];
+    if (entry.need() == Need::kNothing || verb(entry) != first) continue;
+    plan.renewal = plan.renewal && entry.need() == Need::kRenewal;
+    chosen_.push_back(i);
+  }
+  return plan;
+}
+
+/// The peer knows one filter set and one level per VSI: the set is that of all entries, the level the highest.
+Station::Plan Station::plan_full_set(const Row& row) {
+  const bool renewal = work(row) == Need::kRenewal;
+  const bool holds_any = std::ranges::any_of(row.entries, &Entry::at_peer);
+  bool superfluous = false, missing = false, active = false, held = false;
+  for (std::uint32_t i = 0; i < row.entries.size(); ++i) {
+    const Entry& entry = row.entries[i];
+    const Level level = renewal ? entry.confirmed : entry.desired;
+    superfluous |= !renewal && entry.at_peer() && !entry.wanted();
+    missing |= !renewal && !entry.at_peer() && entry.wanted();
+    active |= level == Level::kActive;
+    held |= entry.held_active || (entry.uncertain && entry.sent == Level::kActive);
+    if (level != Level::kNone) chosen_.push_back(i);
+  }
+  if (superfluous || (missing && holds_any)) return plan_removal(row, !chosen_.empty());
+  if (active) return {TlvType::kAssociate, row.status, renewal, false};
+  if (held && !capabilities_.deactivate) return {TlvType::kAssociate, kStatusSuspended, renewal, false};
+  return {TlvType::kPreAssociateRr, row.status, renewal, false};
+}
+
+Station::Plan Station::plan_removal(const Row& row, bool replacing) {
+  chosen_.clear();
+  for (std::uint32_t i = 0; i < row.entries.size(); ++i)
+    if (row.entries[i].at_peer()) chosen_.push_back(i);
+  return {TlvType::kDeAssociate, 0, false, replacing};
+}
+
+bool Station::compose(OctetString& out, Instant now) {
+  if (!queued()) return false;
+  const std::size_t waiting = renewals_.size();
+  const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
+  IndexList& lead = renewals_lead ? renewals_ : fresh_;
+  const ManagerId manager = associations_[lead.front()].manager;
+  out.resize(limits::kVdpduOctetsMax);
+  VdpduWriter writer(out, manager);
+  composed_.clear();
+  ++serial_;
+  fill(writer, lead, manager, now);
+  ensure(!composed_.empty(), "a queued association fits an empty VDPDU");
+  fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
+  fresh_streak_ = waiting != 0 && renewals_.size() == waiting ? fresh_streak_ + 1 : 0;
+  out.resize(writer.finish().size());
+  return true;
+}
+
+void Station::fill(VdpduWriter& writer, const IndexList& list, const ManagerId& manager, Instant now) {
+  Handle next = list.front();
+  for (std::size_t looked = 0; next != kNoHandle && looked < kLookAhead; ++looked) {
+    const Handle handle = next;
+    next = associations_[handle].link.next;
+    if (associations_[handle].manager == manager && !append(writer, handle, now)) return;
+  }
+}
+
+/// False if the association's request does not fit; then nothing has changed.
+bool Station::append(VdpduWriter& writer, Handle handle, Instant now) {
+  const Row& row = associations_[handle];
+  const Plan planned = plan(row);
+  ensure(!chosen_.empty(), "a queued association has something to ask for");
+  if (!writer.fits(row.format, chosen_.size())) return false;
+  written_.clear();
+  for (const std::uint32_t i : chosen_) {
+    const Entry& entry = row.entries[i];
+    written_.push_back({has_group(row.format) ? row.group : GroupId(), has_mac(row.format) ? entry.mac : MacAddress(),
+                        entry.null_vid ? Vid() : entry.vid, false, 0});
+  }
+  writer.association(planned.command, planned.status, row.type, row.vsi, row.format, written_);
+  commit(handle, planned, now);
+  return true;
+}
+
+/// The planned request is the association's command from now on; what came before it is answered no more.
+void Station::commit(Handle handle, const Plan& plan, Instant now) {
+  dequeue(handle);
+  Row& row = associations_[handle];
+  const bool whole = full_set(row);
+  const bool same_timer = row.response_timer && row.command == plan.command && deadlines_.contains(handle);
+  for (Entry& entry : row.entries) entry.in_flight = false;
+  for (const std::uint32_t i : chosen_) {
+    Entry& entry = row.entries[i];
+    if (whole && !plan.renewal) entry.refused = false;
+    entry.in_flight = entry.uncertain = true;
+    entry.sent = plan.command == TlvType::kDeAssociate ? Level::kNone
+                 : whole && plan.renewal               ? entry.confirmed
+                                                       : entry.target();
+  }
+  row.command = plan.command;
+  row.state = State::kAwaitingResponse;
+  row.vdpdu = serial_;
+  row.response_timer = true;
+  // Repeats after an ECP failure share the first one's response timer (S10).
+  if (!same_timer) deadlines_.set(handle, now + timing_.response_wait());
+  composed_.push_back(handle);
+  ++stats_.requests;
+  if (plan.renewal) ++stats_.keepalives;
+  if (plan.replacing) ++stats_.set_changes;
+}
+
+void Station::handle_delivered(Instant) { composed_.clear(); }
+
+void Station::handle_delivery_failed(Instant) {
+  for (auto handle = composed_.rbegin(); handle != composed_.rend(); ++handle) {
+    if (!associations_.contains(*handle)) continue;
+    Row& row = associations_[*handle];
+    if (row.vdpdu != serial_ || row.state != State::kAwaitingResponse) continue;
+    const Need need = work(row);
+    if (need == Need::kNothing) continue;
+    row.state = State::kQueued;
+    enqueue(*handle, need, true);
+  }
+  composed_.clear();
+}
+
+// --- views ---
+
+std::optional<Station::Event> Station::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  const Event event = events_.front();
+  events_.pop_front();
+  return event;
+}
+
+Station::State Station::state(Handle handle) const { return associations_[handle].state; }
+
+std::vector<Station::EntryView> Station::entries(Handle handle) const {
+  std::vector<EntryView> views;
+  for (const Entry& entry : associations_[handle].entries)
+    views.push_back({entry.mac, entry.desired, entry.confirmed, entry.vid});
+  return views;
+}
+
+}  // namespace splitnve::vdp

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Station transactions: what the bridge says. Responses settle or refuse, a De-Associate of its own revokes.
+#include <algorithm>
+#include <utility>
+
+#include "splitnve/vdp/station.hpp"
+
+namespace splitnve::vdp {
+namespace {
+
+bool adds(TlvType command) {
+  return command == TlvType::kPreAssociate || command == TlvType::kPreAssociateRr || command == TlvType::kAssociate;
+}
+
+/// A success must name a VID that can be used for every entry.
+bool vids_usable(const Association& association) {
+  for (std::size_t i = 0; i < association.count; ++i)
+    if (!association.entry(i).vid.is_assignable()) return false;
+  return true;
+}
+
+/// A De-Associate that answers an Associate refuses it, even with code 0.
+ResponseStatus as_refusal(ResponseStatus status) {
+  return status.success() ? ResponseStatus{Code::kOther, false, status.hard} : status;
+}
+
+}  // namespace
+
+Decoded<void> Station::handle_vdpdu(Octets vdpdu, Instant now) {
+  // First pass: a broken VDPDU is refused whole.
+  VdpduReader check(vdpdu);
+  if (const auto manager = check.manager(); !manager) return unexpected<DecodeError>(manager.error());
+  while (true) {
+    const auto tlv = check.next();
+    if (!tlv) return unexpected<DecodeError>(tlv.error());
+    if (!*tlv) break;
+  }
+  VdpduReader reader(vdpdu);
+  (void)reader.manager();
+  while (const auto tlv = *reader.next()) {
+    if (!is_association(static_cast<TlvType>(tlv->type))) {
+      ++stats_.skipped_tlvs;
+    } else if (const auto association = decode_association(*tlv)) {
+      handle_association(*association, now);
+    } else {
+      handle_undecodable(*tlv, now);
+    }
+  }
+  return {};
+}
+
+void Station::handle_association(const Association& association, Instant now) {
+  const bool deassociate = association.command == TlvType::kDeAssociate;
+  if (association.is_response()) {
+    deassociate ? handle_deassociate_response(association, now) : handle_response(association, now);
+  } else if (deassociate) {
+    handle_bridge_deassociate(association, now);
+  } else {
+    ++stats_.skipped_tlvs;
+  }
+}
+
+/// A bridge that could not decode our request repeats its head without entries. Only one association of the VSI may be
+/// meant by that, else nobody knows which.
+void Station::handle_undecodable(const Tlv& tlv, Instant now) {
+  const auto head = decode_association_head(tlv);
+  if (!head || (head->status & kStatusResponse) == 0) {
+    ++stats_.skipped_tlvs;
+    return;
+  }
+  Handle meant = kNoHandle;
+  std::size_t candidates = 0;
+  for (Handle h = first_of(head->vsi); h != kNoHandle; h = associations_[h].next_of_vsi) {
+    if (associations_[h].command != head->command) continue;
+    meant = h;
+    ++candidates;
+  }
+  const ResponseStatus status = ResponseStatus::from_octet(head->status);
+  if (candidates != 1 || status.success()) {
+    ++stats_.unmatched;
+    return;
+  }
+  refuse(meant, status, now);
+}
+
+// --- matching ---
+
+/// Same entries, order and count as the association's last command; VIDs are the bridge's to fill in.
+bool Station::same_entries(const Row& row, const Association& association) {
+  if (association.format != row.format) return false;
+  std::size_t at = 0;
+  for (const Entry& entry : row.entries) {
+    if (!entry.in_flight) continue;
+    if (at == association.count) return false;
+    const FilterEntry answered = association.entry(at++);
+    if (has_group(row.format) && answered.group != row.group) return false;
+    if (has_mac(row.format) && answered.mac != entry.mac) return false;
+  }
+  return at == association.count;
+}
+
+Station::Handle Station::match(const Association& association) const {
+  for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
+    if (associations_[h].command == association.command && same_entries(associations_[h], association)) return h;
+  return kNoHandle;
+}
+
+Station::Handle Station::match_refused(const Association& association) const {
+  for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
+    if (adds(associations_[h].command) && same_entries(associations_[h], association)) return h;
+  return kNoHandle;
+}
+
+// --- responses ---
+
+void Station::handle_response(const Association& association, Instant now) {
+  const Handle handle = match(association);
+  const ResponseStatus status = association.response();
+  if (handle == kNoHandle || (status.success() && !vids_usable(association))) {
+    ++stats_.unmatched;
+  } else if (status.success()) {
+    accept(handle, &association, now);
+  } else {
+    refuse(handle, status, now);
+  }
+}
+
+void Station::handle_deassociate_response(const Association& association, Instant now) {
+  if (association.count == 0) {
+    handle_whole_deassociate(association, now);
+    return;
+  }
+  const ResponseStatus status = association.response();
+  if (const Handle handle = match(association); handle != kNoHandle) {
+    status.success() ? accept(handle, &association, now) : refuse(handle, status, now);
+  } else if (const Handle refused = match_refused(association); refused != kNoHandle) {
+    refuse(refused, as_refusal(status), now);
+  } else {
+    ++stats_.unmatched;
+  }
+}
+
+/// 0x40 without entries: the answer to our De-Associate if there is one, else the bridge takes the VSI away.
+void Station::handle_whole_deassociate(const Association& association, Instant now) {
+  const ResponseStatus status = association.response();
+  bool ours = false;
+  for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
+    ours |= associations_[h].command == TlvType::kDeAssociate;
+  if (first_of(association.vsi) == kNoHandle) ++stats_.unmatched;
+  for (Handle next = first_of(association.vsi); next != kNoHandle;) {
+    const Handle handle = next;
+    next = associations_[handle].next_of_vsi;
+    const TlvType command = associations_[handle].command;
+    if (ours) {
+      if (command != TlvType::kDeAssociate) continue;
+      status.success() ? accept(handle, nullptr, now) : refuse(handle, status, now);
+      continue;
+    }
+    const ResponseStatus refusal = as_refusal(status);
+    if (adds(command)) refuse(handle, refusal, now);
+    if (!refusal.keep && associations_.contains(handle)) revoke_all(handle, now);
+  }
+}
+
+/// Whatever the answer says, the association's command is answered: its timer, back-off and queue place are gone.
+TlvType Station::take_answer(Handle handle) {
+  ++stats_.responses;
+  dequeue(handle);
+  deadlines_.clear(handle);
+  answered_again(handle);
+  Row& row = associations_[handle];
+  row.response_timer = false;
+  row.state = State::kSettled;
+  return std::exchange(row.command, TlvType::kEnd);
+}
+
+void Station::accept(Handle handle, const Association* answer, Instant now) {
+  const TlvType command = take_answer(handle);
+  Row& row = associations_[handle];
+  bool all_renewed = command != TlvType::kDeAssociate;
+  std::size_t at = 0;
+  for (Entry& entry : row.entries) {
+    if (entry.in_flight) {
+      accept_entry(entry, command, answer == nullptr ? Vid() : answer->entry(at++).vid);
+    } else if (entry.renewable()) {
+      all_renewed = false;  // it still ages from its own last renewal
+    }
+  }
+  if (all_renewed) row.keepalive_at = next_keepalive(handle, now);
+  settle_entries(handle);
+  advance(handle, now);
+}
+
+void Station::accept_entry(Entry& entry, TlvType command, Vid vid) {
+  entry.in_flight = entry.uncertain = entry.renew = entry.null_vid = false;
+  if (command == TlvType::kDeAssociate) {
+    if (entry.wanted()) {
+      entry.lost = entry.lost || entry.confirmed != Level::kNone;
+      entry.owed = true;
+    }
+    entry.confirmed = Level::kNone;
+    entry.held_active = false;
+    return;
+  }
+  if (entry.confirmed != entry.sent || entry.vid != vid || entry.lost) entry.owed = true;
+  entry.confirmed = entry.sent;
+  entry.held_active = command == TlvType::kAssociate;
+  entry.vid = vid;
+  entry.lost = false;
+  if (entry.desired == entry.sent) entry.refused = false;
+}
+
+void Station::refuse(Handle handle, ResponseStatus status, Instant now) {
+  Row& row = associations_[handle];
+  const bool whole = full_set(row);
+  const TlvType command = take_answer(handle);
+  ++stats_.refused;
+  if (!retry_with_null_vid(row, status)) {
+    events_.push_back(Refused{handle, command, status});
+    for (Entry& entry : row.entries)
+      if (entry.in_flight || (whole && !status.keep)) refuse_entry(handle, entry, command, status.keep);
+  }
+  settle_entries(handle);
+  advance(handle, now);
+}
+
+void Station::refuse_entry(Handle handle, Entry& entry, TlvType command, bool keep) {
+  const bool desire_refused = entry.in_flight && entry.desired == entry.sent;
+  entry.in_flight = entry.uncertain = entry.renew = entry.null_vid = false;
+  if (desire_refused) entry.owed = false;
+  if (command == TlvType::kDeAssociate && keep && associations_[handle].closing) {
+    entry.confirmed = Level::kNone;  // the owner gave it up; unrenewed it ages out
+    return;
+  }
+  if (!keep || entry.confirmed == Level::kNone) lose(handle, entry);
+  if (desire_refused) entry.refused = entry.desired != entry.confirmed;
+}
+
+/// Code 5 may mean that a remembered VID is taken: ask once for any (S13).
+bool Station::retry_with_null_vid(Row& row, ResponseStatus status) {
+  const auto named_vid = [](const Entry& e) { return e.in_flight && !e.vid.is_null() && !e.null_vid; };
+  if (status.code != Code::kInvalidAddress || std::ranges::none_of(row.entries, named_vid)) return false;
+  ++stats_.null_vid_retries;
+  for (Entry& entry : row.entries) {
+    if (!entry.in_flight) continue;
+    entry.in_flight = entry.uncertain = false;
+    entry.null_vid = true;
+    if (!status.keep && entry.confirmed != Level::kNone) {
+      entry.confirmed = Level::kNone;
+      entry.held_active = false;
+      entry.lost = true;
+    }
+    entry.renew = entry.renewable();
+  }
+  return true;
+}
+
+// --- losses ---
+
+/// The entry is gone at the peer.
+void Station::lose(Handle handle, Entry& entry) {
+  const bool held = entry.confirmed != Level::kNone || entry.lost;
+  entry.confirmed = Level::kNone;
+  entry.uncertain = entry.held_active = entry.renew = entry.lost = false;
+  if (!entry.wanted()) {
+    entry.owed = true;
+  } else if (held) {
+    ++stats_.revoked;
+    events_.push_back(Revoked{handle, entry.mac});
+  }
+}
+
+/// The bridge took the entry away by itself; it is not asked for again before the owner says so. A request under way is
+/// still answered.
+void Station::revoke(Handle handle, Entry& entry) {
+  if (entry.confirmed == Level::kNone && !entry.lost) return;
+  lose(handle, entry);
+  entry.refused = entry.wanted();
+  if (associations_[handle].state != State::kAwaitingResponse) entry.in_flight = false;
+  entry.uncertain = entry.in_flight;
+}
+
+void Station::revoke_all(Handle handle, Instant now) {
+  for (Entry& entry : associations_[handle].entries) revoke(handle, entry);
+  after_revocation(handle, now);
+}
+
+void Station::revoke_named(Handle handle, const Association& association, Instant now) {
+  Row& row = associations_[handle];
+  const FilterFormat format = association.format;
+  for (std::size_t i = 0; i < association.count; ++i) {
+    const FilterEntry named = association.entry(i);
+    if (has_group(format) && named.group != row.group) continue;
+    for (Entry& entry : row.entries) {
+      if (has_mac(format) && has_mac(row.format) && named.mac != entry.mac) continue;
+      // Without GroupID and MAC the VID is the only key there is.
+      if (format == FilterFormat::kVid && !named.vid.is_null() && named.vid != entry.vid) continue;
+      revoke(handle, entry);
+    }
+  }
+  after_revocation(handle, now);
+}
+
+void Station::after_revocation(Handle handle, Instant now) {
+  Row& row = associations_[handle];
+  if (row.state != State::kAwaitingResponse &&
+      std::ranges::none_of(row.entries, [](const Entry& e) { return e.uncertain; })) {
+    row.command = TlvType::kEnd;
+    row.response_timer = false;
+    if (row.state == State::kUnconfirmed) row.state = State::kSettled;
+  }
+  settle_entries(handle);
+  advance(handle, now);
+}
+
+void Station::handle_bridge_deassociate(const Association& association, Instant now) {
+  for (Handle next = first_of(association.vsi); next != kNoHandle;) {
+    const Handle handle = next;
+    next = associations_[handle].next_of_vsi;
+    association.count == 0 ? revoke_all(handle, now) : revoke_named(handle, association, now);
+  }
+}
+
+}  // namespace splitnve::vdp
