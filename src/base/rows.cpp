@@ -21,6 +21,7 @@ std::string UnderlayAddress::to_string() const {
 }
 
 std::optional<UnderlayAddress> UnderlayAddress::from_string(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   const std::string terminated(text);
   UnderlayAddress address;
   if (inet_pton(AF_INET6, terminated.c_str(), address.octets.data()) == 1) return address;
