@@ -39,7 +39,7 @@ class Runtime {
   template <class Config>
   Runtime(const Settings& settings, Config config)
       : settings_(settings),
-        log_(host::LogOptions{.tag = settings.instance, .level = settings.log_level}),
+        log_(log_options(settings)),
         agent_(std::move(config), random_seed()),
         summary_(loop_, [this] { summarize(); }) {}
 
@@ -76,6 +76,12 @@ class Runtime {
   host::ControlServer& control() { return *control_; }
 
  private:
+  static host::LogOptions log_options(const Settings& settings) {
+    host::LogOptions options;
+    options.tag = settings.instance;
+    options.level = settings.log_level;
+    return options;
+  }
   Result<void> restore() {
     if (auto made = host::make_parent_folder(settings_.paths.store, 0750); !made) return made;
     if (auto made = host::make_parent_folder(settings_.control.path, 0755); !made) return made;
