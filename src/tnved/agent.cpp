@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inputs of the agent, the frame path, and the pump that turns changed rows into batches.
+#include "tnved/agent.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "tnved/agent_impl.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+std::vector<VSwitch::Uplink> uplink_ports(const AgentConfig& config) {
+  std::vector<VSwitch::Uplink> ports;
+  for (const auto& uplink : config.uplinks) ports.push_back({uplink.id, uplink.interface_name});
+  return ports;
+}
+
+/// splitmix64: spreads a seed over the uplinks' first sequence numbers.
+std::uint64_t mix(std::uint64_t value) {
+  value += 0x9E3779B97F4A7C15u;
+  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
+  value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
+  return value ^ (value >> 31);
+}
+
+bool addressed_to_us(const ecp::Frame& frame, MacAddress own) {
+  return frame.destination == ecp::kNearestCustomerBridge || frame.destination == own ||
+         frame.destination == ecp::kNearestBridge || frame.destination == ecp::kNearestNonTpmrBridge;
+}
+
+}  // namespace
+
+Agent::Impl::Impl(AgentConfig config, std::uint64_t seed) : config_(std::move(config)), vswitch_(uplink_ports(config_)) {
+  std::set<PortId> ids;
+  for (const auto& uplink : config_.uplinks) {
+    ensure(uplink.id.value() >= 1 && uplink.id.value() <= kUplinkIdMax, "uplink ids are 1..255");
+    ensure(ids.insert(uplink.id).second, "uplink ids are unique");
+    uplinks_.emplace_back(config_, uplink, EcpSequence(static_cast<std::uint16_t>(mix(seed + uplinks_.size()))));
+  }
+}
+
+void Agent::Impl::count_drop(const char* cause) { ++drops_[cause]; }
+
+void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
+  const auto at = std::find_if(uplinks_.begin(), uplinks_.end(), [port](const Uplink& u) { return u.config.id == port; });
+  if (at == uplinks_.end()) return count_drop("frame from a port that is no uplink");
+  Uplink& uplink = *at;
+  const auto frame = ecp::decode_frame(octets);
+  if (!frame) return count_drop(frame.error().cause);
+  if (frame->source == uplink.config.mac) return count_drop("our own frame came back");
+  if (!addressed_to_us(*frame, uplink.config.mac)) return count_drop("destination is not ours");
+  if (!uplink.admits(*frame, now)) return count_drop("source is not the uplink's nNVE");
+  const auto before = uplink.nnve;
+  const auto verdict = uplink.accept(*frame, now);
+  if (before != uplink.nnve) {
+    emit(agent::Transition{"peer", uplink.config.interface_name, before ? "known" : "unknown", "known",
+                           "nNVE " + uplink.nnve->to_string() + " answers"});
+    if (before) uplink.station.reassert_all(now);
+  }
+  switch (verdict) {
+    case ecp::Session::Verdict::kDelivered:
+    case ecp::Session::Verdict::kDuplicate:
+    case ecp::Session::Verdict::kAck:
+      break;
+    case ecp::Session::Verdict::kInboxFull:
+      count_drop("inbox full");
+      break;
+    case ecp::Session::Verdict::kUnexpectedAck:
+      count_drop("unexpected acknowledgement");
+      break;
+  }
+  drain_session(uplink, now);
+}
+
+void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
+  while (uplink.session.poll_frame(scratch_)) emit(agent::Transmit{uplink.config.id, std::exchange(scratch_, {})});
+  while (const auto outcome = uplink.session.poll_outcome()) {
+    switch (*outcome) {
+      case ecp::Transmitter::Outcome::kDelivered:
+        uplink.station.handle_delivered(now);
+        break;
+      case ecp::Transmitter::Outcome::kFailed:
+        uplink.station.handle_delivery_failed(now);
+        break;
+    }
+  }
+}
+
+bool Agent::Impl::handle_work(std::size_t budget, Instant now) {
+  // Uplinks in turn, one VDPDU each, beginning after the one that was served last.
+  for (std::size_t idle = 0; budget > 0 && idle < uplinks_.size();) {
+    Uplink& uplink = uplinks_[next_uplink_];
+    next_uplink_ = (next_uplink_ + 1) % uplinks_.size();
+    const auto vdpdu = uplink.session.inbox_front();
+    if (!vdpdu) {
+      ++idle;
+      continue;
+    }
+    idle = 0;
+    --budget;
+    if (const auto read = uplink.station.handle_vdpdu(*vdpdu, now); !read) count_drop(read.error().cause);
+    uplink.session.pop_inbox();
+  }
+  pump(now);
+  return std::any_of(uplinks_.begin(), uplinks_.end(), [](const Uplink& u) { return u.session.inbox_size() > 0; });
+}
+
+/// Hands out what the inputs left behind: first what the stations say, then one Persist and one Program for all of it,
+/// then the next ECPDU of each uplink. A port is thus closed here before the nNVE is told.
+void Agent::Impl::pump(Instant now) {
+  do {
+    drain_stations(now);
+    std::vector<Slot> checking;
+    checking.swap(check_list_);
+    for (Slot slot : checking)
+      if (tsis_.contains(slot) && std::exchange(tsis_[slot].to_check, false)) check(slot, now);
+  } while (!check_list_.empty());
+  flush_store();
+  flush_program();
+  for (Uplink& uplink : uplinks_) compose(uplink, now);
+}
+
+void Agent::Impl::drain_stations(Instant now) {
+  bool opened = false;
+  do {
+    for (std::size_t i = 0; i < uplinks_.size(); ++i)
+      while (const auto event = uplinks_[i].station.poll_event()) handle_station(i, *event, now);
+    opened = !to_open_.empty();
+    // A new association may get the handle of one whose Closed is still queued: it waits until none is.
+    for (Slot slot : std::exchange(to_open_, {})) {
+      if (!tsis_.contains(slot) || tsis_[slot].handle != kNoHandle || tsis_[slot].vm == VmState::kLeaving) continue;
+      open_association(slot);
+      pursue(slot, now);
+    }
+  } while (opened);
+}
+
+void Agent::Impl::compose(Uplink& uplink, Instant now) {
+  if (!uplink.link_up || !uplink.session.ready(now) || !uplink.station.compose(scratch_, now)) return;
+  const OctetString vdpdu = std::exchange(scratch_, {});
+  uplink.session.send(vdpdu, now);
+  drain_session(uplink, now);
+}
+
+void Agent::Impl::flush_store() {
+  if (store_list_.empty()) return;
+  agent::Persist persist{next_batch(), {}};
+  Batch batch;
+  for (Slot slot : std::exchange(store_list_, {})) {
+    Tsi& tsi = tsis_[slot];
+    tsi.store_dirty = false;
+    ++tsi.stores_waiting;
+    const auto key = agent::store_key(agent::RecordKind::kTsi, TsiTable::instance(slot).value());
+    persist.records.push_back({key, tsi.gone ? OctetString() : encode_record(record(tsi))});
+    batch.slots.push_back(slot);
+  }
+  batches_.emplace(persist.batch.value(), std::move(batch));
+  emit(std::move(persist));
+}
+
+void Agent::Impl::flush_program() {
+  if (!std::exchange(flush_wanted_, false)) return;
+  if (!vswitch_.dirty()) {
+    for (Slot slot : std::exchange(program_list_, {})) tsis_[slot].program_dirty = false;
+    return;
+  }
+  auto [rows, keys] = vswitch_.flush(tsis_);
+  const BatchId id = next_batch();
+  Batch batch{std::exchange(program_list_, {}), std::move(keys), true};
+  for (Slot slot : batch.slots) {
+    tsis_[slot].program_dirty = false;
+    ++tsis_[slot].programs_waiting;
+  }
+  batches_.emplace(id.value(), std::move(batch));
+  emit(agent::Program{id, std::move(rows)});
+}
+
+void Agent::Impl::handle_time(Instant now) {
+  for (Uplink& uplink : uplinks_) {
+    if (uplink.link_up) uplink.session.handle_time(now);
+    drain_session(uplink, now);
+    uplink.station.handle_time(now);
+  }
+  drain_stations(now);
+  while (const auto slot = deadlines_.pop_due(now)) overdue(*slot, now);
+  while (const auto slot = retries_.pop_due(now)) retry(*slot, now);
+  if (program_retry_at_ && *program_retry_at_ <= now) {
+    program_retry_at_.reset();
+    flush_wanted_ = true;
+    tsis_.for_each([this](Slot slot, const Tsi& tsi) {
+      if (tsi.program_failed) to_program(slot);
+    });
+  }
+  if (store_retry_at_ && *store_retry_at_ <= now) {
+    store_retry_at_.reset();
+    for (Slot slot : std::exchange(store_failed_, {})) store_list_.push_back(slot);
+  }
+  pump(now);
+}
+
+void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
+  for (Uplink& uplink : uplinks_) {
+    if (uplink.config.id != port || uplink.link_up == up) continue;
+    uplink.link_up = up;
+    emit(agent::Transition{"port", uplink.config.interface_name, up ? "down" : "up", up ? "up" : "down", "link"});
+    if (up) {
+      uplink.station.reassert_all(now);
+    } else {
+      uplink.session.link_down();
+    }
+  }
+  pump(now);
+}
+
+std::optional<Instant> Agent::Impl::next_deadline() const {
+  std::optional<Instant> next = earliest(deadlines_.next(), retries_.next());
+  next = earliest(next, earliest(program_retry_at_, store_retry_at_));
+  for (const Uplink& uplink : uplinks_) {
+    if (uplink.link_up) next = earliest(next, uplink.session.next_deadline());
+    next = earliest(next, uplink.station.next_deadline());
+  }
+  return next;
+}
+
+// --- the public face ---
+
+Agent::Agent(AgentConfig config, std::uint64_t seed) : impl_(std::make_unique<Impl>(std::move(config), seed)) {}
+Agent::~Agent() = default;
+
+std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant now) {
+  return impl_->restore(records, now);
+}
+datapath::Rows Agent::desired_rows() const { return impl_->desired_rows(); }
+void Agent::handle_event(const LifecycleEvent& event, Instant now) { impl_->handle_event(event, now); }
+void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle_frame(port, frame, now); }
+bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
+void Agent::handle_time(Instant now) { impl_->handle_time(now); }
+void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
+void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
+std::optional<agent::Effect> Agent::poll_effect() {
+  if (impl_->effects_.empty()) return std::nullopt;
+  auto effect = std::move(impl_->effects_.front());
+  impl_->effects_.pop_front();
+  return effect;
+}
+std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }
+std::uint32_t Agent::tsi_slots() const { return impl_->tsis_.slots(); }
+std::optional<TsiView> Agent::tsi(std::uint32_t slot) const { return impl_->view(slot); }
+std::vector<PeerView> Agent::peers() const { return impl_->peers(); }
+std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
+  return {impl_->drops_.begin(), impl_->drops_.end()};
+}
+const AgentConfig& Agent::config() const { return impl_->config_; }
+
+}  // namespace splitnve::tnved

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VM path: lifecycle events become intents, and a TSI's share in the virtual switch is taken and given back.
+#include <algorithm>
+
+#include "tnved/agent_impl.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+bool describes(Verb verb) { return verb == Verb::kCreate || verb == Verb::kMigrateIn; }
+bool ends_waiting_to_run(Verb verb) {
+  return verb == Verb::kSuspend || verb == Verb::kShutdown || verb == Verb::kMigrateOut || verb == Verb::kAbort;
+}
+
+/// Who waits for the first confirmation of a VM that does not run yet, and where a refused resume leads back to.
+Phase phase_after(Phase phase, std::optional<VmState> before, VmState next) {
+  if (!before || *before == VmState::kLeaving) return Phase::kEntering;
+  const bool begins_to_run = next == VmState::kRunning && *before != VmState::kRunning;
+  if (*before == VmState::kDefined && next != *before) return Phase::kEntering;
+  if (begins_to_run && *before != VmState::kDeparting) return Phase::kResuming;
+  return next == *before ? phase : Phase::kSteady;
+}
+
+}  // namespace
+
+void Agent::Impl::handle_event(const LifecycleEvent& event, Instant now) {
+  drain_stations(now);
+  const auto known = tsis_.find(event.vsi);
+  const auto before = known ? std::optional(tsis_[*known].vm) : std::nullopt;
+  const Outcome outcome = apply(before, event.verb);
+  if (!outcome.legal) return answer(event.asker, false, outcome.refusal);
+  if (outcome.wait == Wait::kNothing) return answer(event.asker, true, "nothing changes");
+  std::string refusal;
+  if (!before || (describes(event.verb) && *before == VmState::kLeaving)) {
+    refusal = create(event, known, now);
+  } else if (describes(event.verb)) {
+    refusal = describe_anew(*known, event, now);
+  } else if (!event.interface_name.empty() && outcome.next != VmState::kLeaving) {
+    refusal = bind(*known, event.interface_name);
+  }
+  if (!refusal.empty()) return answer(event.asker, false, refusal);
+  const Slot slot = *tsis_.find(event.vsi);
+  if (outcome.next == VmState::kRunning && tsis_[slot].port.value() == 0)
+    return answer(event.asker, false, "the VM's interface is not known: name it");
+  carry_out(slot, event, before, outcome, now);
+  drain_stations(now);
+}
+
+std::optional<std::size_t> Agent::Impl::uplink_for(GroupId vn) const {
+  std::optional<std::size_t> any;
+  for (std::size_t i = 0; i < uplinks_.size(); ++i) {
+    const auto& vns = uplinks_[i].config.vns;
+    if (std::find(vns.begin(), vns.end(), vn) != vns.end()) return i;
+    if (vns.empty() && !any) any = i;
+  }
+  return any;
+}
+
+std::string Agent::Impl::may_hold(const LifecycleEvent& event, DomainId domain, std::optional<Slot> self) const {
+  if (event.macs.empty()) return "a TSI needs at least one MAC address";
+  if (event.macs.size() > limits::kAddressesPerInstanceMax) return "too many addresses for one TSI";
+  for (std::size_t i = 0; i < event.macs.size(); ++i) {
+    const MacAddress mac = event.macs[i];
+    if (!mac.is_usable_source()) return mac.to_string() + " is no address that a VM may have";
+    if (std::find(event.macs.begin(), event.macs.begin() + static_cast<std::ptrdiff_t>(i), mac) !=
+        event.macs.begin() + static_cast<std::ptrdiff_t>(i))
+      return mac.to_string() + " is named twice";
+    const auto holder = tsis_.holder(domain, mac);
+    if (holder && holder != self)
+      return mac.to_string() + " belongs to VSI " + tsis_[*holder].vsi.to_string() + " in this VN";
+  }
+  return "";
+}
+
+std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot> known, Instant now) {
+  if (!event.vn.is_vn_id()) return "VN " + std::to_string(event.vn.value()) + " is not in 1..16777215";
+  const auto via = uplink_for(event.vn);
+  if (!via) return "no uplink serves VN " + std::to_string(event.vn.value());
+  if (!known && tsis_.size() >= config_.instances_max) return "the table of TSIs is full";
+  const ManagerId manager = event.manager.value_or(config_.manager);
+  const VsiType type = event.type.value_or(config_.type);
+  if (type.id >> 24 != 0) return "a VSI type id has 24 bits";
+  if (auto refusal = may_hold(event, domain_of(uplinks_[*via].config.id, event.vn), std::nullopt); !refusal.empty())
+    return refusal;
+  // An association that is still closing goes on under its handle only if it is the same one to the nNVE.
+  if (known && tsis_[*known].closing) {
+    const Tsi& old = tsis_[*known];
+    const bool same = old.uplink == *via && old.vn == event.vn && old.manager == manager && old.type == type;
+    if (!same && old.uplink != *via) return "the VSI is still leaving another uplink: try again when it is gone";
+    tsis_[*known].closing = !same;
+  }
+  const Slot slot = known ? *known : tsis_.add(event.vsi);
+  Tsi& tsi = tsis_[slot];
+  if (!known) ++uplinks_[*via].tsis;
+  if (known && tsi.uplink != *via) {
+    --uplink(tsi).tsis;
+    ++uplinks_[*via].tsis;
+  }
+  tsi.uplink = static_cast<std::uint8_t>(*via);
+  tsi.vn = event.vn;
+  tsi.guest_tag = event.guest_tag;
+  tsi.manager = manager;
+  tsi.type = type;
+  tsi.gone = tsi.held = tsi.arrival = false;
+  tsi.addresses.clear();
+  announce_level(slot, "created anew");
+  for (MacAddress mac : event.macs) tsi.addresses.push_back(Address(mac));
+  join(slot);
+  if (event.interface_name.empty()) return "";
+  const std::string refusal = bind(slot, event.interface_name);
+  if (refusal.empty()) return "";
+  leave(slot, refusal, false, now);
+  return refusal;
+}
+
+std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, Instant) {
+  Tsi& tsi = tsis_[slot];
+  if (event.vn != tsi.vn || event.guest_tag != tsi.guest_tag || event.manager.value_or(tsi.manager) != tsi.manager ||
+      event.type.value_or(tsi.type) != tsi.type)
+    return "VN, guest tag, manager and type of a live TSI stay as they are: shut it down first";
+  if (auto refusal = may_hold(event, domain(tsi), slot); !refusal.empty()) return refusal;
+  if (!event.interface_name.empty())
+    if (auto refusal = bind(slot, event.interface_name); !refusal.empty()) return refusal;
+  for (Address& address : tsi.addresses)
+    address.removing = std::find(event.macs.begin(), event.macs.end(), address.mac) == event.macs.end();
+  for (MacAddress mac : event.macs)
+    if (tsi.find(mac) == nullptr) add_address(slot, Address(mac));
+  return "";
+}
+
+std::string Agent::Impl::bind(Slot slot, const std::string& interface_name) {
+  Tsi& tsi = tsis_[slot];
+  if (tsi.port.value() != 0 && vswitch_.interface_name(tsi.port) == interface_name) return "";
+  const auto port = vswitch_.bind(domain(tsi), interface_name, tsi.guest_tag);
+  if (!port) return port.error();
+  if (tsi.port.value() != 0) {
+    touch_addresses(slot);
+    if (tsi.member_open) vswitch_.close_member(tsi.port, tsi.guest_tag);
+    vswitch_.unbind(tsi.port, tsi.guest_tag);
+    tsi.member_open = tsi.port_open = false;
+    for (Address& address : tsi.addresses) address.open = false;
+  }
+  tsi.port = *port;
+  touch_addresses(slot);
+  to_store(slot);
+  refresh_ports(slot, "interface " + interface_name);
+  return "";
+}
+
+void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optional<VmState> before,
+                            const Outcome& outcome, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  const std::string because = to_string(event.verb);
+  const bool ends = ends_waiting_to_run(event.verb);
+  const auto superseded = [ends](const Asker& asker) {
+    return ends ? asker.wait == Wait::kSettled : asker.wait == Wait::kClosed || asker.wait == Wait::kGone;
+  };
+  if (before != outcome.next) answer_if(slot, superseded, false, "superseded by " + because);
+  const Phase phase = phase_after(tsi.phase, before, outcome.next);
+  // Only a VM that someone waits for can be refused; another one's intent stands until it is met.
+  tsi.phase = event.asker == 0 && before != outcome.next ? Phase::kSteady : phase;
+  if (before && before != outcome.next) tsi.fall_back = *before;
+  tsi.held = false;
+  tsi.retries = 0;
+  retries_.clear(slot);
+  if (outcome.next == VmState::kLeaving) {
+    if (tsi.vm != VmState::kLeaving) leave(slot, because, false, now);
+  } else {
+    if (outcome.next == VmState::kRunning && !tsi.port_open) {
+      vswitch_.touch_binding(domain(tsi), tsi.port, tsi.guest_tag);
+      touch_addresses(slot);
+    }
+    enter(slot, outcome.next, because, now);
+  }
+  ask(slot, {event.asker, event.verb, outcome.wait, now + config_.start_deadline});
+}
+
+void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  if (tsi.vm != next) emit(agent::Transition{"vm", tsi.vsi.to_string(), to_string(tsi.vm), to_string(next), why});
+  tsi.vm = next;
+  if (next == VmState::kArriving) tsi.arrival = true;
+  if (intent(next).suspended) tsi.arrival = false;
+  to_store(slot);
+  // The port is closed here before anything is asked of the nNVE.
+  refresh_ports(slot, why);
+  if (tsi.handle == kNoHandle) to_open_.push_back(slot);
+  pursue(slot, now);
+}
+
+void Agent::Impl::open_association(Slot slot) {
+  Tsi& tsi = tsis_[slot];
+  Uplink& via = uplink(tsi);
+  tsi.handle = via.station.open({tsi.vsi, tsi.manager, tsi.type, tsi.vn, via.config.format});
+  tsi.closing = false;
+  via.own(tsi.handle, slot);
+}
+
+/// Asks the nNVE for what the VM's state wants; the station answers for each address with Confirmed or Refused.
+void Agent::Impl::pursue(Slot slot, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  if (tsi.handle == kNoHandle || tsi.closing) return;
+  const Intent wanted = intent(tsi.vm);
+  auto& station = uplink(tsi).station;
+  station.set_status(tsi.handle, wanted.suspended, !wanted.suspended && (wanted.migrating || tsi.arrival));
+  for (Address& address : tsi.addresses) {
+    address.awaited = true;
+    station.set_entry(tsi.handle, address.mac, address.removing ? vdp::Level::kNone : wanted.level, address.vid, now);
+  }
+  to_check(slot);
+}
+
+/// The TSI ends: its port is closed and its rows are taken back at once, then the nNVE is told. With `forget` the nNVE
+/// has nothing of it.
+void Agent::Impl::leave(Slot slot, const std::string& why, bool forget, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  part(slot, why);
+  if (tsi.vm != VmState::kLeaving)
+    emit(agent::Transition{"vm", tsi.vsi.to_string(), to_string(tsi.vm), to_string(VmState::kLeaving), why});
+  tsi.vm = VmState::kLeaving;
+  tsi.phase = Phase::kSteady;
+  retries_.clear(slot);
+  if (tsi.handle == kNoHandle) {
+    tsi.gone = true;
+  } else if (!tsi.closing) {
+    tsi.closing = true;
+    uplink(tsi).station.close(tsi.handle, now, forget);
+  }
+  to_store(slot);
+  to_check(slot);
+}
+
+void Agent::Impl::join(Slot slot) {
+  Tsi& tsi = tsis_[slot];
+  ensure(!tsi.joined, "a TSI takes its share in the virtual switch once");
+  tsi.joined = true;
+  const DomainId in = domain(tsi);
+  vswitch_.join(in);
+  for (Address& address : tsi.addresses) {
+    tsis_.hold(in, address.mac, slot);
+    address.vid_used = address.confirmed != vdp::Level::kNone && !address.vid.is_null();
+    if (address.vid_used) vswitch_.use_vid(in, address.vid, false);
+  }
+  to_program(slot);
+}
+
+void Agent::Impl::part(Slot slot, const std::string& why) {
+  Tsi& tsi = tsis_[slot];
+  if (!tsi.joined) return;
+  const DomainId in = domain(tsi);
+  touch_addresses(slot);
+  if (std::exchange(tsi.port_open, false))
+    emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
+  if (std::exchange(tsi.member_open, false)) vswitch_.close_member(tsi.port, tsi.guest_tag);
+  for (Address& address : tsi.addresses) {
+    address.open = false;
+    if (std::exchange(address.vid_used, false)) vswitch_.drop_vid(in, address.vid);
+    tsis_.release(in, address.mac);
+  }
+  if (tsi.port.value() != 0) vswitch_.unbind(tsi.port, tsi.guest_tag);
+  tsi.port = PortId();
+  vswitch_.leave(in);
+  tsi.joined = false;
+  to_program(slot);
+}
+
+void Agent::Impl::add_address(Slot slot, Address address) {
+  Tsi& tsi = tsis_[slot];
+  tsis_.hold(domain(tsi), address.mac, slot);
+  tsi.addresses.push_back(address);
+  vswitch_.touch_address(domain(tsi), tsi.port.value() == 0 ? std::nullopt : std::optional(tsi.port), address.mac);
+  to_program(slot);
+}
+
+/// Brings FDB rows and flood membership in line with the VM's state and the nNVE's word. Closing is announced at once,
+/// opening only when the datapath has said so (check()).
+void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
+  Tsi& tsi = tsis_[slot];
+  if (!tsi.joined) return;
+  const bool may_open = intent(tsi.vm).forwards && tsi.port.value() != 0;
+  bool any = false;
+  for (Address& address : tsi.addresses) {
+    const bool open = may_open && !address.removing && address.confirmed == vdp::Level::kActive;
+    any = any || open;
+    if (open == address.open) continue;
+    address.open = open;
+    vswitch_.touch_address(domain(tsi), std::nullopt, address.mac);
+    to_program(slot);
+  }
+  if (any != tsi.member_open) {
+    tsi.member_open = any;
+    any ? vswitch_.open_member(tsi.port, tsi.guest_tag) : vswitch_.close_member(tsi.port, tsi.guest_tag);
+    to_program(slot);
+  }
+  if (!any && std::exchange(tsi.port_open, false))
+    emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
+  to_check(slot);
+}
+
+void Agent::Impl::touch_addresses(Slot slot) {
+  const Tsi& tsi = tsis_[slot];
+  const auto port = tsi.port.value() == 0 ? std::nullopt : std::optional(tsi.port);
+  for (const Address& address : tsi.addresses) vswitch_.touch_address(domain(tsi), port, address.mac);
+  to_program(slot);
+}
+
+void Agent::Impl::set_reason(Slot slot, std::string why) {
+  if (why.empty()) {
+    reasons_.erase(slot);
+  } else {
+    reasons_[slot] = std::move(why);
+  }
+}
+
+const std::string& Agent::Impl::reason(Slot slot) const {
+  static const std::string kNone;
+  const auto at = reasons_.find(slot);
+  return at == reasons_.end() ? kNone : at->second;
+}
+
+void Agent::Impl::to_store(Slot slot) {
+  if (std::exchange(tsis_[slot].store_dirty, true)) return;
+  store_list_.push_back(slot);
+}
+
+void Agent::Impl::to_program(Slot slot) {
+  flush_wanted_ = true;
+  if (std::exchange(tsis_[slot].program_dirty, true)) return;
+  program_list_.push_back(slot);
+}
+
+void Agent::Impl::to_check(Slot slot) {
+  if (std::exchange(tsis_[slot].to_check, true)) return;
+  check_list_.push_back(slot);
+}
+
+}  // namespace splitnve::tnved

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's inside, shared by its four sources:
+//   agent.cpp           inputs, the frame path, the pump that hands out batches
+//   agent_events.cpp    the VM path: verbs to intents, the share of a TSI in the virtual switch
+//   agent_verdicts.cpp  what the nNVE, the datapath, the store and the clock say; answers to those who asked
+//   agent_views.cpp     restore, wanted rows, views
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "splitnve/base/deadline_heap.hpp"
+#include "splitnve/base/limits.hpp"
+#include "tnved/agent.hpp"
+#include "tnved/lifecycle.hpp"
+#include "tnved/record.hpp"
+#include "tnved/tsi_table.hpp"
+#include "tnved/uplink.hpp"
+#include "tnved/vswitch.hpp"
+
+namespace splitnve::tnved {
+
+/// Back-off between repeats of what a datapath, a store or a nNVE refused: doubled from the first to the last.
+inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
+inline constexpr Duration kRetryMax = std::chrono::seconds(30);
+
+struct Agent::Impl {
+  using Slot = std::uint32_t;
+  /// Someone who waits for an Answer about a TSI.
+  struct Asker {
+    std::uint64_t id;
+    Verb verb;
+    Wait wait;
+    Instant deadline;
+  };
+  /// A Program or Persist that was handed out and has not come back.
+  struct Batch {
+    std::vector<Slot> slots;
+    RowKeys keys;  ///< of a Program
+    bool program = false;
+  };
+
+  Impl(AgentConfig config, std::uint64_t seed);
+
+  // --- agent.cpp ---
+  void handle_frame(PortId port, Octets frame, Instant now);
+  bool handle_work(std::size_t budget, Instant now);
+  void handle_time(Instant now);
+  void handle_link(PortId port, bool up, Instant now);
+  std::optional<Instant> next_deadline() const;
+  void pump(Instant now);
+  void drain_stations(Instant now);
+  void drain_session(Uplink& uplink, Instant now);
+  void flush_store();
+  void flush_program();
+  void compose(Uplink& uplink, Instant now);
+  void count_drop(const char* cause);
+  BatchId next_batch() { return BatchId(++last_batch_); }
+
+  // --- agent_events.cpp ---
+  void handle_event(const LifecycleEvent& event, Instant now);
+  /// The reason why not, or nothing.
+  std::string create(const LifecycleEvent& event, std::optional<Slot> known, Instant now);
+  std::string describe_anew(Slot slot, const LifecycleEvent& event, Instant now);
+  std::string may_hold(const LifecycleEvent& event, DomainId domain, std::optional<Slot> self) const;
+  std::string bind(Slot slot, const std::string& interface_name);
+  std::optional<std::size_t> uplink_for(GroupId vn) const;
+  void carry_out(Slot slot, const LifecycleEvent& event, std::optional<VmState> before, const Outcome& outcome,
+                 Instant now);
+  void enter(Slot slot, VmState next, const std::string& reason, Instant now);
+  void pursue(Slot slot, Instant now);
+  void leave(Slot slot, const std::string& reason, bool forget, Instant now);
+  void open_association(Slot slot);
+  void join(Slot slot);
+  void part(Slot slot, const std::string& reason);
+  void add_address(Slot slot, Address address);
+  void refresh_ports(Slot slot, const std::string& reason);
+  void touch_addresses(Slot slot);
+
+  // --- agent_verdicts.cpp ---
+  void handle_station(std::size_t uplink, const vdp::Station::Event& event, Instant now);
+  void confirmed(Slot slot, const vdp::Station::Confirmed& event);
+  void refused(Slot slot, const vdp::Station::Refused& event, Instant now);
+  void revoked(Slot slot, const vdp::Station::Revoked& event, Instant now);
+  void unconfirmed(Slot slot, bool now_unconfirmed);
+  void closed(Slot slot);
+  void set_confirmed(Slot slot, Address& address, vdp::Level level, Vid vid);
+  void announce_level(Slot slot, const std::string& reason);
+  void meet(Slot slot, Word word, const std::string& reason, Instant now);
+  void handle_result(const agent::BatchResult& result, Instant now);
+  void programmed(const agent::BatchResult& result, Batch& batch, Instant now);
+  void stored(const agent::BatchResult& result, const Batch& batch, Instant now);
+  void mark_failed(Slot slot, const std::string& cause);
+  void check(Slot slot, Instant now);
+  bool stands_on(const Tsi& tsi, const RowKeys& failed) const;
+  bool settled(const Tsi& tsi) const;
+  bool closed_here(const Tsi& tsi) const;
+  bool fulfilled(const Tsi& tsi, Wait wait) const;
+  bool stored(const Tsi& tsi) const { return !tsi.store_dirty && tsi.stores_waiting == 0; }
+  void overdue(Slot slot, Instant now);
+  void retry(Slot slot, Instant now);
+
+  // --- askers (agent_verdicts.cpp) ---
+  void ask(Slot slot, const Asker& asker);
+  void answer(std::uint64_t asker, bool ok, std::string reason);
+  /// Answers those of the slot's askers for whom `which` holds.
+  template <class F>
+  void answer_if(Slot slot, F which, bool ok, const std::string& reason);
+  void arm(Slot slot);
+
+  // --- agent_views.cpp ---
+  std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
+  std::string restore_one(const agent::StoreRecord& record, Instant now);
+  datapath::Rows desired_rows() const;
+  std::optional<TsiView> view(Slot slot) const;
+  std::vector<PeerView> peers() const;
+  TsiRecord record(const Tsi& tsi) const;
+
+  // --- small helpers ---
+  Uplink& uplink(const Tsi& tsi) { return uplinks_[tsi.uplink]; }
+  DomainId domain(const Tsi& tsi) const { return domain_of(uplinks_[tsi.uplink].config.id, tsi.vn); }
+  void emit(agent::Effect effect) { effects_.push_back(std::move(effect)); }
+  void notice(const char* id, agent::Notice::Level level, std::string text) {
+    emit(agent::Notice{id, level, std::move(text)});
+  }
+  void set_reason(Slot slot, std::string reason);
+  const std::string& reason(Slot slot) const;
+  void to_store(Slot slot);
+  void to_program(Slot slot);
+  void to_check(Slot slot);
+
+  AgentConfig config_;
+  std::deque<Uplink> uplinks_;  ///< neither copied nor moved
+  TsiTable tsis_;
+  VSwitch vswitch_;
+  std::deque<agent::Effect> effects_;
+  boost::unordered_flat_map<Slot, std::string> reasons_;
+  boost::unordered_flat_map<Slot, boost::container::small_vector<Asker, 1>> askers_;
+  boost::unordered_flat_map<std::uint64_t, Batch> batches_;
+  std::uint64_t last_batch_ = 0;
+  std::vector<Slot> store_list_, program_list_, check_list_, to_open_;
+  DeadlineHeap deadlines_;  ///< by slot: its earliest asker
+  DeadlineHeap retries_;    ///< by slot: when to ask the nNVE again
+  std::optional<Instant> program_retry_at_, store_retry_at_;
+  unsigned program_failures_ = 0;
+  bool flush_wanted_ = false;       ///< rows changed; what failed before waits for `program_retry_at_` or goes along
+  std::vector<Slot> store_failed_;  ///< wait for `store_retry_at_`
+  std::size_t next_uplink_ = 0;  ///< whose inbox is served first
+  std::map<std::string, std::uint64_t> drops_;
+  OctetString scratch_;
+};
+
+inline Duration retry_pause(unsigned failures) {
+  Duration pause = kRetryFirst;
+  for (unsigned i = 0; i < failures && pause < kRetryMax; ++i) pause *= 2;
+  return std::min(pause, kRetryMax);
+}
+
+template <class F>
+void Agent::Impl::answer_if(Slot slot, F which, bool ok, const std::string& why) {
+  const auto at = askers_.find(slot);
+  if (at == askers_.end()) return;
+  auto& waiting = at->second;
+  for (auto asker = waiting.begin(); asker != waiting.end();) {
+    if (!which(*asker)) {
+      ++asker;
+      continue;
+    }
+    answer(asker->id, ok, why);
+    asker = waiting.erase(asker);
+  }
+  if (waiting.empty()) askers_.erase(at);
+  arm(slot);
+}
+
+}  // namespace splitnve::tnved

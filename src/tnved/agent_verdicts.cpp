@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the nNVE, the datapath, the store and the clock say of a TSI, and what those who asked are told.
+#include <algorithm>
+
+#include "tnved/agent_impl.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+const char* state_name(vdp::Level level) {
+  switch (level) {
+    case vdp::Level::kNone: return "init";
+    case vdp::Level::kReserved: return "associated";
+    case vdp::Level::kActive: return "activated";
+  }
+  return "unknown";
+}
+
+bool code_is_known(vdp::Code code) { return static_cast<unsigned>(code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress); }
+
+std::string refusal_text(const vdp::Station::Refused& event) {
+  const auto& status = event.status;
+  std::string text = std::string("the nNVE refused ") + vdp::to_string(event.command) + ": code " +
+                     std::to_string(static_cast<unsigned>(status.code));
+  if (code_is_known(status.code)) text += std::string(" (") + vdp::to_string(status.code) + ")";
+  if (status.keep) text += ", the state before is kept";
+  if (status.hard) text += ", do not try again";
+  return text;
+}
+
+Word word_of(const vdp::ResponseStatus& status) {
+  if (status.keep) return Word::kRefusedKeep;
+  return status.hard ? Word::kRefusedHard : Word::kRefused;
+}
+
+bool waits_to_settle(Wait wait) { return wait == Wait::kSettled; }
+
+}  // namespace
+
+// --- the nNVE ---
+
+void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& event, Instant now) {
+  using vdp::Station;
+  const auto handle = std::visit([](const auto& e) { return e.handle; }, event);
+  auto& slots = uplinks_[via].slot_of;
+  ensure(handle < slots.size() && tsis_.contains(slots[handle]), "a station event names an association of a TSI");
+  const Slot slot = slots[handle];
+  ensure(tsis_[slot].handle == handle, "a TSI knows its association");
+  if (const auto* e = std::get_if<Station::Confirmed>(&event)) confirmed(slot, *e);
+  else if (const auto* r = std::get_if<Station::Refused>(&event)) refused(slot, *r, now);
+  else if (const auto* v = std::get_if<Station::Revoked>(&event)) revoked(slot, *v, now);
+  else if (const auto* u = std::get_if<Station::Unconfirmed>(&event)) unconfirmed(slot, u->unconfirmed);
+  else closed(slot);
+}
+
+void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
+  Tsi& tsi = tsis_[slot];
+  Address* address = tsi.find(event.mac);
+  // A closing association speaks of the addresses that it had, not of those that the TSI was created anew with.
+  if (address == nullptr || (tsi.closing && tsi.vm != VmState::kLeaving)) return;
+  address->awaited = false;
+  const bool changed = address->confirmed != event.level || address->vid != event.vid;
+  set_confirmed(slot, *address, event.level, event.vid);
+  if (address->removing && event.level == vdp::Level::kNone) {
+    const DomainId in = domain(tsi);
+    if (tsi.joined) {
+      vswitch_.touch_address(in, tsi.port.value() == 0 ? std::nullopt : std::optional(tsi.port), event.mac);
+      tsis_.release(in, event.mac);
+      to_program(slot);
+    }
+    tsi.addresses.erase(tsi.addresses.begin() + (address - tsi.addresses.data()));
+  }
+  announce_level(slot, "confirmed by the nNVE");
+  if (changed) to_store(slot);
+  refresh_ports(slot, "the nNVE's confirmation");
+  const bool complete = std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
+  if (!complete) return;
+  if (!tsi.program_failed && tsi.vm != VmState::kLeaving) set_reason(slot, "");
+  tsi.held = false;
+  tsi.retries = 0;
+  retries_.clear(slot);
+  // Only the request that makes the TSI active tells of the arrival; its keep-alives do not.
+  if (tsi.arrival && tsi.vm == VmState::kRunning && tsi.level() == vdp::Level::kActive) {
+    tsi.arrival = false;
+    uplink(tsi).station.set_status(tsi.handle, false, false);
+    to_store(slot);
+  }
+  to_check(slot);
+}
+
+void Agent::Impl::set_confirmed(Slot slot, Address& address, vdp::Level level, Vid vid) {
+  const Tsi& tsi = tsis_[slot];
+  const Vid now_vid = level == vdp::Level::kNone || vid.is_null() ? address.vid : vid;
+  const bool use = tsi.joined && level != vdp::Level::kNone && !now_vid.is_null();
+  if (use != address.vid_used || now_vid != address.vid) {
+    // A VID that replaces another one is the nNVE's newest word: frames leave with it from now on.
+    const bool replaces = address.vid_used && now_vid != address.vid;
+    if (use) vswitch_.use_vid(domain(tsi), now_vid, replaces);
+    if (address.vid_used) vswitch_.drop_vid(domain(tsi), address.vid);
+    address.vid_used = use;
+    address.vid = now_vid;
+    to_program(slot);
+  }
+  address.confirmed = level;
+}
+
+void Agent::Impl::announce_level(Slot slot, const std::string& why) {
+  Tsi& tsi = tsis_[slot];
+  const vdp::Level level = tsi.level();
+  if (level == tsi.announced) return;
+  emit(agent::Transition{"tsi", tsi.vsi.to_string(), state_name(tsi.announced), state_name(level), why});
+  tsi.announced = level;
+}
+
+void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  const std::string why = refusal_text(event);
+  if (tsi.closing) return set_reason(slot, why);
+  for (const auto& entry : uplink(tsi).station.entries(tsi.handle))
+    if (Address* address = tsi.find(entry.mac)) set_confirmed(slot, *address, entry.confirmed, entry.vid);
+  const auto entries = uplink(tsi).station.entries(tsi.handle);
+  for (Address& address : tsi.addresses) {
+    address.awaited = false;
+    const bool listed = std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.mac == address.mac; });
+    if (!listed) set_confirmed(slot, address, vdp::Level::kNone, Vid());
+  }
+  announce_level(slot, why);
+  meet(slot, word_of(event.status), why, now);
+}
+
+void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  Address* address = tsi.find(event.mac);
+  // What a refusal took away has met its fate with the refusal.
+  if (address == nullptr || tsi.closing || address->confirmed == vdp::Level::kNone) return;
+  set_confirmed(slot, *address, vdp::Level::kNone, Vid());
+  address->awaited = false;
+  const std::string why = "the nNVE de-associated the VSI";
+  announce_level(slot, why);
+  // Several addresses lose one after the other: the fate is the TSI's when none is left, else its others go on.
+  if (tsi.level() != vdp::Level::kNone) {
+    set_reason(slot, why);
+    to_store(slot);
+    return refresh_ports(slot, why);
+  }
+  meet(slot, Word::kRevoked, why, now);
+}
+
+/// Acts on a refusal, a revocation or a deadline as the table of fates says.
+void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  const Fate what = fate(tsi.vm, tsi.phase, word);
+  set_reason(slot, why);
+  to_store(slot);
+  refresh_ports(slot, why);
+  tsi.phase = Phase::kSteady;
+  switch (what) {
+    case Fate::kStay:
+      break;
+    case Fate::kRetry:
+      retries_.set(slot, now + retry_pause(tsi.retries));
+      tsi.retries = static_cast<std::uint8_t>(std::min(tsi.retries + 1, 16));
+      break;
+    case Fate::kHold:
+      tsi.held = true;
+      break;
+    case Fate::kFallBack:
+      enter(slot, tsi.fall_back, why, now);
+      set_reason(slot, why);
+      break;
+    case Fate::kDeassociate:
+      leave(slot, why, false, now);
+      break;
+    case Fate::kForget:
+      leave(slot, why, true, now);
+      break;
+  }
+  answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
+}
+
+void Agent::Impl::unconfirmed(Slot slot, bool is_unconfirmed) {
+  Tsi& tsi = tsis_[slot];
+  if (tsi.unconfirmed == is_unconfirmed) return;
+  tsi.unconfirmed = is_unconfirmed;
+  Uplink& via = uplink(tsi);
+  const bool first = is_unconfirmed && via.unconfirmed == 0;
+  via.unconfirmed += is_unconfirmed ? 1 : static_cast<std::uint32_t>(-1);
+  if (first)
+    notice("TNVED_NNVE_SILENT", agent::Notice::Level::kWarning,
+           "uplink=" + via.config.interface_name + " the nNVE does not answer; running VMs go on forwarding");
+  if (!is_unconfirmed && via.unconfirmed == 0)
+    notice("TNVED_NNVE_ANSWERS", agent::Notice::Level::kInfo,
+           "uplink=" + via.config.interface_name + " the nNVE answers again for all TSIs");
+}
+
+void Agent::Impl::closed(Slot slot) {
+  Tsi& tsi = tsis_[slot];
+  unconfirmed(slot, false);
+  tsi.handle = kNoHandle;
+  tsi.closing = false;
+  if (tsi.vm != VmState::kLeaving) return to_open_.push_back(slot);
+  for (Address& address : tsi.addresses) address.confirmed = vdp::Level::kNone;
+  announce_level(slot, "de-associated");
+  tsi.gone = true;
+  to_store(slot);
+  to_check(slot);
+}
+
+void Agent::Impl::retry(Slot slot, Instant now) {
+  if (tsis_.contains(slot)) pursue(slot, now);
+}
+
+// --- the datapath and the store ---
+
+void Agent::Impl::handle_result(const agent::BatchResult& result, Instant now) {
+  const auto at = batches_.find(result.batch.value());
+  if (at == batches_.end()) return;
+  Batch batch = std::move(at->second);
+  batches_.erase(at);
+  if (batch.program) {
+    programmed(result, batch, now);
+  } else {
+    stored(result, batch, now);
+  }
+  pump(now);
+}
+
+void Agent::Impl::mark_failed(Slot slot, const std::string& cause) {
+  Tsi& tsi = tsis_[slot];
+  tsi.program_failed = true;
+  tsi.failed_before = static_cast<std::uint32_t>(last_batch_ + 1);
+  set_reason(slot, "datapath: " + cause);
+}
+
+namespace {
+
+template <class T>
+void keep_failed(const std::vector<T>& keys, std::uint32_t index, std::vector<T>& failed) {
+  if (index < keys.size()) failed.push_back(keys[index]);
+}
+
+RowKeys failed_keys(const agent::BatchResult& result, RowKeys& keys) {
+  if (!result.error.empty()) return std::move(keys);
+  RowKeys failed;
+  for (const auto& failure : result.failures) {
+    switch (failure.table) {
+      case datapath::Table::kPort: keep_failed(keys.ports, failure.index, failed.ports); break;
+      case datapath::Table::kDomain: keep_failed(keys.domains, failure.index, failed.domains); break;
+      case datapath::Table::kAccess: keep_failed(keys.access, failure.index, failed.access); break;
+      case datapath::Table::kGuard: keep_failed(keys.guards, failure.index, failed.guards); break;
+      case datapath::Table::kFdb: keep_failed(keys.fdb, failure.index, failed.fdb); break;
+    }
+  }
+  return failed;
+}
+
+}  // namespace
+
+/// A failed row fails the TSIs of the batch that stand on it; its key stays on the list of what may differ.
+void Agent::Impl::programmed(const agent::BatchResult& result, Batch& batch, Instant now) {
+  for (Slot slot : batch.slots) --tsis_[slot].programs_waiting;
+  if (!result.ok()) {
+    const std::string cause = !result.error.empty() ? result.error : result.failures.front().cause;
+    RowKeys failed = failed_keys(result, batch.keys);
+    failed.sort_unique();
+    for (Slot slot : batch.slots)
+      if (!result.error.empty() || stands_on(tsis_[slot], failed)) mark_failed(slot, cause);
+    vswitch_.touch(failed);
+    program_retry_at_ = now + retry_pause(program_failures_++);
+    notice("TNVED_PROGRAM_FAILED", agent::Notice::Level::kError,
+           "rows=" + std::to_string(failed.size()) + " cause=" + cause);
+  } else {
+    program_failures_ = 0;
+  }
+  for (Slot slot : batch.slots) {
+    Tsi& tsi = tsis_[slot];
+    if (tsi.program_failed && static_cast<std::uint32_t>(result.batch.value()) >= tsi.failed_before) {
+      tsi.program_failed = false;
+      set_reason(slot, "");
+    }
+    to_check(slot);
+  }
+}
+
+bool Agent::Impl::stands_on(const Tsi& tsi, const RowKeys& failed) const {
+  const DomainId in = domain(tsi);
+  if (!tsi.joined) return false;
+  const auto has = [](const auto& keys, const auto& key) { return std::binary_search(keys.begin(), keys.end(), key); };
+  if (has(failed.ports, tsi.port) || has(failed.domains, in)) return true;
+  if (has(failed.access, std::pair(tsi.port, tsi.guest_tag))) return true;
+  for (const Address& address : tsi.addresses) {
+    if (has(failed.access, std::pair(uplinks_[tsi.uplink].config.id, address.vid))) return true;
+    if (has(failed.guards, std::tuple(in, tsi.port, address.mac)) || has(failed.fdb, std::pair(in, address.mac))) return true;
+  }
+  return false;
+}
+
+void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, Instant now) {
+  for (Slot slot : batch.slots) {
+    Tsi& tsi = tsis_[slot];
+    --tsi.stores_waiting;
+    if (!result.ok() && !std::exchange(tsi.store_dirty, true)) store_failed_.push_back(slot);
+    to_check(slot);
+  }
+  if (result.ok()) return;
+  store_retry_at_ = now + kRetryFirst;
+  notice("TNVED_STORE_FAILED", agent::Notice::Level::kError,
+         "records=" + std::to_string(batch.slots.size()) + " cause=" + result.error);
+}
+
+// --- those who asked ---
+
+bool Agent::Impl::settled(const Tsi& tsi) const {
+  const Intent wanted = intent(tsi.vm);
+  for (const Address& address : tsi.addresses)
+    if (address.awaited || address.removing || address.confirmed != wanted.level) return false;
+  if (!stored(tsi)) return false;
+  return !wanted.forwards || tsi.port_open;
+}
+
+bool Agent::Impl::closed_here(const Tsi& tsi) const {
+  return !tsi.member_open && !tsi.program_dirty && tsi.programs_waiting == 0 && !tsi.program_failed;
+}
+
+bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait) const {
+  switch (wait) {
+    case Wait::kNothing: return true;
+    case Wait::kStored: return stored(tsi);
+    case Wait::kSettled: return settled(tsi);
+    case Wait::kClosed: return closed_here(tsi) && settled(tsi);
+    case Wait::kGone: return closed_here(tsi) && tsi.gone && stored(tsi);
+  }
+  return false;
+}
+
+/// Looks at one TSI after something has happened to it: has its port opened, is anyone to be answered, may it go?
+void Agent::Impl::check(Slot slot, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  const bool programmed_now = !tsi.program_dirty && tsi.programs_waiting == 0;
+  if (tsi.member_open && programmed_now && !tsi.program_failed && !tsi.port_open) {
+    tsi.port_open = true;
+    emit(agent::Transition{"port", tsi.vsi.to_string(), "closed", "open", "programmed"});
+  }
+  if (tsi.member_open && programmed_now && tsi.program_failed && tsi.phase != Phase::kSteady)
+    return meet(slot, Word::kDeadline, std::string(reason(slot)), now);
+  if (tsi.phase != Phase::kSteady && settled(tsi)) tsi.phase = Phase::kSteady;
+  answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait); }, true, "");
+  if (!tsi.gone || tsi.vm != VmState::kLeaving || tsi.handle != kNoHandle) return;
+  if (tsi.store_dirty || tsi.stores_waiting != 0 || tsi.program_dirty || tsi.programs_waiting != 0) return;
+  answer_if(slot, [](const Asker&) { return true; }, true, "");
+  reasons_.erase(slot);
+  retries_.clear(slot);
+  --uplink(tsi).tsis;
+  tsis_.remove(slot);
+}
+
+/// The patience of the earliest asker has ended.
+void Agent::Impl::overdue(Slot slot, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  const auto due = [now](const Asker& asker) { return asker.deadline <= now; };
+  const auto ends = [&due](Wait wait) { return [&due, wait](const Asker& asker) { return due(asker) && asker.wait == wait; }; };
+  if (closed_here(tsi)) {
+    const std::string silent = "the port is closed; the nNVE has not answered yet and is asked again";
+    bool any = false;
+    for (Wait wait : {Wait::kClosed, Wait::kGone})
+      answer_if(slot, [&](const Asker& a) { const bool yes = ends(wait)(a); any = any || yes; return yes; }, true, silent);
+    if (any) notice("TNVED_CLOSE_UNANSWERED", agent::Notice::Level::kWarning, "vsi=" + tsi.vsi.to_string() + " " + silent);
+  }
+  const auto at = askers_.find(slot);
+  const bool settling = at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(Wait::kSettled));
+  const std::string last = reason(slot).empty() ? "" : "; last: " + reason(slot);
+  const std::string why = "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last;
+  if (settling) meet(slot, Word::kDeadline, why, now);
+  answer_if(slot, due, false, why);
+}
+
+void Agent::Impl::ask(Slot slot, const Asker& asker) {
+  if (asker.id == 0) return;
+  askers_[slot].push_back(asker);
+  arm(slot);
+  to_check(slot);
+}
+
+void Agent::Impl::answer(std::uint64_t asker, bool ok, std::string why) {
+  if (asker != 0) emit(agent::Answer{asker, ok, std::move(why)});
+}
+
+void Agent::Impl::arm(Slot slot) {
+  const auto at = askers_.find(slot);
+  if (at == askers_.end()) return deadlines_.clear(slot);
+  const auto earlier = [](const Asker& a, const Asker& b) { return a.deadline < b.deadline; };
+  deadlines_.set(slot, std::min_element(at->second.begin(), at->second.end(), earlier)->deadline);
+}
+
+}  // namespace splitnve::tnved

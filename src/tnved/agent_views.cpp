@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Restore from the store, the rows that the datapath shall hold, and what is shown.
+#include "tnved/agent_impl.hpp"
+
+namespace splitnve::tnved {
+
+TsiRecord Agent::Impl::record(const Tsi& tsi) const {
+  TsiRecord record;
+  record.vm = tsi.vm;
+  record.arrival = tsi.arrival;
+  record.uplink = uplinks_[tsi.uplink].config.id;
+  record.vn = tsi.vn;
+  record.guest_tag = tsi.guest_tag;
+  record.vsi = tsi.vsi;
+  record.manager = tsi.manager;
+  record.type = tsi.type;
+  record.port = tsi.port;
+  if (tsi.port.value() != 0) record.interface_name = vswitch_.interface_name(tsi.port);
+  for (const Address& address : tsi.addresses)
+    if (!address.removing) record.addresses.push_back({address.mac, address.confirmed, address.vid});
+  return record;
+}
+
+std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
+  ensure(tsis_.size() == 0, "restore comes before anything else");
+  std::size_t unreadable = 0;
+  for (const auto& record : records) {
+    if (record.key >> 56 != static_cast<std::uint64_t>(agent::RecordKind::kTsi)) continue;
+    const std::string refusal = restore_one(record, now);
+    if (refusal.empty()) continue;
+    ++unreadable;
+    notice("TNVED_RECORD_REFUSED", agent::Notice::Level::kError, "key=" + std::to_string(record.key) + " " + refusal);
+  }
+  drain_stations(now);
+  // The start-up reconcile brings the datapath to desired_rows(); nothing of it is a change.
+  vswitch_.forget_changes();
+  flush_wanted_ = false;
+  for (Slot slot : std::exchange(program_list_, {})) tsis_[slot].program_dirty = false;
+  return unreadable;
+}
+
+std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
+  const std::uint64_t id = stored.key & 0xFFFFFFFFFFFFFF;
+  if (id == 0 || id > limits::kInstancesMax) return "instance id out of range";
+  const Slot slot = static_cast<Slot>(id - 1);
+  const auto read = decode_record(stored.value);
+  if (!read) return std::string(read.error().cause) + " at octet " + std::to_string(read.error().offset);
+  if (tsis_.contains(slot) || tsis_.find(read->vsi)) return "a second record of VSI " + read->vsi.to_string();
+  const auto via = uplink_for(read->vn);
+  if (!via) return "no uplink serves VN " + std::to_string(read->vn.value());
+  const DomainId in = domain_of(uplinks_[*via].config.id, read->vn);
+  for (const auto& address : read->addresses)
+    if (tsis_.holder(in, address.mac)) return address.mac.to_string() + " belongs to two VSIs";
+
+  // Another uplink's nNVE gave neither these levels nor these VIDs (S13).
+  const bool same_uplink = uplinks_[*via].config.id == read->uplink;
+  Tsi& tsi = tsis_.add_at(slot, read->vsi);
+  ++uplinks_[*via].tsis;
+  tsi.uplink = static_cast<std::uint8_t>(*via);
+  tsi.vm = read->vm;
+  tsi.vn = read->vn;
+  tsi.guest_tag = read->guest_tag;
+  tsi.manager = read->manager;
+  tsi.type = read->type;
+  tsi.arrival = read->arrival;
+  for (const auto& address : read->addresses)
+    tsi.addresses.push_back(same_uplink ? Address(address.mac, address.vid, address.confirmed) : Address(address.mac));
+  tsi.announced = tsi.level();
+  if (tsi.vm != VmState::kLeaving) {
+    join(slot);
+    if (read->port.value() != 0) {
+      const auto port = vswitch_.bind_stored(in, read->interface_name, tsi.guest_tag, read->port);
+      if (!port) notice("TNVED_RECORD_PORT", agent::Notice::Level::kWarning, tsi.vsi.to_string() + ": " + port.error());
+      if (port) tsi.port = *port;
+    }
+  }
+  open_association(slot);
+  for (const Address& address : tsi.addresses)
+    uplink(tsi).station.restore_entry(tsi.handle, address.mac, address.confirmed, address.vid, now);
+  if (tsi.vm == VmState::kLeaving) {
+    tsi.closing = true;
+    uplink(tsi).station.close(tsi.handle, now);
+    return "";
+  }
+  refresh_ports(slot, "restored");
+  tsi.port_open = tsi.member_open;
+  pursue(slot, now);
+  return "";
+}
+
+datapath::Rows Agent::Impl::desired_rows() const {
+  datapath::Rows rows = vswitch_.shared_rows();
+  tsis_.for_each([&](Slot slot, const Tsi& tsi) {
+    if (!tsi.joined || tsi.port.value() == 0) return;
+    const InstanceId instance = TsiTable::instance(slot);
+    for (const Address& address : tsi.addresses) {
+      rows.guards.push_back({domain(tsi), tsi.port, address.mac, instance});
+      if (address.open)
+        rows.fdb.push_back({domain(tsi), address.mac, datapath::LocalOwner{instance, tsi.port, tsi.guest_tag}});
+    }
+  });
+  return rows;
+}
+
+std::optional<TsiView> Agent::Impl::view(Slot slot) const {
+  if (!tsis_.contains(slot)) return std::nullopt;
+  const Tsi& tsi = tsis_[slot];
+  const Intent wanted = intent(tsi.vm);
+  TsiView view;
+  view.instance = TsiTable::instance(slot);
+  view.vsi = tsi.vsi;
+  view.vn = tsi.vn;
+  if (tsi.port.value() != 0) view.interface_name = vswitch_.interface_name(tsi.port);
+  view.guest_tag = tsi.guest_tag;
+  view.uplink = uplinks_[tsi.uplink].config.id;
+  view.vm = tsi.vm;
+  switch (tsi.level()) {
+    case vdp::Level::kNone: view.state = "init"; break;
+    case vdp::Level::kReserved: view.state = "associated"; break;
+    case vdp::Level::kActive: view.state = "activated"; break;
+  }
+  view.port_open = tsi.port_open;
+  view.unconfirmed = tsi.unconfirmed;
+  view.reason = reason(slot);
+  if (tsi.held) view.reason += " (held by the peer: start or resume asks again)";
+  for (const Address& address : tsi.addresses) {
+    const auto desired = address.removing ? vdp::Level::kNone : wanted.level;
+    view.addresses.push_back({address.mac, desired, address.confirmed, address.vid});
+    if (view.vid.is_null() && address.confirmed != vdp::Level::kNone) view.vid = address.vid;
+  }
+  return view;
+}
+
+std::vector<PeerView> Agent::Impl::peers() const {
+  std::vector<PeerView> views;
+  for (const Uplink& uplink : uplinks_) {
+    const auto& sender = uplink.session.transmitter().stats();
+    const auto& station = uplink.station.stats();
+    PeerView view;
+    view.uplink = uplink.config.id;
+    view.link_up = uplink.link_up;
+    view.nnve = uplink.nnve;
+    view.last_heard = uplink.session.last_heard();
+    view.tsis = uplink.tsis;
+    view.unconfirmed = uplink.unconfirmed;
+    view.ecpdus_received = uplink.ecpdus_received;
+    view.duplicates = uplink.session.receiver().stats().duplicates;
+    view.sent = sender.sent;
+    view.retransmitted = sender.retransmitted;
+    view.failed = sender.failed;
+    view.requests = station.requests;
+    view.keepalives = station.keepalives;
+    view.refused = station.refused;
+    view.timeouts = station.timeouts;
+    views.push_back(view);
+  }
+  return views;
+}
+
+}  // namespace splitnve::tnved

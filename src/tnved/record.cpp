@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tnved/record.hpp"
+
+#include "splitnve/base/limits.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+constexpr std::uint8_t kFlagArrival = 0x01;
+constexpr std::size_t kFixedOctets = 58;
+constexpr std::size_t kAddressOctets = 9;
+
+bool read_mac(BoundedReader& reader, MacAddress& out) {
+  MacAddress::Bytes octets{};
+  if (!reader.array(octets)) return false;
+  out = MacAddress(octets);
+  return true;
+}
+
+bool read_vid(BoundedReader& reader, Vid& out) {
+  std::uint16_t value = 0;
+  if (!reader.u16(value)) return false;
+  out = Vid(value);
+  return true;
+}
+
+template <class Id>
+bool read_id(BoundedReader& reader, Id& out) {
+  std::uint32_t value = 0;
+  if (!reader.u32(value)) return false;
+  out = Id(value);
+  return true;
+}
+
+Decoded<void> read_identity(BoundedReader& reader, TsiRecord& record) {
+  std::uint8_t version = 0, vm = 0, flags = 0;
+  if (!reader.u8(version)) return reader.error("truncated record");
+  if (version != kRecordVersion) return reader.error("record of another version");
+  if (!reader.u8(vm) || !reader.u8(flags)) return reader.error("truncated record");
+  if (vm > static_cast<std::uint8_t>(VmState::kLeaving)) return reader.error("unknown VM state");
+  record.vm = static_cast<VmState>(vm);
+  record.arrival = (flags & kFlagArrival) != 0;
+  if (!read_id(reader, record.uplink) || !read_id(reader, record.vn) || !read_vid(reader, record.guest_tag) ||
+      !reader.u8(record.vsi.format) || !reader.array(record.vsi.octets) || !reader.array(record.manager.octets) ||
+      !reader.u32(record.type.id) || !reader.u8(record.type.version) || !read_id(reader, record.port))
+    return reader.error("truncated record");
+  if (!record.vn.is_vn_id()) return reader.error("VN ID out of range");
+  if (record.type.id >> 24 != 0) return reader.error("VSI type out of range");
+  return {};
+}
+
+Decoded<void> read_interface(BoundedReader& reader, TsiRecord& record) {
+  std::uint8_t length = 0;
+  Octets name;
+  if (!reader.u8(length)) return reader.error("truncated record");
+  if (length > kInterfaceNameOctetsMax) return reader.error("interface name too long");
+  if (!reader.take(length, name)) return reader.error("truncated interface name");
+  record.interface_name.assign(name.begin(), name.end());
+  if (record.interface_name.empty() != (record.port.value() == 0)) return reader.error("VM port without interface name");
+  return {};
+}
+
+}  // namespace
+
+OctetString encode_record(const TsiRecord& record) {
+  ensure(record.interface_name.size() <= kInterfaceNameOctetsMax, "a stored interface name fits its length octet");
+  ensure(record.addresses.size() <= limits::kAddressesPerInstanceMax, "a stored TSI has a bounded number of addresses");
+  OctetString out(kFixedOctets + record.interface_name.size() + record.addresses.size() * kAddressOctets);
+  BoundedWriter writer(out);
+  writer.u8(kRecordVersion);
+  writer.u8(static_cast<std::uint8_t>(record.vm));
+  writer.u8(record.arrival ? kFlagArrival : 0);
+  writer.u32(record.uplink.value());
+  writer.u32(record.vn.value());
+  writer.u16(record.guest_tag.value());
+  writer.u8(record.vsi.format);
+  writer.octets(record.vsi.octets);
+  writer.octets(record.manager.octets);
+  writer.u32(record.type.id);
+  writer.u8(record.type.version);
+  writer.u32(record.port.value());
+  writer.u8(static_cast<std::uint8_t>(record.interface_name.size()));
+  for (char c : record.interface_name) writer.u8(static_cast<std::uint8_t>(c));
+  writer.u16(static_cast<std::uint16_t>(record.addresses.size()));
+  for (const auto& address : record.addresses) {
+    writer.octets(address.mac.octets());
+    writer.u8(static_cast<std::uint8_t>(address.confirmed));
+    writer.u16(address.vid.value());
+  }
+  ensure(!writer.overflowed() && writer.room() == 0, "a record has the size that was computed for it");
+  return out;
+}
+
+Decoded<TsiRecord> decode_record(Octets octets) {
+  BoundedReader reader(octets);
+  TsiRecord record;
+  if (auto read = read_identity(reader, record); !read) return unexpected<DecodeError>(read.error());
+  if (auto read = read_interface(reader, record); !read) return unexpected<DecodeError>(read.error());
+  std::uint16_t count = 0;
+  if (!reader.u16(count)) return reader.error("truncated record");
+  if (count == 0 || count > limits::kAddressesPerInstanceMax) return reader.error("address count out of range");
+  for (unsigned i = 0; i < count; ++i) {
+    TsiRecord::Address address;
+    std::uint8_t level = 0;
+    if (!read_mac(reader, address.mac) || !reader.u8(level) || !read_vid(reader, address.vid))
+      return reader.error("truncated address");
+    if (level > static_cast<std::uint8_t>(vdp::Level::kActive)) return reader.error("unknown level");
+    if (!address.mac.is_usable_source()) return reader.error("address that no VM may have");
+    address.confirmed = static_cast<vdp::Level>(level);
+    record.addresses.push_back(address);
+  }
+  if (!reader.empty()) return reader.error("octets after the record");
+  return record;
+}
+
+}  // namespace splitnve::tnved

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A TSI as the state store keeps it: one compact record under its instance id.
+//
+//   version(1) vm(1) flags(1) uplink(4) VN(4) guest tag(2) VSI format(1) VSI-ID(16) manager(16) type id(4) type version(1)
+//   VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2)
+#pragma once
+#include <string>
+#include <vector>
+
+#include "splitnve/base/bytes.hpp"
+#include "splitnve/base/ids.hpp"
+#include "splitnve/vdp/station.hpp"
+#include "tnved/agent.hpp"
+
+namespace splitnve::tnved {
+
+inline constexpr std::uint8_t kRecordVersion = 1;
+/// An interface name has at most 15 octets (IFNAMSIZ - 1).
+inline constexpr std::size_t kInterfaceNameOctetsMax = 15;
+
+struct TsiRecord {
+  VmState vm = VmState::kDefined;
+  bool arrival = false;  ///< the M bit is still owed to the nNVE
+  PortId uplink;
+  GroupId vn;
+  Vid guest_tag;
+  VsiId vsi;
+  ManagerId manager;
+  VsiType type;
+  PortId port;  ///< the VM port's id; 0 without interface. Kept, so that a restart moves no datapath row
+  std::string interface_name;
+  struct Address {
+    MacAddress mac;
+    vdp::Level confirmed = vdp::Level::kNone;
+    Vid vid;
+    friend bool operator==(const Address&, const Address&) = default;
+  };
+  std::vector<Address> addresses;
+  friend bool operator==(const TsiRecord&, const TsiRecord&) = default;
+};
+
+OctetString encode_record(const TsiRecord& record);
+/// Errors, with the offset: truncated, trailing octets, another version, a value that no agent writes.
+Decoded<TsiRecord> decode_record(Octets octets);
+
+}  // namespace splitnve::tnved

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <algorithm>
+#include <boost/container/small_vector.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/slab.hpp"
+#include "splitnve/vdp/station.hpp"
+#include "tnved/agent.hpp"
+#include "tnved/lifecycle.hpp"
+#include "tnved/vswitch.hpp"
+
+namespace splitnve::tnved {
+
+inline constexpr vdp::Station::Handle kNoHandle = 0xFFFFFFFF;
+
+/// One address of a TSI: what the nNVE said of it, and whether it is open here.
+struct Address {
+  explicit Address(MacAddress address, Vid remembered = Vid(), vdp::Level level = vdp::Level::kNone)
+      : mac(address), vid(remembered), confirmed(level) {}
+
+  MacAddress mac;
+  Vid vid;  ///< assigned or remembered (S13)
+  vdp::Level confirmed;
+  bool open = false;      ///< its FDB row is wanted
+  bool vid_used = false;  ///< `vid` is counted in the domain
+  bool awaited = false;   ///< the station owes its word on what was asked last
+  bool removing = false;  ///< no longer described; goes when the nNVE has let it go
+};
+
+/// One TSI, compact. What the VM's owner wants, what the nNVE and the datapath said; strings live elsewhere.
+struct Tsi {
+  VsiId vsi;
+  VmState vm = VmState::kDefined;
+  Phase phase = Phase::kSteady;
+  VmState fall_back = VmState::kDefined;   ///< kResuming: where a refusal leads back to
+  vdp::Level announced = vdp::Level::kNone;  ///< the last "tsi" transition
+  std::uint8_t uplink = 0;                 ///< index of the uplink
+  std::uint8_t retries = 0;                ///< refusals in a row, for the back-off
+  bool arrival = false;                ///< requests carry M until the nNVE has confirmed
+  bool held = false;                   ///< held by the peer (S7)
+  bool unconfirmed = false;            ///< S8
+  bool closing = false;                ///< the station is de-associating the handle
+  bool gone = false;                   ///< the nNVE has let go; the store has to follow
+  bool joined = false;                 ///< has its share in the virtual switch
+  bool member_open = false;            ///< its port is in the flood list
+  bool port_open = false;              ///< open, and the datapath said so
+  bool store_dirty = false;
+  bool program_dirty = false;
+  bool program_failed = false;
+  bool to_check = false;
+  std::uint16_t programs_waiting = 0;
+  std::uint16_t stores_waiting = 0;
+  std::uint32_t failed_before = 0;  ///< a success of this batch or a later one clears `program_failed`
+  GroupId vn;
+  PortId port;  ///< 0: no interface yet
+  Vid guest_tag;
+  vdp::Station::Handle handle = kNoHandle;
+  ManagerId manager;
+  VsiType type;
+  boost::container::small_vector<Address, 1> addresses;
+
+  Address* find(MacAddress mac) {
+    for (auto& address : addresses)
+      if (address.mac == mac) return &address;
+    return nullptr;
+  }
+  /// The nNVE's word for the TSI as a whole: the highest level of its addresses.
+  vdp::Level level() const {
+    vdp::Level level = vdp::Level::kNone;
+    for (const auto& address : addresses) level = std::max(level, address.confirmed);
+    return level;
+  }
+};
+static_assert(sizeof(Tsi) <= 192, "a TSI row stays compact: with its indexes below 400 octets");
+
+/// All TSIs: rows by slot (InstanceId - 1), found by VSI-ID and by (domain, address).
+class TsiTable final : public AddressOwners {
+ public:
+  static InstanceId instance(std::uint32_t slot) { return InstanceId(slot + 1); }
+
+  std::uint32_t add(const VsiId& vsi) {
+    const std::uint32_t slot = rows_.emplace();
+    rows_[slot].vsi = vsi;
+    by_vsi_.emplace(vsi, slot);
+    return slot;
+  }
+  Tsi& add_at(std::uint32_t slot, const VsiId& vsi) {
+    Tsi& tsi = rows_.emplace_at(slot);
+    tsi.vsi = vsi;
+    by_vsi_.emplace(vsi, slot);
+    return tsi;
+  }
+  void remove(std::uint32_t slot) {
+    by_vsi_.erase(rows_[slot].vsi);
+    rows_.erase(slot);
+  }
+  std::optional<std::uint32_t> find(const VsiId& vsi) const {
+    const auto at = by_vsi_.find(vsi);
+    return at == by_vsi_.end() ? std::nullopt : std::optional(at->second);
+  }
+  std::optional<std::uint32_t> holder(DomainId domain, MacAddress mac) const {
+    const auto at = by_address_.find({domain, mac});
+    return at == by_address_.end() ? std::nullopt : std::optional(at->second);
+  }
+  void hold(DomainId domain, MacAddress mac, std::uint32_t slot) { by_address_.emplace(std::pair(domain, mac), slot); }
+  void release(DomainId domain, MacAddress mac) { by_address_.erase({domain, mac}); }
+
+  std::optional<AddressOwner> owner(DomainId domain, MacAddress mac) const override {
+    const auto slot = holder(domain, mac);
+    if (!slot) return std::nullopt;
+    const Tsi& tsi = rows_[*slot];
+    for (const auto& address : tsi.addresses)
+      if (address.mac == mac) return AddressOwner{instance(*slot), tsi.port, tsi.guest_tag, address.open};
+    return std::nullopt;
+  }
+
+  bool contains(std::uint32_t slot) const { return rows_.contains(slot); }
+  Tsi& operator[](std::uint32_t slot) { return rows_[slot]; }
+  const Tsi& operator[](std::uint32_t slot) const { return rows_[slot]; }
+  std::size_t size() const { return rows_.size(); }
+  std::uint32_t slots() const { return rows_.slots(); }
+  template <class F>
+  void for_each(F&& visit) const {
+    rows_.for_each(std::forward<F>(visit));
+  }
+
+ private:
+  Slab<Tsi> rows_;
+  boost::unordered_flat_map<VsiId, std::uint32_t> by_vsi_;
+  boost::unordered_flat_map<std::pair<DomainId, MacAddress>, std::uint32_t> by_address_;
+};
+
+}  // namespace splitnve::tnved
