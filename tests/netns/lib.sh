@@ -4,6 +4,7 @@
 #   . lib.sh; netns_begin BUILD_DIR
 # Every name is a namespace, an interface in one, or a daemon instance. Nothing here sleeps instead of a condition:
 # wait_for polls a state until a deadline.
+# shellcheck disable=SC2034  # some results are for the script that sourced us
 set -euo pipefail
 
 : "${SPLITNVE_ISOLATED:?run this through tests/netns/isolate.sh}"
@@ -21,7 +22,6 @@ netns_begin() {
   for program in "$build/src/nnved/nnved" "$build/src/tnved/tnved" "$vdpctl"; do
     [ -x "$program" ] || { echo "not built: $program (tools/dev build)" >&2; exit 1; }
   done
-  begun=$(now_ms)
   trap 'fail "${failed_in}: line $LINENO: $BASH_COMMAND"' ERR
   set -E
 }
@@ -66,7 +66,7 @@ wait_for() {
   deadline=$(($(now_ms) + seconds * 1000))
   until "$@" >/dev/null 2>&1; do
     [ "$(now_ms)" -lt "$deadline" ] || fail "$failed_in: $what: not within $seconds s"
-    read -rt 0.02 <> <(:) || true   # 20 ms between looks, without a process
+    sleep 0.02   # between two looks; what counts is the condition
   done
 }
 
@@ -153,8 +153,14 @@ tsi_is() { [ "$(tsi_field "$1" "$2" state | tr '[:upper:]' '[:lower:]')" = "$3" 
 tsi_count() { ctl_json "$1" tsi show | jq length; }
 has_no_tsi() { [ "$(tsi_count "$1")" = 0 ]; }
 
-# counter INSTANCE NAME: one figure of `stats show`, by its name; 0 if it never counted.
-counter() { ctl_json "$1" stats show | jq --arg name "$2" '[.[] | select(.name == $name) | .value] | add // 0'; }
+# counter INSTANCE GROUP NAME: one figure of `stats show`; 0 if it never counted.
+counter() {
+  ctl_json "$1" stats show | jq --arg group "$2" --arg name "$3" \
+    '[.[] | select(.group == $group and .counter == $name) | .value] | add // 0'
+}
+# dropped INSTANCE REASON: frames that the datapath of a daemon dropped for that reason.
+dropped() { counter "$1" datapath "$2"; }
+dropped_is() { [ "$(dropped "$1" "$2")" = "$3" ]; }
 
 # --- traffic ---
 
@@ -170,14 +176,26 @@ ping_start() {
 }
 ping_seen() { grep -c 'bytes from' "$work/$1.ping" || true; }
 ping_reached() { [ "$(ping_seen "$1")" -ge "$2" ]; }
-# ping_end NAME: waits for its end and prints how many were lost.
+# ping_end NAME: waits for its end; `lost` is how many got no answer, `sent` how many there were.
 ping_end() {
+  local received
   wait "$(cat "$work/$1.ping.pid")" || true
-  sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/\1 \2/p' "$work/$1.ping" | {
-    read -r sent received || { echo unknown; return; }
-    echo $((sent - received))
-  }
+  sent=$(sed -nE 's/^([0-9]+) packets transmitted.*/\1/p' "$work/$1.ping")
+  received=$(sed -nE 's/.* ([0-9]+) received.*/\1/p' "$work/$1.ping")
+  if [ -z "$sent" ] || [ -z "$received" ]; then fail "$failed_in: ping $1 said nothing at its end"; fi
+  lost=$((sent - received))
 }
 
 # frames NS send IF COUNT SRC DST [TAG]: exactly COUNT raw frames of an experimental EtherType.
 frames() { in_ns "$1" python3 "$netns_folder/frames.py" "${@:2}"; }
+
+# listen NAME NS IF SECONDS [WANT]: counts such frames in the background, until there are WANT. With WANT 1 a listener
+# that is_silent has heard none. listen_end waits for its end: `heard` is the count.
+listen() {
+  rm -f "$work/$1.ready"
+  frames "$2" count "$3" "$4" "$work/$1.ready" "${@:5}" >"$work/$1.heard" &
+  echo $! >"$work/$1.listener"
+  wait_for 5 "a listener in $2" test -e "$work/$1.ready"
+}
+is_silent() { kill -0 "$(cat "$work/$1.listener")" 2>/dev/null; }
+listen_end() { wait "$(cat "$work/$1.listener")"; heard=$(cat "$work/$1.heard"); }

@@ -19,8 +19,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kSocketFolder = "/run/splitnve";
-/// A daemon that decides slowly still answers within its own deadline; this only catches one that hangs.
-constexpr auto kSilenceMargin = std::chrono::seconds(30);
 
 Exit complain(const std::string& text) {
   std::fprintf(stderr, "vdpctl: %s\n", printable(text).c_str());
@@ -49,7 +47,7 @@ Exit show(host::ControlClient& client, const Request& request) {
       rows.push_back(row);
     }
   };
-  const auto result = client.call(request.verb, request.args, on_row, kSilenceMargin);
+  const auto result = client.call(request.verb, request.args, on_row, request.silence_max);
   if (request.json_output) array.end();
   if (!result) return complain(result.error().to_string());
   if (!request.json_output) std::fputs(table(request.verb, rows).c_str(), stdout);
@@ -57,8 +55,7 @@ Exit show(host::ControlClient& client, const Request& request) {
 }
 
 Exit change(host::ControlClient& client, const Request& request) {
-  const auto wait = kSilenceMargin + std::chrono::milliseconds(request.args.value("timeout_ms", 0));
-  const auto result = client.call(request.verb, request.args, {}, wait);
+  const auto result = client.call(request.verb, request.args, {}, request.silence_max);
   if (!result) return complain(result.error().to_string());
   if (request.json_output) {
     std::printf("%s\n", dump(*result).c_str());

@@ -55,7 +55,6 @@ json args_of(const Options& options) {
   if (!options.macs.empty()) args["macs"] = options.macs;
   if (!options.interface_name.empty()) args["interface"] = options.interface_name;
   if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
-  if (options.timeout_ms != 0) args["timeout_ms"] = options.timeout_ms;
   if (options.instance != 0) args["instance"] = options.instance;
   if (!options.reason.empty()) args["reason"] = options.reason;
   return args;
@@ -63,8 +62,7 @@ json args_of(const Options& options) {
 
 void add_interface(CLI::App& verb, Options& options) {
   verb.add_option("--interface", options.interface_name, "the VM's tap or veth");
-  verb.add_option("--timeout-ms", options.timeout_ms,
-                  "give up after this time (default: the daemon's start_deadline_ms)")
+  verb.add_option("--timeout-ms", options.timeout_ms, "stop waiting for the daemon's answer after this time")
       ->check(CLI::Range(1, 600000));
 }
 
@@ -139,6 +137,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   const CLI::App* object = app.get_subcommands().front();
   request.verb = object->get_name() + "." + object->get_subcommands().front()->get_name();
   request.args = args_of(options);
+  if (options.timeout_ms != 0) request.silence_max = std::chrono::milliseconds(options.timeout_ms);
   request.check_file = options.file;
   return request;
 }

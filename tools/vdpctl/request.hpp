@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line as a request: which verb, with which arguments, to which socket.
 #pragma once
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
@@ -16,7 +17,8 @@ struct Request {
   std::string socket;  ///< a path, an instance name, or empty: the only daemon of this host
   std::string verb;    ///< as on the wire, such as `tsi.show`
   nlohmann::json args = nlohmann::json::object();
-  std::string check_file;  ///< `config check`: no socket, the daemon's own check
+  std::chrono::milliseconds silence_max{30000};  ///< how long to wait for the daemon; its own deadlines are shorter
+  std::string check_file;                        ///< `config check`: no socket, the daemon's own check
   bool has_rows() const { return verb.ends_with(".show"); }
 };
 

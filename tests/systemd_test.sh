@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# systemd_test.sh FOLDER: the units parse without a word, and stay hardened. `systemd-analyze verify` exits 0 on an unknown
+# key, so its stderr counts.
+set -euo pipefail
+folder=${1:?usage: systemd_test.sh FOLDER}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+status=0
+
+for daemon in nnved tnved; do
+  # An instance of the template, with a program that exists here; the rest stays as installed.
+  unit="$scratch/$daemon@check.service"
+  sed -E "s#^ExecStart=[^ ]+/$daemon #ExecStart=/bin/true #" "$folder/$daemon@.service" >"$unit"
+  grep -q '^ExecStart=/bin/true --config /etc/splitnve/%i.jsonc$' "$unit" ||
+    { echo "$daemon: ExecStart does not run $daemon --config"; status=1; }
+  words=$(systemd-analyze verify --man=no --recursive-errors=no "$unit" 2>&1) || status=1
+  words=$(grep -F "$daemon@" <<<"$words" || true)
+  [ -z "$words" ] || { echo "$daemon: $words"; status=1; }
+  systemd-analyze security --offline=true --no-pager --threshold=40 "$unit" >"$scratch/security" ||
+    { echo "$daemon: less hardened than an exposure of 4.0:"; tail -1 "$scratch/security"; status=1; }
+  grep -q '^Type=notify$' "$unit" || { echo "$daemon: Type is not notify"; status=1; }
+done
+
+# The check itself must see a wrong key.
+sed 's/^Type=/Typo=/' "$folder/nnved@.service" | sed -E 's#^ExecStart=[^ ]+ #ExecStart=/bin/true #' >"$scratch/wrong@check.service"
+systemd-analyze verify --man=no "$scratch/wrong@check.service" 2>&1 | grep -q Typo || { echo "a wrong key goes unseen"; status=1; }
+exit "$status"
