@@ -86,13 +86,14 @@ Result<void> check_layouts(const fs::path& root) {
 }
 
 // New maps get the configured size; a pinned one must be asked for with the size that it has.
-void size_maps(switch_bpf* skeleton, const std::string& folder, std::uint32_t instances) {
+void size_maps(switch_bpf* skeleton, std::uint32_t instances) {
   bpf_map__set_max_entries(skeleton->maps.guard, instances);
   bpf_map__set_max_entries(skeleton->maps.fdb, instances * SWITCH_FDB_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.instance_counters, instances);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
-    const int pinned = bpf_obj_get((folder + "/" + bpf_map__name(map)).c_str());
+    const char* pin = bpf_map__pin_path(map);
+    const int pinned = pin == nullptr ? -1 : bpf_obj_get(pin);
     if (pinned < 0) continue;
     bpf_map_info info{};
     std::uint32_t length = sizeof info;
@@ -121,7 +122,7 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
   switch_bpf* skeleton = switch_bpf__open_opts(&options);
   if (skeleton == nullptr) return error("cannot read the programs: " + first_warning, folder);
   std::unique_ptr<Object> object(new Object(skeleton, folder));
-  size_maps(skeleton, folder, config.instances_max);
+  size_maps(skeleton, config.instances_max);
   first_warning.clear();
   const int loaded = switch_bpf__load(skeleton);
   if (loaded != 0) {
@@ -159,7 +160,8 @@ Result<void> Object::unpin() {
   std::error_code failure;
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) {
-    const std::string pin = folder_ + "/" + bpf_map__name(map);
+    const char* pin = bpf_map__pin_path(map);
+    if (pin == nullptr) continue;  // constants of the programs
     fs::remove(pin, failure);
     if (failure) return error("cannot remove the pin: " + failure.message(), pin);
   }
