@@ -127,8 +127,8 @@ class Station {
   std::vector<EntryView> entries(Handle handle) const;
   std::size_t size() const { return associations_.size(); }
   bool queued() const { return !fresh_.empty() || !renewals_.empty(); }
-  /// Associations whose VM-visible set had to be taken down and built again for a peer without `incremental_filter`
-  /// are `set_changes` (S20); requests repeated with VID 0 after code 5 are `null_vid_retries` (S13).
+  /// `set_changes`: filter sets taken down and built again for a peer without `incremental_filter` (S20).
+  /// `null_vid_retries`: requests repeated with VID 0 after code 5 (S13).
   struct Stats {
     std::uint64_t requests = 0, keepalives = 0, responses = 0, unmatched = 0, refused = 0, timeouts = 0, revoked = 0,
                   skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0;
@@ -194,7 +194,7 @@ class Station {
     bool replacing = false;  ///< takes the set down in order to build another (S20)
   };
 
-  // Requests (station.cpp).
+  // Requests (station_requests.cpp).
   Verb verb(const Entry& entry) const;
   bool full_set(const Row& row) const;
   Plan plan(const Row& row);
@@ -204,6 +204,8 @@ class Station {
   void fill(VdpduWriter& writer, const IndexList& list, const ManagerId& manager, Instant now);
   bool append(VdpduWriter& writer, Handle handle, Instant now);
   void commit(Handle handle, const Plan& plan, Instant now);
+
+  // Intent, queues and timers (station.cpp).
   static Need work(const Row& row);
   void advance(Handle handle, Instant now);
   void rest(Handle handle, Instant now);

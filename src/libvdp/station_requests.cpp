@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Station transactions: which request an association needs next, and VDPDUs full of them.
+#include <algorithm>
+
+#include "splitnve/base/limits.hpp"
+#include "splitnve/vdp/station.hpp"
+
+namespace splitnve::vdp {
+namespace {
+
+/// Associations that compose() looks at for the leading one's manager: bounds its work when managers alternate.
+constexpr std::size_t kLookAhead = 1024;
+/// Fresh commands go first, but a lasting stream of them must not let settled associations age out at the bridge: after
+/// so many VDPDUs without a waiting keep-alive the next one begins with keep-alives.
+constexpr unsigned kFreshStreakMax = 3;
+
+}  // namespace
+
+Station::Verb Station::verb(const Entry& entry) const {
+  switch (entry.target()) {
+    case Level::kNone: return Verb::kRemove;
+    case Level::kActive: return Verb::kActivate;
+    case Level::kReserved: break;
+  }
+  const bool maybe_active = entry.held_active || (entry.uncertain && entry.sent == Level::kActive);
+  return maybe_active && !capabilities_.deactivate ? Verb::kSuspend : Verb::kReserve;
+}
+
+/// Must a request name the whole set (S20)? A set that no TLV can hold goes out in parts to any peer.
+bool Station::full_set(const Row& row) const {
+  if (capabilities_.incremental_filter) return false;
+  const std::size_t most = entries_per_tlv_max(row.format);
+  return static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::wanted)) <= most &&
+         static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::at_peer)) <= most;
+}
+
+Station::Plan Station::plan(const Row& row) {
+  chosen_.clear();
+  return full_set(row) ? plan_full_set(row) : plan_incremental(row);
+}
+
+Station::Plan Station::plan_incremental(const Row& row) {
+  Verb first = Verb::kActivate;
+  for (const Entry& entry : row.entries)
+    if (entry.need() != Need::kNothing) first = std::min(first, verb(entry));
+  Plan plan{TlvType::kAssociate, row.status, true, false};
+  switch (first) {
+    case Verb::kRemove: plan = {TlvType::kDeAssociate, 0, true, false}; break;
+    case Verb::kReserve: plan.command = TlvType::kPreAssociateRr; break;
+    case Verb::kSuspend: plan.status = kStatusSuspended; break;
+    case Verb::kActivate: break;
+  }
+  const std::size_t most = entries_per_tlv_max(row.format);
+  for (std::uint32_t i = 0; i < row.entries.size() && chosen_.size() < most; ++i) {
+    const Entry& entry = row.entries[i];
+    if (entry.need() == Need::kNothing || verb(entry) != first) continue;
+    plan.renewal = plan.renewal && entry.need() == Need::kRenewal;
+    chosen_.push_back(i);
+  }
+  return plan;
+}
+
+/// The peer knows one filter set and one level per VSI: the set is that of all entries, the level the highest.
+Station::Plan Station::plan_full_set(const Row& row) {
+  const bool renewal = work(row) == Need::kRenewal;
+  const bool holds_any = std::ranges::any_of(row.entries, &Entry::at_peer);
+  bool superfluous = false, missing = false, active = false, held = false;
+  for (std::uint32_t i = 0; i < row.entries.size(); ++i) {
+    const Entry& entry = row.entries[i];
+    const Level level = renewal ? entry.confirmed : entry.desired;
+    superfluous |= !renewal && entry.at_peer() && !entry.wanted();
+    missing |= !renewal && !entry.at_peer() && entry.wanted();
+    active |= level == Level::kActive;
+    held |= entry.held_active || (entry.uncertain && entry.sent == Level::kActive);
+    if (level != Level::kNone) chosen_.push_back(i);
+  }
+  if (superfluous || (missing && holds_any)) return plan_removal(row, !chosen_.empty());
+  if (active) return {TlvType::kAssociate, row.status, renewal, false};
+  if (held && !capabilities_.deactivate) return {TlvType::kAssociate, kStatusSuspended, renewal, false};
+  return {TlvType::kPreAssociateRr, row.status, renewal, false};
+}
+
+Station::Plan Station::plan_removal(const Row& row, bool replacing) {
+  chosen_.clear();
+  for (std::uint32_t i = 0; i < row.entries.size(); ++i)
+    if (row.entries[i].at_peer()) chosen_.push_back(i);
+  return {TlvType::kDeAssociate, 0, false, replacing};
+}
+
+bool Station::compose(OctetString& out, Instant now) {
+  if (!queued()) return false;
+  const std::size_t waiting = renewals_.size();
+  const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
+  IndexList& lead = renewals_lead ? renewals_ : fresh_;
+  const ManagerId manager = associations_[lead.front()].manager;
+  out.resize(limits::kVdpduOctetsMax);
+  VdpduWriter writer(out, manager);
+  composed_.clear();
+  ++serial_;
+  fill(writer, lead, manager, now);
+  ensure(!composed_.empty(), "a queued association fits an empty VDPDU");
+  fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
+  fresh_streak_ = waiting != 0 && renewals_.size() == waiting ? fresh_streak_ + 1 : 0;
+  out.resize(writer.finish().size());
+  return true;
+}
+
+void Station::fill(VdpduWriter& writer, const IndexList& list, const ManagerId& manager, Instant now) {
+  Handle next = list.front();
+  for (std::size_t looked = 0; next != kNoHandle && looked < kLookAhead; ++looked) {
+    const Handle handle = next;
+    next = associations_[handle].link.next;
+    if (associations_[handle].manager == manager && !append(writer, handle, now)) return;
+  }
+}
+
+/// False if the association's request does not fit; then nothing has changed.
+bool Station::append(VdpduWriter& writer, Handle handle, Instant now) {
+  const Row& row = associations_[handle];
+  const Plan planned = plan(row);
+  ensure(!chosen_.empty(), "a queued association has something to ask for");
+  if (!writer.fits(row.format, chosen_.size())) return false;
+  written_.clear();
+  for (const std::uint32_t i : chosen_) {
+    const Entry& entry = row.entries[i];
+    written_.push_back({has_group(row.format) ? row.group : GroupId(), has_mac(row.format) ? entry.mac : MacAddress(),
+                        entry.null_vid ? Vid() : entry.vid, false, 0});
+  }
+  writer.association(planned.command, planned.status, row.type, row.vsi, row.format, written_);
+  commit(handle, planned, now);
+  return true;
+}
+
+/// The planned request is the association's command from now on; what came before it is answered no more.
+void Station::commit(Handle handle, const Plan& plan, Instant now) {
+  dequeue(handle);
+  Row& row = associations_[handle];
+  const bool whole = full_set(row);
+  const bool same_timer = row.response_timer && row.command == plan.command && deadlines_.contains(handle);
+  for (Entry& entry : row.entries) entry.in_flight = false;
+  for (const std::uint32_t i : chosen_) {
+    Entry& entry = row.entries[i];
+    if (whole && !plan.renewal) entry.refused = false;
+    entry.in_flight = entry.uncertain = true;
+    entry.sent = plan.command == TlvType::kDeAssociate ? Level::kNone
+                 : whole && plan.renewal               ? entry.confirmed
+                                                       : entry.target();
+  }
+  row.command = plan.command;
+  row.state = State::kAwaitingResponse;
+  row.vdpdu = serial_;
+  row.response_timer = true;
+  // Repeats after an ECP failure share the first one's response timer (S10).
+  if (!same_timer) deadlines_.set(handle, now + timing_.response_wait());
+  composed_.push_back(handle);
+  ++stats_.requests;
+  if (plan.renewal) ++stats_.keepalives;
+  if (plan.replacing) ++stats_.set_changes;
+}
+
+void Station::handle_delivered(Instant) { composed_.clear(); }
+
+void Station::handle_delivery_failed(Instant) {
+  for (auto handle = composed_.rbegin(); handle != composed_.rend(); ++handle) {
+    if (!associations_.contains(*handle)) continue;
+    Row& row = associations_[*handle];
+    if (row.vdpdu != serial_ || row.state != State::kAwaitingResponse) continue;
+    const Need need = work(row);
+    if (need == Need::kNothing) continue;
+    row.state = State::kQueued;
+    enqueue(*handle, need, true);
+  }
+  composed_.clear();
+}
+
+}  // namespace splitnve::vdp
