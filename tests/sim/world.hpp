@@ -59,7 +59,6 @@ class World {
     unsigned index = 0;
     std::unique_ptr<nnved::Agent> nnved;
     std::unique_ptr<tnved::Agent> tnved;
-    std::unique_ptr<nnved::EmbeddedAuthority> authority;
     ModelDatapath datapath;
     std::map<std::uint64_t, OctetString> store;
     std::uint32_t incarnation = 0;
@@ -145,6 +144,7 @@ class World {
   Instant now_{};
   std::uint64_t order_ = 0;
   std::priority_queue<Event, std::vector<Event>, Later> queue_;
+  nnved::EmbeddedAuthority authority_;     ///< one for all switches; it outlives them
   std::vector<std::unique_ptr<Node>> nodes_;  ///< hosts, then switches
   std::vector<Vm> vms_;
   std::map<VsiId, std::size_t> vm_by_vsi_;

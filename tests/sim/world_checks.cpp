@@ -124,7 +124,7 @@ void World::compare_host(const Node& host, std::vector<std::string>& out) const 
 void World::compare_switch(const Node& node, std::vector<std::string>& out) const {
   const std::string name = "switch " + std::to_string(node.index) + ": ";
   for (auto& line : node.datapath.differences(node.nnved->desired_rows())) out.push_back(name + line);
-  auto have = node.authority->rows();
+  auto have = authority_.rows(node.index);
   auto want = node.nnved->desired_authority();
   const auto by_key = [](const agent::AuthorityRow& a, const agent::AuthorityRow& b) {
     return std::tie(a.vn, a.mac) < std::tie(b.vn, b.mac);

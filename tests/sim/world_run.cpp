@@ -74,7 +74,7 @@ void World::start_node(Node& node) {
     config.vid_quarantine = milliseconds(500);
     node.nnved = std::make_unique<nnved::Agent>(config, seed);
     node.nnved->restore(records, now_);
-    node.authority = std::make_unique<nnved::EmbeddedAuthority>(node.nnved->desired_authority());
+    authority_.handle({BatchId(0), node.nnved->desired_authority(), {}}, node.index);
   } else {
     tnved::AgentConfig config;
     tnved::UplinkConfig uplink;
@@ -95,7 +95,6 @@ void World::crash(Node& node) {
   node.alive = false;
   node.nnved.reset();
   node.tnved.reset();
-  node.authority.reset();
   at(now_ + milliseconds(10 + below(490)), [this, &node] {
     start_node(node);
     // Whoever waited for an answer of the dead process asks again, as an operator's tool would.
@@ -199,7 +198,7 @@ void World::execute(Node& node, agent::Effect effect) {
       return agent::BatchResult{p.batch, {}, {}};
     });
   } else if (auto* publish = std::get_if<agent::Publish>(&effect)) {
-    answer_at(in_order(node.claims_done, 2000), [&node, p = std::move(*publish)] { return node.authority->handle(p); });
+    answer_at(in_order(node.claims_done, 2000), [this, &node, p = std::move(*publish)] { return authority_.handle(p, node.index); });
   } else if (const auto* answer = std::get_if<agent::Answer>(&effect)) {
     // Answered from the queue, not from within the agent's own call.
     at(now_, [this, a = *answer] { answered(a.asker, a.ok, a.reason); });
