@@ -27,11 +27,11 @@ std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, In
   for (const auto& record : records) {
     if (record.key >> 56 != static_cast<std::uint64_t>(agent::RecordKind::kTsi)) continue;
     const std::string refusal = restore_one(record, now);
+    drain_stations(now);
     if (refusal.empty()) continue;
     ++unreadable;
     notice("TNVED_RECORD_REFUSED", agent::Notice::Level::kError, "key=" + std::to_string(record.key) + " " + refusal);
   }
-  drain_stations(now);
   // The start-up reconcile brings the datapath to desired_rows(); nothing of it is a change.
   vswitch_.forget_changes();
   flush_wanted_ = false;

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench.hpp"
+
+#include <algorithm>
+
+namespace splitnve::tnved::test {
+namespace {
+
+std::string text(PortId port, Vid tag) { return std::to_string(port.value()) + "." + std::to_string(tag.value()); }
+std::string text(DomainId id) {
+  return std::to_string(id.value() >> 24) + "/" + std::to_string(id.value() & 0xFFFFFF);
+}
+
+/// (key, value) of every row; an empty value is an absent row.
+std::vector<std::pair<std::string, std::string>> flatten(const datapath::Rows& rows) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& row : rows.ports)
+    out.emplace_back("port " + std::to_string(row.port.value()),
+                     row.present ? row.interface_name + " role " + std::to_string(static_cast<int>(row.role)) : "");
+  for (const auto& row : rows.domains) {
+    std::string value = "uplink " + (row.uplink ? text(row.uplink->port, row.uplink->tag) : "none") + " local";
+    for (const auto& member : row.local) value += " " + text(member.port, member.tag);
+    out.emplace_back("domain " + text(row.domain), row.present ? value : "");
+  }
+  for (const auto& row : rows.access)
+    out.emplace_back("access " + text(row.port, row.tag), row.domain ? text(*row.domain) : "");
+  for (const auto& row : rows.guards)
+    out.emplace_back("guard " + text(row.domain) + " " + std::to_string(row.port.value()) + " " + row.mac.to_string(),
+                     row.instance ? std::to_string(row.instance->value()) : "");
+  for (const auto& row : rows.fdb) {
+    std::string value;
+    if (row.owner) {
+      const auto& local = std::get<datapath::LocalOwner>(*row.owner);
+      value = std::to_string(local.instance.value()) + " at " + text(local.port, local.tag);
+    }
+    out.emplace_back("fdb " + text(row.domain) + " " + row.mac.to_string(), value);
+  }
+  return out;
+}
+
+}  // namespace
+
+void SwitchModel::apply(const datapath::Rows& rows) {
+  for (const auto& [key, value] : flatten(rows)) {
+    if (value.empty()) table_.erase(key);
+    else table_[key] = value;
+  }
+}
+
+std::set<std::string> SwitchModel::rows() const {
+  std::set<std::string> out;
+  for (const auto& [key, value] : table_) out.insert(key + ": " + value);
+  return out;
+}
+
+std::set<std::string> SwitchModel::rows_of(const datapath::Rows& rows) {
+  SwitchModel model;
+  model.apply(rows);
+  return model.rows();
+}
+
+Bench::Bench(std::function<void(AgentConfig&)> change) {
+  UplinkConfig uplink;
+  uplink.id = PortId(1);
+  uplink.interface_name = "up0";
+  uplink.mac = MacAddress(0x020000000001u);
+  uplink.peer_capabilities = {.deactivate = true, .incremental_filter = true};
+  config.uplinks.push_back(uplink);
+  if (change) change(config);
+  restart();
+}
+
+void Bench::restart() {
+  to_agent_.clear();
+  results_.clear();
+  held.clear();
+  agent = std::make_unique<Agent>(config, seed_++);
+  std::vector<agent::StoreRecord> records;
+  for (const auto& [key, value] : store) records.push_back({key, value});
+  agent->restore(records, now);
+  model = SwitchModel();
+  model.apply(agent->desired_rows());
+  work();
+}
+
+VsiId Bench::vsi(unsigned number) {
+  VsiId id;
+  for (unsigned i = 0; i < 4; ++i) id.octets[12 + i] = static_cast<std::uint8_t>(number >> (24 - 8 * i));
+  return id;
+}
+
+LifecycleEvent Bench::vm(unsigned number, Verb verb, unsigned vn) const {
+  LifecycleEvent event;
+  event.verb = verb;
+  event.vsi = vsi(number);
+  if (verb == Verb::kCreate || verb == Verb::kMigrateIn) {
+    event.vn = GroupId(vn);
+    event.macs = {mac(number)};
+    event.interface_name = "tap" + std::to_string(number);
+  }
+  return event;
+}
+
+std::uint64_t Bench::tell(LifecycleEvent event) {
+  event.asker = ++last_asker_;
+  agent->handle_event(event, now);
+  work();
+  return last_asker_;
+}
+
+std::optional<agent::Answer> Bench::ask(LifecycleEvent event, Duration patience) {
+  const auto asker = tell(std::move(event));
+  run(patience);
+  return answer(asker);
+}
+
+std::optional<agent::Answer> Bench::answer(std::uint64_t asker) const {
+  std::optional<agent::Answer> found;
+  for (const auto& answer : answers) {
+    if (answer.asker != asker) continue;
+    if (found) return agent::Answer{asker, false, "answered twice"};
+    found = answer;
+  }
+  return found;
+}
+
+void Bench::run(Duration duration) {
+  const Instant end = now + duration;
+  work();
+  while (true) {
+    const auto next = agent->next_deadline();
+    if (!next || *next > end) break;
+    now = std::max(now, *next);
+    agent->handle_time(now);
+    work();
+  }
+  now = end;
+}
+
+void Bench::work() {
+  for (bool more = true; more;) {
+    more = agent->handle_work(8, now);
+    drain();
+    while (!to_agent_.empty()) {
+      const OctetString frame = std::move(to_agent_.front());
+      to_agent_.pop_front();
+      agent->handle_frame(PortId(1), frame, now);
+      drain();
+      more = true;
+    }
+    while (!results_.empty()) {
+      const auto result = results_.front();
+      results_.pop_front();
+      agent->handle_result(result, now);
+      drain();
+      more = true;
+    }
+  }
+}
+
+void Bench::drain() {
+  while (auto effect = agent->poll_effect()) carry_out(std::move(*effect));
+}
+
+void Bench::carry_out(agent::Effect effect) {
+  if (const auto* sent = std::get_if<agent::Transmit>(&effect)) {
+    if (sent->port == PortId(1)) receive(sent->frame);
+  } else if (const auto* program_effect = std::get_if<agent::Program>(&effect)) {
+    programs.push_back(*program_effect);
+    agent::BatchResult result{program_effect->batch, {}, {}};
+    if (program) result = program(*program_effect);
+    if (result.ok()) model.apply(program_effect->rows);
+    (hold_results ? held : results_).push_back(result);
+  } else if (const auto* persist = std::get_if<agent::Persist>(&effect)) {
+    ++persists;
+    for (const auto& record : persist->records) {
+      if (record.value.empty()) store.erase(record.key);
+      else store[record.key] = record.value;
+    }
+    (hold_results ? held : results_).push_back({persist->batch, {}, {}});
+  } else if (const auto* answer_effect = std::get_if<agent::Answer>(&effect)) {
+    answers.push_back(*answer_effect);
+  } else if (const auto* transition = std::get_if<agent::Transition>(&effect)) {
+    transition_log.push_back(*transition);
+  } else if (const auto* notice = std::get_if<agent::Notice>(&effect)) {
+    notices.push_back(*notice);
+  }
+}
+
+void Bench::nnve_frame(ecp::Operation operation, EcpSequence sequence, Octets payload) {
+  OctetString frame;
+  ecp::encode_frame(ecp::kNearestCustomerBridge, nnve_mac, operation, sequence, payload, frame);
+  to_agent_.push_back(std::move(frame));
+}
+
+void Bench::receive(const OctetString& octets) {
+  const auto frame = ecp::decode_frame(octets);
+  ensure(frame.has_value(), "the agent sends well-formed frames");
+  if (silent || frame->operation == ecp::Operation::kAck) return;
+  nnve_frame(ecp::Operation::kAck, frame->sequence, {});
+  respond(frame->payload);
+}
+
+void Bench::respond(Octets vdpdu) {
+  vdp::VdpduReader reader(vdpdu);
+  const auto manager = reader.manager();
+  ensure(manager.has_value(), "the agent sends a manager first");
+  std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
+  vdp::VdpduWriter writer(buffer, *manager);
+  std::size_t tlvs = 0;
+  while (const auto tlv = *reader.next()) {
+    const auto association = vdp::decode_association(*tlv);
+    ensure(association.has_value(), "the agent sends well-formed associations");
+    Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
+                    tlvs_per_ecpdu.size()};
+    for (std::size_t i = 0; i < association->count; ++i) request.entries.push_back(association->entry(i));
+    requests.push_back(request);
+    ++tlvs;
+    const auto status = verdict ? verdict(request) : vdp::ResponseStatus();
+    auto entries = request.entries;
+    for (auto& entry : entries)
+      if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(vids[entry.group.value()]);
+    writer.association(request.command, status.octet(), association->type, association->vsi, association->format, entries);
+  }
+  tlvs_per_ecpdu.push_back(tlvs);
+  if (mute || tlvs == 0) return;
+  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence_++), writer.finish());
+}
+
+void Bench::nnve_sends(TlvType command, std::uint8_t status, const Request& like) {
+  std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
+  vdp::VdpduWriter writer(buffer, config.manager);
+  writer.association(command, status, config.type, like.vsi, vdp::FilterFormat::kGroupMacVid, like.entries);
+  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence_++), writer.finish());
+  work();
+}
+
+std::optional<TsiView> Bench::view(unsigned number) const {
+  for (std::uint32_t slot = 0; slot < agent->tsi_slots(); ++slot)
+    if (auto view = agent->tsi(slot); view && view->vsi == vsi(number)) return view;
+  return std::nullopt;
+}
+
+std::size_t Bench::tsis() const {
+  std::size_t count = 0;
+  for (std::uint32_t slot = 0; slot < agent->tsi_slots(); ++slot) count += agent->tsi(slot) ? 1 : 0;
+  return count;
+}
+
+bool Bench::has_row(const std::string& part) const {
+  const auto rows = model.rows();
+  return std::any_of(rows.begin(), rows.end(), [&](const std::string& row) { return row.find(part) != std::string::npos; });
+}
+
+std::vector<Request> Bench::requests_of(unsigned number) const {
+  std::vector<Request> found;
+  for (const auto& request : requests)
+    if (request.vsi == vsi(number)) found.push_back(request);
+  return found;
+}
+
+std::size_t Bench::transitions(const std::string& machine, const std::string& to) const {
+  return static_cast<std::size_t>(std::count_if(transition_log.begin(), transition_log.end(), [&](const auto& t) {
+    return machine == t.machine && to == t.to;
+  }));
+}
+
+}  // namespace splitnve::tnved::test
