@@ -238,10 +238,12 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
   try {
     impl->root = json::parse(text, nullptr, true, true);
   } catch (const json::parse_error& error) {
-    // "[json.exception.parse_error.101] parse error at line 3, column 5: syntax error while ..."; the rest is for people.
+    // "[json.exception.parse_error.101] parse error at line 3, column 5: syntax error while ..."; the rest is for
+    // people.
     std::string_view what = error.what();
     if (const auto colon = what.find(": "); colon != std::string_view::npos) what.remove_prefix(colon + 2);
-    return unexpected<Error>(Error{std::string(what), at(line_of_offset(text, error.byte == 0 ? 0 : error.byte - 1)), ""});
+    return unexpected<Error>(
+        Error{std::string(what), at(line_of_offset(text, error.byte == 0 ? 0 : error.byte - 1)), ""});
   }
   impl->lines = find_lines(text);
   if (!impl->lines.duplicates.empty()) {

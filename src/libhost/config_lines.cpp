@@ -68,9 +68,9 @@ class Tokenizer {
 struct Level {
   bool object = false;
   std::string pointer;
-  std::string child;       ///< pointer of the current member or element
-  std::size_t index = 0;   ///< of the current element
-  bool key_next = false;   ///< the next string is a key
+  std::string child;      ///< pointer of the current member or element
+  std::size_t index = 0;  ///< of the current element
+  bool key_next = false;  ///< the next string is a key
 };
 
 class Walker {

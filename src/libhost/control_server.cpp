@@ -56,16 +56,16 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path))
-    return unexpected<Error>(Error{"the path of the control socket must have 1 to " +
-                                       std::to_string(sizeof(address.sun_path) - 1) + " octets",
-                                   path, "configure a shorter path"});
+    return unexpected<Error>(Error{
+        "the path of the control socket must have 1 to " + std::to_string(sizeof(address.sun_path) - 1) + " octets",
+        path, "configure a shorter path"});
   std::copy(path.begin(), path.end(), address.sun_path);
   return address;
 }
 
 /// Clears the way for bind(): a socket file whose daemon has died is removed, anything else stays.
 Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
-  struct stat info {};
+  struct stat info{};
   if (lstat(path.c_str(), &info) != 0) return {};
   if (!S_ISSOCK(info.st_mode))
     return unexpected<Error>(Error{"there is a file that is no socket", path, "remove it or configure another path"});
@@ -168,10 +168,10 @@ void Responder::Backend::on_connect() {
     return;
   }
   ++stats.refused;
-  const std::string line =
-      failure_without_id({"too many connections", path, "close some, there may be " +
-                                                            std::to_string(kControlConnectionsMax)})
-          .dump() + "\n";
+  const std::string line = failure_without_id({"too many connections", path,
+                                               "close some, there may be " + std::to_string(kControlConnectionsMax)})
+                               .dump() +
+                           "\n";
   [[maybe_unused]] const ssize_t ignored = send(client, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   ::close(client);
 }
@@ -194,7 +194,8 @@ void Responder::Backend::on_line(ControlConnection& connection, std::string_view
   const json request = json::parse(line, nullptr, false);
   const auto malformed = [&](const char* what) {
     ++stats.malformed;
-    connection.refuse(failure_without_id({what, "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"}));
+    connection.refuse(
+        failure_without_id({what, "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"}));
   };
   if (request.is_discarded()) return malformed("the line is not JSON");
   if (!request.is_object()) return malformed("the line is not a JSON object");

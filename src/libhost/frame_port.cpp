@@ -19,12 +19,16 @@
 namespace splitnve::host {
 namespace {
 
-// The kernel takes one tag off before the filter runs; a second one, or one that an emulated driver left, is still there.
+// The kernel takes one tag off before the filter runs; a second one, or one that an emulated driver left, is still
+// there.
 constexpr char kFilter[] = "ether proto 0x8940 or (ether proto 0x8100 and ether[16:2] = 0x8940)";
+/// The kernel cuts a frame to what its filter returns, the snapshot length of libpcap; this is libpcap's own maximum,
+/// so that an oversize frame is seen as such.
+constexpr int kSnapshotOctets = 262144;
 constexpr std::uint16_t kVidMask = 0x0FFF;
 /// Nearest customer bridge, nearest non-TPMR bridge, nearest bridge: where a VDP peer may address ECP.
-constexpr std::array<MacAddress, 3> kGroupAddresses = {
-    MacAddress(0x0180C2000000u), MacAddress(0x0180C2000003u), MacAddress(0x0180C200000Eu)};
+constexpr std::array<MacAddress, 3> kGroupAddresses = {MacAddress(0x0180C2000000u), MacAddress(0x0180C2000003u),
+                                                       MacAddress(0x0180C200000Eu)};
 
 unexpected<Error> system_error(const std::string& what, const std::string& where) {
   const int cause = errno;
@@ -39,7 +43,7 @@ struct PcapCloser {
 
 /// Compiles the filter with libpcap and hands it to the kernel.
 Result<void> attach_filter(int fd, const std::string& name) {
-  const std::unique_ptr<pcap_t, PcapCloser> handle(pcap_open_dead(DLT_EN10MB, kFrameBufferOctets));
+  const std::unique_ptr<pcap_t, PcapCloser> handle(pcap_open_dead(DLT_EN10MB, kSnapshotOctets));
   bpf_program program{};
   if (handle == nullptr || pcap_compile(handle.get(), &program, kFilter, 1, PCAP_NETMASK_UNKNOWN) != 0)
     return unexpected<Error>(Error{"libpcap cannot compile the ECP filter", name, ""});
@@ -234,7 +238,7 @@ FramePortStats FramePort::stats() {
 
 Result<void> FramePort::start_trace(const std::string& path) {
   stop_trace();
-  impl_->trace_handle.reset(pcap_open_dead(DLT_EN10MB, kFrameBufferOctets));
+  impl_->trace_handle.reset(pcap_open_dead(DLT_EN10MB, kSnapshotOctets));
   impl_->dumper.reset(pcap_dump_open(impl_->trace_handle.get(), path.c_str()));
   if (impl_->dumper) return {};
   const std::string cause = pcap_geterr(impl_->trace_handle.get());

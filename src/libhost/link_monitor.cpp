@@ -113,8 +113,7 @@ bool LinkMonitor::drain(const Changed& changed) {
       complete = false;
       continue;
     }
-    mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), 0, 0, on_message,
-               const_cast<Changed*>(&changed));
+    mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), 0, 0, on_message, const_cast<Changed*>(&changed));
   }
 }
 

@@ -56,7 +56,7 @@ class PriorityFlag final : public spdlog::custom_flag_formatter {
 /// systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream; anything else is a redirected stderr.
 bool is_journal(std::FILE* out) {
   const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat info {};
+  struct stat info{};
   if (stream == nullptr || fstat(fileno(out), &info) != 0) return false;
   return stream == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
 }

@@ -18,6 +18,7 @@ Instant Loop::now() { return Instant(std::chrono::steady_clock::now().time_since
 
 void Loop::run() { impl_->io.run(); }
 void Loop::stop() { impl_->io.stop(); }
+void Loop::restart() { impl_->io.restart(); }
 void Loop::post(std::function<void()> task) { boost::asio::post(impl_->io, std::move(task)); }
 
 void Loop::on_signals(const std::vector<int>& signals, std::function<void(int)> handler) {

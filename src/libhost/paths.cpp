@@ -31,7 +31,7 @@ Result<void> make_parent_folder(const std::string& file, unsigned mode) {
   for (std::size_t slash = file.find('/', 1); slash != std::string::npos; slash = file.find('/', slash + 1)) {
     const std::string folder = file.substr(0, slash);
     if (mkdir(folder.c_str(), mode) == 0 || errno == EEXIST) continue;
-    struct stat info {};
+    struct stat info{};
     const int cause = errno;
     if (stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
     return unexpected<Error>(Error{std::string("cannot create the folder: ") + std::strerror(cause), folder,

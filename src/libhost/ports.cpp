@@ -96,7 +96,8 @@ struct Ports::Impl {
   }
   void on_monitor() {
     std::vector<std::pair<std::string, unsigned>> hints;
-    const bool complete = monitor->drain([&](const std::string& name, unsigned index) { hints.emplace_back(name, index); });
+    const bool complete =
+        monitor->drain([&](const std::string& name, unsigned index) { hints.emplace_back(name, index); });
     std::vector<PortId> concerned;
     for (const auto& [id, port] : ports) {
       bool named = !complete;

@@ -41,7 +41,8 @@ Error store_error(const std::string& path, int code, const char* detail) {
               "check that " + path + " and its folder exist and may be written by this user"};
     case SQLITE_FULL:
     case SQLITE_IOERR:
-      return {std::string("cannot write the state store: ") + detail, path, "check the space and the health of the disk"};
+      return {std::string("cannot write the state store: ") + detail, path,
+              "check the space and the health of the disk"};
     default: return {std::string("state store: ") + detail, path, ""};
   }
 }
@@ -63,6 +64,7 @@ struct Store::Impl {
     return sqlite3_column_int(query.get(), 0);
   }
   Result<void> lock();
+  Result<void> set_durability();
   Result<void> check_schema();
   Result<void> check_health();
   int write(const agent::StoreRecord& record);
@@ -75,10 +77,15 @@ struct Store::Impl {
 };
 
 Result<void> Store::Impl::lock() {
-  // Exclusive locking before WAL begins: the lock is then held from the first transaction until the process ends, and
-  // no shared-memory file is needed. EXTRA pragmas answer SQLITE_OK even when refused, so the transaction decides.
-  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL",
-                          "BEGIN EXCLUSIVE", "COMMIT"})
+  // In this mode the lock is held from the first transaction until the process ends, and no shared-memory file is
+  // needed.
+  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE", "COMMIT"})
+    if (const int code = run(sql); code != SQLITE_OK) return unexpected<Error>(error(code));
+  return {};
+}
+
+Result<void> Store::Impl::set_durability() {
+  for (const char* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"})
     if (const int code = run(sql); code != SQLITE_OK) return unexpected<Error>(error(code));
   return {};
 }
@@ -87,9 +94,10 @@ Result<void> Store::Impl::check_schema() {
   const auto tables = number("SELECT count(*) FROM sqlite_master");
   if (!tables) return unexpected<Error>(tables.error());
   if (*tables == 0) {
-    const std::string create = "BEGIN; CREATE TABLE records(key INTEGER PRIMARY KEY, value BLOB NOT NULL);"
-                               "PRAGMA application_id=" + std::to_string(kApplicationId) +
-                               "; PRAGMA user_version=" + std::to_string(kStoreSchema) + "; COMMIT";
+    const std::string create =
+        "BEGIN; CREATE TABLE records(key INTEGER PRIMARY KEY, value BLOB NOT NULL);"
+        "PRAGMA application_id=" +
+        std::to_string(kApplicationId) + "; PRAGMA user_version=" + std::to_string(kStoreSchema) + "; COMMIT";
     if (const int code = run(create.c_str()); code != SQLITE_OK) return unexpected<Error>(error(code));
     return {};
   }
@@ -100,8 +108,8 @@ Result<void> Store::Impl::check_schema() {
   const auto schema = number("PRAGMA user_version");
   if (!schema) return unexpected<Error>(schema.error());
   if (*schema > kStoreSchema)
-    return unexpected<Error>(Error{"the state store has schema " + std::to_string(*schema) +
-                                       ", newer than the " + std::to_string(kStoreSchema) + " that this version knows",
+    return unexpected<Error>(Error{"the state store has schema " + std::to_string(*schema) + ", newer than the " +
+                                       std::to_string(kStoreSchema) + " that this version knows",
                                    path, "start the newer version again, or move " + path + " away"});
   return {};
 }
@@ -118,8 +126,7 @@ Result<void> Store::Impl::check_health() {
 int Store::Impl::write(const agent::StoreRecord& record) {
   sqlite3_stmt* statement = record.value.empty() ? erase.get() : upsert.get();
   sqlite3_bind_int64(statement, 1, std::bit_cast<std::int64_t>(record.key));
-  if (!record.value.empty())
-    sqlite3_bind_blob64(statement, 2, record.value.data(), record.value.size(), SQLITE_STATIC);
+  if (!record.value.empty()) sqlite3_bind_blob64(statement, 2, record.value.data(), record.value.size(), SQLITE_STATIC);
   const int code = sqlite3_step(statement);
   sqlite3_reset(statement);
   return code == SQLITE_DONE ? SQLITE_OK : code;
@@ -139,13 +146,15 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
   auto impl = std::make_unique<Impl>();
   impl->path = path;
   sqlite3* database = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &database,
+                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   impl->database.reset(database);
   if (code != SQLITE_OK) return unexpected<Error>(impl->error(code));
   if (auto done = impl->lock(); !done) return unexpected<Error>(done.error());
   if (auto done = impl->check_schema(); !done) return unexpected<Error>(done.error());
   if (auto done = impl->check_health(); !done) return unexpected<Error>(done.error());
+  // Only now, so that a file that is not ours stays as it was.
+  if (auto done = impl->set_durability(); !done) return unexpected<Error>(done.error());
   impl->upsert = impl->prepare(
       "INSERT INTO records(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
   impl->erase = impl->prepare("DELETE FROM records WHERE key = ?1");

@@ -44,7 +44,8 @@ class ConfigNode {
   std::string as_text() const;
   std::uint32_t as_u32(std::uint32_t min, std::uint32_t max) const;
 
-  /// A complaint of the daemon's own about a key's value (`refuse("vn", "the name of a VN in /vns")`) or about this node.
+  /// A complaint of the daemon's own about a key's value (`refuse("vn", "the name of a VN in /vns")`) or about this
+  /// node.
   void refuse(std::string_view key, const std::string& expected) const;
   void refuse(const std::string& expected) const;
   const std::string& pointer() const { return pointer_; }

@@ -39,7 +39,8 @@ struct ControlPeer {
   uid_t uid = 0;
   std::vector<gid_t> groups;
 };
-/// Root, the daemon's own user and members of the admin group may change things; everyone else who can connect may look.
+/// Root, the daemon's own user and members of the admin group may change things; everyone else who can connect may
+/// look.
 Access access_of(const ControlPeer& peer, uid_t own_uid, std::optional<gid_t> admin_group);
 
 struct ControlOptions {
@@ -51,11 +52,11 @@ struct ControlOptions {
 
 struct ControlStats {
   std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;    ///< beyond kControlConnectionsMax
+  std::uint64_t refused = 0;  ///< beyond kControlConnectionsMax
   std::uint64_t requests = 0;
   std::uint64_t malformed = 0;  ///< no JSON, no object, or a wrong member
   std::uint64_t oversize = 0;
-  std::uint64_t denied = 0;     ///< admin verb by a reader
+  std::uint64_t denied = 0;  ///< admin verb by a reader
 };
 
 /// Fills `row` and returns true, or returns false when there are no more rows.
@@ -63,7 +64,8 @@ using RowSource = std::function<bool(nlohmann::json& row)>;
 
 class ControlServer;
 
-/// The right to answer one request, once; now or later, on the loop's thread. An answer whose asker has gone is dropped.
+/// The right to answer one request, once; now or later, on the loop's thread. An answer whose asker has gone is
+/// dropped.
 class Responder {
  public:
   /// The handle to put into an agent's verb; `ControlServer::answer` finds the request by it.

@@ -33,8 +33,9 @@ struct EffectHandlers {
 };
 
 /// Everything runs on the loop's thread. One turn: results that came back -> due deadlines -> work within the budget ->
-/// effects -> one send per port; while there is more, the loop serves its sockets between two turns. Results are queued,
-/// never fed from within the agent. Whoever calls the agent directly (a control verb) calls `kick()` afterwards.
+/// effects -> one send per port; while there is more, the loop serves its sockets between two turns. Results are
+/// queued, never fed from within the agent. Whoever calls the agent directly (a control verb) calls `kick()`
+/// afterwards.
 template <class Agent>
 class Driver {
  public:
@@ -102,8 +103,7 @@ class Driver {
       timer_.disarm();
   }
   void drain() {
-    while (auto effect = agent_.poll_effect())
-      std::visit([this](auto& what) { carry_out(std::move(what)); }, *effect);
+    while (auto effect = agent_.poll_effect()) std::visit([this](auto& what) { carry_out(std::move(what)); }, *effect);
   }
 
   void carry_out(agent::Transmit&& transmit) { ports_.queue(transmit.port, std::move(transmit.frame)); }

@@ -23,15 +23,15 @@ inline constexpr std::size_t kFrameBufferOctets = 2048;
 struct FramePortStats {
   std::uint64_t rx_frames = 0;
   std::uint64_t tx_frames = 0;
-  std::uint64_t rx_tagged = 0;      ///< with a VID other than 0: not delivered (S18)
-  std::uint64_t rx_oversize = 0;    ///< longer than kFrameBufferOctets: not delivered
-  std::uint64_t rx_dropped = 0;     ///< lost by the kernel, the receive buffer was full
-  std::uint64_t tx_dropped = 0;     ///< not taken by the kernel; ECP sends again
+  std::uint64_t rx_tagged = 0;    ///< with a VID other than 0: not delivered (S18)
+  std::uint64_t rx_oversize = 0;  ///< longer than kFrameBufferOctets: not delivered
+  std::uint64_t rx_dropped = 0;   ///< lost by the kernel, the receive buffer was full
+  std::uint64_t tx_dropped = 0;   ///< not taken by the kernel; ECP sends again
 };
 
-/// ECP frames (EtherType 0x8940, untagged or priority-tagged, S18) of one interface: an AF_PACKET socket behind a kernel
-/// filter, with a 4 MiB receive buffer, member of the three bridge group addresses. Own frames are never received. It
-/// taps before tc, so what the datapath drops as a control frame still arrives here.
+/// ECP frames (EtherType 0x8940, untagged or priority-tagged, S18) of one interface: an AF_PACKET socket behind a
+/// kernel filter, with a 4 MiB receive buffer, member of the three bridge group addresses. Own frames are never
+/// received. It taps before tc, so what the datapath drops as a control frame still arrives here.
 class FramePort {
  public:
   /// Error: no such interface, not Ethernet, or no permission; each with what to do.
@@ -45,7 +45,8 @@ class FramePort {
   /// Takes at most kFrameBatchMax frames, never blocks; returns how many the socket gave (delivered or not). A frame is
   /// valid during its call only.
   std::size_t receive(const std::function<void(Octets)>& deliver);
-  /// Sends complete frames in order; what the kernel does not take is counted and forgotten. Returns how many were sent.
+  /// Sends complete frames in order; what the kernel does not take is counted and forgotten. Returns how many were
+  /// sent.
   std::size_t send(std::span<const OctetString> frames);
   FramePortStats stats();
 

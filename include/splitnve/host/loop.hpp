@@ -9,8 +9,8 @@
 
 namespace splitnve::host {
 
-/// Runs tasks, descriptor events, timers and signals on the thread that calls `run()`. Only `post()` and `stop()` may be
-/// called from another thread. Must outlive every FdWatch and Timer.
+/// Runs tasks, descriptor events, timers and signals on the thread that calls `run()`. Only `post()` and `stop()` may
+/// be called from another thread. Must outlive every FdWatch and Timer.
 class Loop {
  public:
   Loop();
@@ -20,9 +20,10 @@ class Loop {
 
   /// The steady clock as the agents' time line.
   static Instant now();
-  /// Returns after `stop()`.
+  /// Returns after `stop()`; `restart()` allows another run.
   void run();
   void stop();
+  void restart();
   void post(std::function<void()> task);
   /// Calls `handler(signal)` on the loop; one set per loop.
   void on_signals(const std::vector<int>& signals, std::function<void(int)> handler);

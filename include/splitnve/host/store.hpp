@@ -17,8 +17,8 @@ namespace splitnve::host {
 
 /// Layout of the store file (`user_version`). A store of a newer version is refused, not guessed at.
 inline constexpr int kStoreSchema = 1;
-/// Batches that may wait for the store thread. At 7 us per commit a full queue is far below a second of work; a disk that
-/// stalls longer makes further batches fail, so that memory stays bounded and the agent knows.
+/// Batches that may wait for the store thread. At 7 us per commit a full queue is far below a second of work; a disk
+/// that stalls longer makes further batches fail, so that memory stays bounded and the agent knows.
 inline constexpr std::size_t kStoreQueueBatchesMax = 4096;
 /// Batches joined into one transaction: enough to hide the commit, few enough to answer the first one soon.
 inline constexpr std::size_t kStoreGroupBatchesMax = 256;
