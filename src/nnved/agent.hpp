@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "config.hpp"
+#include "nnved/config.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/time.hpp"
 
@@ -93,6 +93,7 @@ class Agent {
   datapath::Rows desired_rows() const;
   /// Everything the authority shall hold now.
   std::vector<agent::AuthorityRow> desired_authority() const;
+  std::vector<agent::AuthorityTag> desired_tags() const;
 
   // --- inputs ---
   void handle_frame(PortId port, Octets frame, Instant now);
@@ -121,8 +122,9 @@ class Agent {
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   const AgentConfig& config() const;
 
+  struct Impl;  ///< agent_impl.hpp; named here for its own rooms
+
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a received frame goes: handle_frame -> the peer's ECP session -> its inbox -> handle_work -> take_vdpdu -> the
+// peer's VDP bridge -> handle_request (decide.cpp) -> works and batches (pipeline.cpp) -> pump -> Transmit.
+#include "nnved/agent.hpp"
+
+#include <algorithm>
+
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+
+Impl::Impl(AgentConfig config_, std::uint64_t seed) : config(std::move(config_)), random(seed) {
+  ports.resize(config.ports.size());
+}
+
+void Impl::handle_frame(PortId port, Octets octets, Instant now) {
+  const auto port_index = policy.port_index(port);
+  if (!port_index) return drop("unknown port");
+  const auto frame = ecp::decode_frame(octets);
+  if (!frame) return drop(frame.error().cause);
+  const Index peer = peer_for(*port_index, *frame, now);
+  if (peer == kNoIndex) return;
+  Peer& from = peers[peer];
+  switch (from.session.handle_frame(*frame, now)) {
+    case ecp::Session::Verdict::kDelivered:
+      if (!std::exchange(from.queued, true)) queue.push_back(peer);
+      break;
+    case ecp::Session::Verdict::kInboxFull: drop("inbox full"); break;
+    case ecp::Session::Verdict::kDuplicate:
+    case ecp::Session::Verdict::kAck:
+    case ecp::Session::Verdict::kUnexpectedAck: break;
+  }
+  touch(peer);
+  settle(now);
+}
+
+/// The peer a frame comes from; kNoIndex, and counted, if the frame is none of ours.
+Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant now) {
+  const MacAddress& own = config.ports[port_index].mac;
+  const bool unicast = frame.destination == own;
+  if (!unicast && frame.destination != ecp::kNearestCustomerBridge && frame.destination != ecp::kNearestBridge &&
+      frame.destination != ecp::kNearestNonTpmrBridge)
+    return drop("not for us"), kNoIndex;
+  if (frame.source == own) return drop("our own frame"), kNoIndex;
+  if (!policy.admits_station(port_index, frame.source)) return drop("station not admitted"), kNoIndex;
+  if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end())
+    return known->second;
+  if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
+  if (ports[port_index].peers >= limits::kPeersPerPortMax) return drop("too many peers"), kNoIndex;
+  return create_peer(port_index, frame.source, unicast ? frame.source : ecp::kNearestCustomerBridge, now);
+}
+
+Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination,
+                        Instant now) {
+  ecp::Session::Config session;
+  session.own_mac = config.ports[port_index].mac;
+  session.peer_mac = station;
+  session.destination = destination;
+  session.timing = config.ecp;
+  session.first_sequence = EcpSequence(static_cast<std::uint16_t>(random()));
+  const Index peer = peers.emplace(port_index, station, session, config.vdp, config.decision_deadline, now);
+  peer_index.emplace(PeerKey{port_index, station}, peer);
+  ++ports[port_index].peers;
+  journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
+                     "Unknown", "Known", "first frame");
+  touch(peer);
+  return peer;
+}
+
+void Impl::forget_peer(Index peer) {
+  const Peer& gone = peers[peer];
+  ensure(gone.tsis == 0 && gone.works == 0, "forgetting a peer that has TSIs or requests");
+  journal.transition("peer",
+                     "port " + config.ports[gone.port_index].interface_name + " station " + gone.station.to_string(),
+                     "Known", "Unknown", ports[gone.port_index].up ? "idle" : "link down");
+  if (gone.queued) queue.erase(std::find(queue.begin(), queue.end(), peer));
+  if (gone.touched) touched.erase(std::find(touched.begin(), touched.end(), peer));
+  --ports[gone.port_index].peers;
+  peer_index.erase(PeerKey{gone.port_index, gone.station});
+  peer_deadlines.clear(peer);
+  peers.erase(peer);
+}
+
+bool Impl::handle_work(std::size_t budget, Instant now) {
+  for (; budget > 0 && !queue.empty(); --budget) {
+    const Index peer = queue.front();
+    queue.pop_front();
+    take_vdpdu(peer, now);
+    peers[peer].queued = peers[peer].session.inbox_size() > 0;
+    if (peers[peer].queued) queue.push_back(peer);  // behind the others: one VDPDU per turn
+  }
+  settle(now);
+  return !queue.empty();
+}
+
+void Impl::take_vdpdu(Index peer, Instant now) {
+  Peer& from = peers[peer];
+  touch(peer);
+  const auto vdpdu = from.session.inbox_front();
+  if (!vdpdu) return;
+  if (const auto taken = from.bridge.handle_vdpdu(*vdpdu, now); !taken) drop(taken.error().cause);
+  from.session.pop_inbox();
+  while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
+}
+
+void Impl::drop(const char* cause) {
+  auto at = drops.find(std::string_view(cause));
+  if (at == drops.end()) at = drops.emplace(drops.size() < kDropCausesMax ? cause : "other", 0).first;
+  ++at->second;
+}
+
+void Impl::touch(Index peer) {
+  if (!std::exchange(peers[peer].touched, true)) touched.push_back(peer);
+}
+
+void Impl::settle(Instant now) {
+  do {
+    while (!rework.empty()) {
+      Inflight::Waiting next = std::move(rework.front());
+      rework.pop_front();
+      asked(next.peer, next.request.id);
+      handle_request(next.peer, std::move(next.request), now);
+    }
+    flush_claims();
+    flush_commits();
+  } while (!rework.empty() || !claims.empty() || !commits.empty());
+  for (const Index peer : std::exchange(touched, {})) {
+    peers[peer].touched = false;
+    pump(peer, now);
+  }
+}
+
+void Impl::pump(Index peer, Instant now) {
+  Peer& to = peers[peer];
+  while (const auto outcome = to.session.poll_outcome()) {
+    switch (*outcome) {
+      case ecp::Transmitter::Outcome::kDelivered: to.bridge.handle_delivered(now); break;
+      case ecp::Transmitter::Outcome::kFailed: to.bridge.handle_delivery_failed(now); break;
+    }
+  }
+  if (to.session.ready(now) && now >= to.next_send && to.bridge.compose(scratch, now)) {
+    to.session.send(scratch, now);
+    const vdp::PeerCapabilities& can = config.ports[to.port_index].peer_capabilities;
+    if (!can.deactivate && !can.incremental_filter) to.next_send = now + kLegacyPace;
+  }
+  OctetString frame;
+  while (to.session.poll_frame(frame))
+    journal.effects.push_back(agent::Transmit{config.ports[to.port_index].id, std::exchange(frame, {})});
+  schedule(peer, now);
+}
+
+void Impl::schedule(Index peer, Instant now) {
+  const Peer& to = peers[peer];
+  auto at = earliest(to.session.next_deadline(), to.bridge.next_deadline());
+  if (to.bridge.queued() && to.next_send > now) at = earliest(at, to.next_send);
+  if (to.tsis == 0)
+    at = earliest(at, std::max(to.heard_or_begun() + kIdlePeerForgotten, now + std::chrono::seconds(1)));
+  if (at) {
+    peer_deadlines.set(peer, *at);
+  } else {
+    peer_deadlines.clear(peer);
+  }
+}
+
+// --- the public face ---
+
+Agent::Agent(AgentConfig config, std::uint64_t seed) : impl_(std::make_unique<Impl>(std::move(config), seed)) {}
+Agent::~Agent() = default;
+
+std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant now) {
+  return impl_->restore(records, now);
+}
+void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle_frame(port, frame, now); }
+bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
+void Agent::handle_time(Instant now) { impl_->handle_time(now); }
+void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
+void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
+bool Agent::remove_tsi(InstanceId instance, const std::string& reason, Instant now) {
+  return impl_->remove_tsi(instance, reason, now);
+}
+std::optional<agent::Effect> Agent::poll_effect() {
+  auto& effects = impl_->journal.effects;
+  if (effects.empty()) return std::nullopt;
+  std::optional<agent::Effect> effect(std::move(effects.front()));
+  effects.pop_front();
+  return effect;
+}
+std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }
+const AgentConfig& Agent::config() const { return impl_->config; }
+
+}  // namespace splitnve::nnved

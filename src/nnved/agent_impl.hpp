@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rooms of the agent: agent.cpp (frames and effects), decide.cpp (requests), pipeline.cpp (works and results),
+// upkeep.cpp (time, links, ages), restore.cpp, views.cpp.
+#pragma once
+#include <deque>
+#include <map>
+#include <random>
+
+#include "nnved/agent.hpp"
+#include "nnved/journal.hpp"
+#include "nnved/peer.hpp"
+#include "nnved/policy.hpp"
+#include "nnved/projection.hpp"
+#include "nnved/record.hpp"
+#include "nnved/tsi_machine.hpp"
+#include "nnved/vap.hpp"
+#include "nnved/work.hpp"
+
+namespace splitnve::nnved {
+
+/// Refusals kept for `vdpctl`.
+inline constexpr std::size_t kRefusalsKept = 256;
+/// How long after a failed removal or a silent authority the rows are told again.
+inline constexpr Duration kRetryInterval = std::chrono::seconds(1);
+/// Causes of dropped frames that are told apart; a decoder has fewer.
+inline constexpr std::size_t kDropCausesMax = 64;
+
+/// Why a request cannot be granted.
+struct Refused {
+  Reason reason = Reason::kNone;
+  GroupId vn;
+};
+
+/// What one entry of a request comes to.
+struct Step {
+  GroupId vn;
+  MacAddress mac;
+  Index instance = kNoIndex;  ///< kNoIndex: to be created
+  Level level = Level::kNone;
+};
+struct Plan {
+  boost::container::small_vector<Step, 2> steps;                 ///< one per entry, in order
+  boost::container::small_vector<std::pair<GroupId, Index>, 1> vaps;  ///< each VN once
+  Index vap_of(GroupId vn) const;
+};
+
+struct Agent::Impl {
+  Impl(AgentConfig config_, std::uint64_t seed);
+
+  // --- agent.cpp: where a frame goes ---
+  void handle_frame(PortId port, Octets frame, Instant now);
+  bool handle_work(std::size_t budget, Instant now);
+  Index peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant now);
+  Index create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination, Instant now);
+  void forget_peer(Index peer);
+  void take_vdpdu(Index peer, Instant now);
+  void drop(const char* cause);
+  void touch(Index peer);
+  void pump(Index peer, Instant now);
+  void schedule(Index peer, Instant now);
+  /// The end of every entry point: flush what has gathered, then let the touched peers speak.
+  void settle(Instant now);
+
+  // --- decide.cpp: what a request comes to ---
+  void handle_request(Index peer, vdp::Request request, Instant now);
+  void associate(Index peer, vdp::Request& request, Instant now);
+  void deassociate(Index peer, vdp::Request& request, Instant now);
+  std::optional<Refused> plan(Index peer, const vdp::Request& request, Plan& plan, Instant now);
+  Result<Step, Reason> plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac) const;
+  Reason check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const;
+  std::optional<Refused> check_limits(Index peer, const Plan& plan) const;
+  std::optional<Refused> connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now);
+  void apply(Index peer, vdp::Request& request, const Plan& plan, Instant now);
+  Index instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now);
+  bool update_attributes(Index instance, const vdp::Request& request);
+  void refuse(Index peer, const vdp::Request& request, Refused refused, Instant now);
+  void note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail, Instant now);
+  enum class Cancel : std::uint8_t { kOvertaken, kAll };
+  void cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Instant now);
+  std::vector<std::pair<Index, MacAddress>> named_addresses(Index peer, const vdp::Request& request, bool& other_vid);
+
+  // --- pipeline.cpp: from decision to answer ---
+  Index open_work(Index peer, vdp::Request& request);
+  void commit(Index work);
+  void finish(Index work);
+  void fail(Index work, Reason reason, const std::string& detail, Instant now);
+  void undo(Index work, Level floor, Reason reason, Instant now);
+  void answer(Index work, vdp::ResponseStatus status);
+  void leave_inflight(Index work);
+  void close_work(Index work);
+  /// Counts a request that waits or is worked on, and finds it again by its id.
+  void ask(Index peer, vdp::RequestId request, const VsiId& vsi);
+  void asked(Index peer, vdp::RequestId request);
+  void expire(Index peer, vdp::RequestId request, Instant now);
+  bool remove_address(Index instance, const MacAddress& mac, Reason reason, const char* words, Instant now);
+  void remove_instance(Index instance, Reason reason, const char* words, Instant now);
+  void flush_claims();
+  void flush_commits();
+  agent::Publish gather_publish(Batch& batch);
+  BatchId open_batch(Batch batch);
+  void handle_result(const agent::BatchResult& result, Instant now);
+  void published(Batch& batch, const agent::BatchResult& result, Instant now);
+  void programmed(Batch& batch, const agent::BatchResult& result, Instant now);
+  void persisted(Batch& batch, const agent::BatchResult& result, Instant now);
+  void settled(Index work);
+  void retry_later(Instant now);
+
+  // --- upkeep.cpp: what time and links do ---
+  void handle_time(Instant now);
+  void handle_link(PortId port, bool up, Instant now);
+  bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
+  void age(Index instance, Instant now);
+  void link_lost(std::uint32_t port_index, Instant now);
+  void wake_peer(Index peer, Instant now);
+  std::optional<Instant> next_deadline() const;
+
+  // --- restore.cpp ---
+  std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
+  const char* restore_tsi(Index instance, const TsiRecord& record, Instant now);
+
+  const AgentConfig config;
+  Policy policy{config};
+  Journal journal;
+  Changes changes;
+  VapTable vaps{config, policy, changes, journal};
+  TsiTable tsis;
+  TsiMachine machine{config, tsis, vaps, changes, journal};
+  Projection projection{config, policy, tsis, vaps};
+
+  struct PeerKey {
+    std::uint32_t port_index = 0;
+    MacAddress station;
+    friend bool operator==(const PeerKey&, const PeerKey&) = default;
+    friend std::size_t hash_value(const PeerKey& key) {
+      return boost::hash<std::uint64_t>()(key.station.value() ^ (std::uint64_t{key.port_index} << 48));
+    }
+  };
+  Slab<Peer, 16> peers;
+  boost::unordered_flat_map<PeerKey, Index> peer_index;
+  std::vector<Port> ports;
+  std::deque<Index> queue;          ///< peers with VDPDUs to work on, each once
+  std::vector<Index> touched;       ///< peers with output to look at, each once
+  OctetString scratch;
+
+  struct RequestKey {
+    Index peer = kNoIndex;
+    vdp::RequestId request;
+    friend bool operator==(const RequestKey&, const RequestKey&) = default;
+    friend std::size_t hash_value(const RequestKey& key) {
+      return boost::hash<std::uint64_t>()(key.request.value() ^ (std::uint64_t{key.peer} << 16));
+    }
+  };
+  Slab<Work> works;
+  boost::unordered_flat_map<RequestKey, VsiId> vsi_of_request;
+  boost::unordered_flat_map<VsiId, Inflight> inflight;
+  std::deque<Inflight::Waiting> rework;  ///< requests whose turn has come
+  std::vector<Index> claims, commits;    ///< works for the next batches
+  boost::unordered_flat_map<BatchId, Batch> batches;
+  std::uint64_t last_batch = 0;
+  Changes retry;
+  std::optional<Instant> retry_at;
+
+  DeadlineHeap peer_deadlines, ages, link_deadlines;
+  std::deque<RefusalView> refusals;
+  std::map<std::string, std::uint64_t, std::less<>> drops;
+  std::mt19937_64 random;
+};
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request comes to: a refusal with its code (S4), an answer at once, or a work.
+#include <algorithm>
+
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+
+namespace {
+
+bool same_entry(const Step& a, const Step& b) { return a.vn == b.vn && a.mac == b.mac; }
+
+/// Does a De-Associate entry name this address? What the entry's format lacks matches any (S3).
+bool names(const vdp::Request& request, const vdp::FilterEntry& entry, GroupId vn, const MacAddress& mac) {
+  const bool group = !vdp::has_group(request.format) || entry.group.is_null() || entry.group == vn;
+  return group && (!vdp::has_mac(request.format) || entry.mac == mac);
+}
+
+}  // namespace
+
+Index Plan::vap_of(GroupId vn) const {
+  for (const auto& [known, vap] : vaps)
+    if (known == vn) return vap;
+  return kNoIndex;
+}
+
+void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
+  peers[peer].bridge.set_keep_on_expiry(request.id, tsis.has(request.vsi, peer));
+  if (request.command == vdp::TlvType::kDeAssociate) {
+    cancel(peer, request.vsi, Cancel::kOvertaken, Reason::kCancelled, now);
+    return deassociate(peer, request, now);
+  }
+  if (const auto busy = inflight.find(request.vsi); busy != inflight.end()) {
+    ask(peer, request.id, request.vsi);
+    busy->second.waiting.push_back({peer, std::move(request)});
+    return;
+  }
+  associate(peer, request, now);
+}
+
+void Impl::associate(Index peer, vdp::Request& request, Instant now) {
+  Plan granted;
+  if (const auto refused = plan(peer, request, granted, now)) {
+    for (const auto& [vn, vap] : granted.vaps) vaps.release_unused(vap, Reason::kNone, now);
+    if (info(refused->reason).code == vdp::Code::kInsufficientResources && !refused->vn.is_null())
+      vaps.note_failure(peers[peer].port_index, refused->vn, refused->reason, now);
+    return refuse(peer, request, *refused, now);
+  }
+  apply(peer, request, granted, now);
+}
+
+/// Judges all entries before anything is changed (S4). Only VAPs are acquired, which the caller gives back on refusal.
+std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
+  const std::uint32_t port_index = peers[peer].port_index;
+  for (const vdp::FilterEntry& entry : request.entries) {
+    const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
+    if (!vn) return Refused{vn.error(), entry.group};
+    if (const Reason bad = policy.check_mac(port_index, request.format, entry.mac); bad != Reason::kNone)
+      return Refused{bad, *vn};
+    const auto step = plan_entry(peer, request, *vn, entry.mac);
+    if (!step) return Refused{step.error(), *vn};
+    plan.steps.push_back(*step);
+  }
+  if (const auto refused = check_limits(peer, plan)) return refused;
+  return connect_vaps(peer, request, plan, now);
+}
+
+Result<Step, Reason> Impl::plan_entry(Index peer, const vdp::Request& request, GroupId vn,
+                                      const MacAddress& mac) const {
+  Step step{vn, mac, tsis.find(request.vsi, vn, peer),
+            request.command == vdp::TlvType::kAssociate ? Level::kActive : Level::kReserved};
+  const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, mac);
+  if (address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
+      !config.ports[peers[peer].port_index].peer_capabilities.deactivate)
+    return unexpected(Reason::kPreAssociateOnActive);
+  if (mac.is_zero()) return step;
+  if (const Reason taken = check_owner(step.instance, request, {vn, mac}, step.level); taken != Reason::kNone)
+    return unexpected(taken);
+  return step;
+}
+
+/// May this VSI have the address here (S6)?
+Reason Impl::check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const {
+  const Owner* owner = tsis.owner(key);
+  if (owner == nullptr) return Reason::kNone;
+  if (tsis[owner->holder].vsi != request.vsi) return Reason::kDuplicateMac;
+  const AddressRow* own = instance == kNoIndex ? nullptr : tsis.find_address(instance, key.mac);
+  if (level != Level::kActive || (own != nullptr && own->level == Level::kActive)) return Reason::kNone;
+  if (own != nullptr && own->superseded) return Reason::kSuperseded;
+  if (owner->active == kNoIndex) return Reason::kNone;
+  const bool associated_before = own != nullptr && own->level == Level::kReserved;
+  return request.migrating || associated_before ? Reason::kNone : Reason::kActiveElsewhere;
+}
+
+std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
+  const std::uint32_t port_index = peers[peer].port_index;
+  std::vector<GroupId> new_instances, opened;
+  std::vector<std::pair<GroupId, MacAddress>> new_addresses;
+  for (const Step& step : plan.steps) {
+    if (step.instance == kNoIndex) new_instances.push_back(step.vn);
+    if (step.level == Level::kActive) opened.push_back(step.vn);
+    if (step.instance == kNoIndex || tsis.find_address(step.instance, step.mac) == nullptr)
+      new_addresses.emplace_back(step.vn, step.mac);
+  }
+  sort_unique(new_instances);
+  sort_unique(opened);
+  sort_unique(new_addresses);
+  if (tsis.rows().size() + new_instances.size() > config.instances_max)
+    return Refused{Reason::kTableFull, plan.steps.front().vn};
+  if (peers[peer].tsis + new_instances.size() > config.instances_per_station_max)
+    return Refused{Reason::kStationLimit, plan.steps.front().vn};
+  for (const Step& step : plan.steps) {
+    const std::size_t has = step.instance == kNoIndex ? 0 : tsis[step.instance].addresses.size();
+    const auto more = std::count_if(new_addresses.begin(), new_addresses.end(),
+                                    [&](const auto& address) { return address.first == step.vn; });
+    if (has + static_cast<std::size_t>(more) > limits::kAddressesPerInstanceMax)
+      return Refused{Reason::kAddressLimit, step.vn};
+  }
+  for (const GroupId vn : opened) {
+    const Index vap = vaps.find(config.ports[port_index].id, vn);
+    if (vap != kNoIndex && vaps[vap].opening > 0) continue;
+    const DomainState* domain = vaps.domain(vn);
+    if (domain != nullptr && domain->opening >= limits::kFloodLocalMax) return Refused{Reason::kFloodLimit, vn};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refused> Impl::connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const GroupId vn = plan.steps[i].vn;
+    const auto vap = vaps.acquire(peers[peer].port_index, vn, request.entries[i].vid, now);
+    if (!vap) return Refused{vap.error(), vn};
+    if (plan.vap_of(vn) == kNoIndex) plan.vaps.emplace_back(vn, *vap);
+  }
+  return std::nullopt;
+}
+
+void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant now) {
+  const Index work = open_work(peer, request);
+  bool raises = false, attributes = false;
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    const Index vap = plan.vap_of(step.vn);
+    works[work].entries[i].vid = vaps[vap].vid;
+    const bool repeated = std::any_of(plan.steps.begin(), plan.steps.begin() + static_cast<std::ptrdiff_t>(i),
+                                      [&](const Step& earlier) { return same_entry(earlier, step); });
+    if (repeated) continue;
+    const Index instance = instance_for(peer, request, step, vap, now);
+    attributes = update_attributes(instance, request) || attributes;
+    AddressRow* address = tsis.find_address(instance, step.mac);
+    const Level level = address == nullptr ? Level::kNone : address->level;
+    if (level == step.level) {
+      address->renewed = now;
+      continue;
+    }
+    machine.want(instance, step.mac, step.level, work, now);
+    works[work].touches.push_back({instance, step.vn, step.mac, level, kNoIndex});
+    raises = raises || step.level > level;
+  }
+  if (raises) {
+    claims.push_back(work);
+  } else if (!works[work].touches.empty() || attributes) {
+    commit(work);
+  } else {
+    finish(work);
+  }
+}
+
+Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now) {
+  if (step.instance != kNoIndex) return step.instance;
+  if (const Index made = tsis.find(request.vsi, step.vn, peer); made != kNoIndex) return made;  // by an earlier entry
+  const Index instance = machine.create(request.vsi, step.vn, peer, peers[peer].station, vap);
+  ++peers[peer].tsis;
+  ages.set(instance, now + config.vdp.keepalive_timeout());
+  return instance;
+}
+
+/// Manager, type and flags are attributes of the instance: a change updates them in place (S1). True if a stored TSI
+/// has to be written again.
+bool Impl::update_attributes(Index instance, const vdp::Request& request) {
+  TsiRow& row = tsis[instance];
+  const bool named = row.manager != kNoIndex && tsis.manager(instance) == request.manager;
+  const bool same = named && row.type == request.type && row.format == request.format &&
+                    row.migrating == request.migrating && row.suspended == request.suspended;
+  if (!named) tsis.set_manager(instance, request.manager);
+  row.type = request.type;
+  row.format = request.format;
+  row.migrating = request.migrating;
+  row.suspended = request.suspended;
+  row.last_refusal = Reason::kNone;
+  if (same || row.state() == TsiState::kInit) return false;
+  changes.records.push_back(instance);
+  return true;
+}
+
+void Impl::deassociate(Index peer, vdp::Request& request, Instant now) {
+  bool other_vid = false;
+  auto named = named_addresses(peer, request, other_vid);
+  if (other_vid) return refuse(peer, request, {Reason::kOtherVid, request.entries.front().group}, now);
+  // A work on such an address would stand in the way: it is overtaken too.
+  bool overtook = false;
+  for (const auto& [instance, mac] : named) {
+    if (!tsis.rows().contains(instance)) continue;
+    const AddressRow* address = tsis.find_address(instance, mac);
+    if (address == nullptr || address->work == kNoIndex) continue;
+    fail(address->work, Reason::kCancelled, "", now);
+    overtook = true;
+  }
+  if (overtook) named = named_addresses(peer, request, other_vid);
+  const Index work = open_work(peer, request);
+  if (named.empty()) return finish(work);  // unknown is gone already: success (S3)
+  for (const auto& [instance, mac] : named) remove_address(instance, mac, Reason::kNone, "De-Associate", now);
+  commit(work);
+}
+
+/// The addresses of the VSI at this station that a De-Associate names; no entries name all. `other_vid` becomes true if
+/// an entry names an address but for its VID.
+std::vector<std::pair<Index, MacAddress>> Impl::named_addresses(Index peer, const vdp::Request& request,
+                                                                bool& other_vid) {
+  std::vector<std::pair<Index, MacAddress>> named;
+  const auto collect = [&](const vdp::FilterEntry* entry) {
+    bool fits = false, misfits = false;
+    for (Index i = tsis.first_of_vsi(request.vsi); i != kNoIndex; i = tsis[i].next_of_vsi) {
+      if (tsis[i].peer != peer) continue;
+      const bool vid_fits = entry == nullptr || entry->vid.is_null() || entry->vid == vaps[tsis[i].vap].vid;
+      for (const AddressRow& address : tsis[i].addresses) {
+        if (entry != nullptr && !names(request, *entry, tsis[i].vn, address.mac)) continue;
+        (vid_fits ? fits : misfits) = true;
+        if (vid_fits) named.emplace_back(i, address.mac);
+      }
+    }
+    other_vid = other_vid || (misfits && !fits);
+  };
+  if (request.entries.empty()) collect(nullptr);
+  for (const vdp::FilterEntry& entry : request.entries) collect(&entry);
+  sort_unique(named);
+  return named;
+}
+
+void Impl::refuse(Index peer, const vdp::Request& request, Refused refused, Instant now) {
+  const ReasonInfo& why = info(refused.reason);
+  const bool keep = tsis.has(request.vsi, peer);
+  note_refusal(peer, request.vsi, refused.vn, refused.reason, "", now);
+  peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {});
+}
+
+void Impl::note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail,
+                        Instant now) {
+  const Peer& from = peers[peer];
+  const ReasonInfo& why = info(reason);
+  const std::string text = detail.empty() ? why.text : std::string(why.text) + ": " + detail;
+  for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi)
+    if (tsis[i].peer == peer && (tsis[i].vn == vn || vn.is_null())) tsis[i].last_refusal = reason;
+  if (refusals.size() == kRefusalsKept) refusals.pop_front();
+  refusals.push_back({now, config.ports[from.port_index].id, from.station, vsi, vn, why.code, text});
+  journal.notice("nnved.refused", agent::Notice::Level::kWarning,
+                 "reason=" + std::string(why.name) + " code=" + std::to_string(static_cast<int>(why.code)) + " port=" +
+                     config.ports[from.port_index].interface_name + " station=" + from.station.to_string() +
+                     " vsi=" + vsi.to_string() + " vn=" + std::to_string(vn.value()) + ": " + text);
+}
+
+/// Takes back what this station asked for the VSI: all of it, or what its bridge has answered because a De-Associate of
+/// the same entries overtook it (S3).
+void Impl::cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Instant now) {
+  const auto affected = [&](vdp::RequestId request) {
+    return which == Cancel::kAll || peers[peer].bridge.state(request) != vdp::Bridge::RequestState::kDeciding;
+  };
+  const auto take_back = [&](const Inflight::Waiting& waiting) {
+    if (waiting.peer != peer || waiting.request.vsi != vsi || !affected(waiting.request.id)) return false;
+    peers[peer].bridge.respond(waiting.request.id, {info(reason).code, false, false}, {});
+    asked(peer, waiting.request.id);
+    return true;
+  };
+  std::erase_if(rework, take_back);
+  const auto busy = inflight.find(vsi);
+  if (busy == inflight.end()) return;
+  std::erase_if(busy->second.waiting, take_back);
+  for (const Index work : boost::container::small_vector<Index, 1>(busy->second.works))
+    if (works[work].peer == peer && works[work].command != vdp::TlvType::kDeAssociate &&
+        (which == Cancel::kAll || !works[work].answered) && affected(works[work].request))
+      fail(work, reason, "", now);
+}
+
+}  // namespace splitnve::nnved

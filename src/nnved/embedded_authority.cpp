@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnved/embedded_authority.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace splitnve::nnved {
+
+agent::BatchResult EmbeddedAuthority::handle(const agent::Publish& publish, Nnve nnve) {
+  agent::BatchResult result;
+  result.batch = publish.batch;
+  for (std::size_t i = 0; i < publish.rows.size(); ++i)
+    if (const char* refused = take(publish.rows[i], nnve))
+      result.failures.push_back({datapath::Table::kFdb, static_cast<std::uint32_t>(i), refused});
+  for (const agent::AuthorityTag& tag : publish.tags) {
+    const Tag wanted{nnve, {tag.port, tag.vid, tag.vn}};
+    const auto place = std::lower_bound(tags_.begin(), tags_.end(), wanted);
+    const bool there = place != tags_.end() && *place == wanted;
+    if (tag.present && !there) tags_.insert(place, wanted);
+    if (!tag.present && there) tags_.erase(place);
+  }
+  return result;
+}
+
+const char* EmbeddedAuthority::take(const agent::AuthorityRow& row, Nnve nnve) {
+  const AddressKey key{row.vn, row.mac};
+  if (!row.mapped) {
+    withdraw(key, nnve);
+    return nullptr;
+  }
+  auto& claims = claims_[key];
+  Claim* own = nullptr;
+  for (Claim& claim : claims) {
+    if (claim.row.vsi != row.vsi) return "another VSI has the address";
+    if (claim.nnve == nnve) own = &claim;
+  }
+  if (own != nullptr && row.generation < own->row.generation) return "the claim is older than the one known";
+  if (own == nullptr) own = &claims.emplace_back();
+  *own = {nnve, row};
+  if (!row.forwarding) return nullptr;
+  for (Claim& claim : claims)
+    if (claim.nnve != nnve) claim.row.forwarding = false;
+  return nullptr;
+}
+
+void EmbeddedAuthority::withdraw(const AddressKey& key, Nnve nnve) {
+  const auto found = claims_.find(key);
+  if (found == claims_.end()) return;
+  auto& claims = found->second;
+  claims.erase(std::remove_if(claims.begin(), claims.end(), [&](const Claim& claim) { return claim.nnve == nnve; }),
+               claims.end());
+  if (claims.empty()) claims_.erase(found);
+}
+
+std::vector<EmbeddedAuthority::Claim> EmbeddedAuthority::claims() const {
+  std::vector<Claim> all;
+  for (const auto& [key, claims] : claims_) all.insert(all.end(), claims.begin(), claims.end());
+  std::sort(all.begin(), all.end(), [](const Claim& a, const Claim& b) {
+    return std::tie(a.row.vn, a.row.mac, a.nnve) < std::tie(b.row.vn, b.row.mac, b.nnve);
+  });
+  return all;
+}
+
+std::vector<agent::AuthorityRow> EmbeddedAuthority::rows(Nnve nnve) const {
+  std::vector<agent::AuthorityRow> own;
+  for (const Claim& claim : claims())
+    if (claim.nnve == nnve) own.push_back(claim.row);
+  return own;
+}
+
+std::vector<agent::AuthorityTag> EmbeddedAuthority::tags(Nnve nnve) const {
+  std::vector<agent::AuthorityTag> own;
+  for (const Tag& tag : tags_)
+    if (tag.nnve == nnve) own.push_back({tag.key.vn, tag.key.port, tag.key.vid, true});
+  return own;
+}
+
+}  // namespace splitnve::nnved

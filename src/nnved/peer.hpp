@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <algorithm>
+#include <chrono>
+
+#include "nnved/config.hpp"
+#include "splitnve/ecp/session.hpp"
+#include "splitnve/vdp/bridge.hpp"
+
+namespace splitnve::nnved {
+
+/// A station without TSIs is forgotten after this long without a frame: longer than any pause of a living one.
+inline constexpr Duration kIdlePeerForgotten = std::chrono::minutes(1);
+/// What a legacy station needs between two ECPDUs: lldpad overwrites the first by the second within about 3 ms.
+inline constexpr Duration kLegacyPace = std::chrono::milliseconds(4);
+
+/// A station behind a port: its ECP conversation and its VDP transactions.
+struct Peer {
+  Peer(std::uint32_t port_index_, const MacAddress& station_, const ecp::Session::Config& session_,
+       const vdp::Timing& timing, Duration decision_deadline, Instant now)
+      : port_index(port_index_),
+        station(station_),
+        session(session_),
+        bridge(timing, decision_deadline),
+        silent_since(now) {}
+
+  std::uint32_t port_index;
+  MacAddress station;
+  ecp::Session session;
+  vdp::Bridge bridge;
+  Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
+  Instant next_send{};      ///< pacing of legacy stations
+  std::uint32_t tsis = 0;
+  std::uint32_t works = 0;  ///< requests of it on their way or waiting for another
+  bool queued = false;      ///< has VDPDUs to work on and stands in the queue
+  bool touched = false;     ///< its output has to be looked at
+
+  Instant heard_or_begun() const { return std::max(session.last_heard(), silent_since); }
+};
+
+struct Port {
+  bool up = true;
+  Instant down_since{};
+  std::uint32_t peers = 0;
+};
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+// From decision to answer: works gather into batches, batches return, works commit, fail or finish (see work.hpp).
+#include <algorithm>
+
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+
+namespace {
+
+const char* words_of(vdp::TlvType command) {
+  switch (command) {
+    case vdp::TlvType::kPreAssociate:
+    case vdp::TlvType::kPreAssociateRr: return "Pre-Associate";
+    case vdp::TlvType::kAssociate: return "Associate";
+    case vdp::TlvType::kDeAssociate: return "De-Associate";
+    case vdp::TlvType::kEnd:
+    case vdp::TlvType::kManagerId:
+    case vdp::TlvType::kOrganizational: break;
+  }
+  return "command";
+}
+
+}  // namespace
+
+// --- works ---
+
+Index Impl::open_work(Index peer, vdp::Request& request) {
+  const Index index = works.emplace();
+  Work& work = works[index];
+  work.peer = peer;
+  work.request = request.id;
+  work.command = request.command;
+  work.vsi = request.vsi;
+  work.entries = request.entries;
+  inflight[request.vsi].works.push_back(index);
+  ask(peer, request.id, request.vsi);
+  return index;
+}
+
+void Impl::commit(Index index) {
+  Work& work = works[index];
+  for (Touch& touch : work.touches) touch.loser = machine.commit(touch.instance, touch.mac, words_of(work.command));
+  commits.push_back(index);
+}
+
+void Impl::finish(Index index) {
+  const Work& work = works[index];
+  for (const Touch& touch : work.touches) machine.release(touch.instance, touch.mac);
+  answer(index, {vdp::Code::kSuccess, false, false});
+  close_work(index);
+}
+
+/// The request is refused after all: everything it did is undone.
+void Impl::fail(Index index, Reason reason, const std::string& detail, Instant now) {
+  if (works[index].dead) return;
+  const Work& work = works[index];
+  const GroupId vn = work.touches.empty() ? GroupId() : work.touches.front().vn;
+  note_refusal(work.peer, work.vsi, vn, reason, detail, now);
+  undo(index, Level::kNone, reason, now);
+  answer(index, {info(reason).code, tsis.has(work.vsi, work.peer), info(reason).hard});
+  close_work(index);
+}
+
+/// Brings the addresses back to what they were, or to `floor` if that is more. A fall is not undone: its rows are told
+/// again until they are gone.
+void Impl::undo(Index index, Level floor, Reason reason, Instant now) {
+  Work& work = works[index];
+  for (const Touch& touch : work.touches) {
+    machine.release(touch.instance, touch.mac);
+    const Level keep = std::max(touch.previous, floor);
+    if (keep == Level::kNone) {
+      remove_address(touch.instance, touch.mac, reason, info(reason).text, now);
+    } else if (keep == Level::kReserved) {
+      machine.lower(touch.instance, touch.mac, info(reason).text);
+    }
+    if (touch.loser != kNoIndex)
+      machine.reinstate(touch.loser, work.vsi, {touch.vn, touch.mac}, "the takeover failed");
+  }
+  work.touches.clear();
+}
+
+void Impl::answer(Index index, vdp::ResponseStatus status) {
+  Work& work = works[index];
+  if (work.dead || std::exchange(work.answered, true)) return;
+  // A refusal echoes the request's own entries.
+  peers[work.peer].bridge.respond(work.request, status,
+                                  status.success() ? std::span<const vdp::FilterEntry>(work.entries)
+                                                   : std::span<const vdp::FilterEntry>());
+  this->touch(work.peer);
+}
+
+/// The work holds nothing any longer; its row goes when its last batch has returned.
+void Impl::close_work(Index index) {
+  Work& work = works[index];
+  if (!std::exchange(work.dead, true)) leave_inflight(index);
+  work.touches.clear();
+  if (work.awaiting != kAwaitNothing) return;
+  std::erase(claims, index);
+  std::erase(commits, index);
+  works.erase(index);
+}
+
+void Impl::leave_inflight(Index index) {
+  const Work& work = works[index];
+  asked(work.peer, work.request);
+  const auto busy = inflight.find(work.vsi);
+  auto& of_vsi = busy->second.works;
+  of_vsi.erase(std::find(of_vsi.begin(), of_vsi.end(), index));
+  if (!of_vsi.empty()) return;
+  for (auto& waiting : busy->second.waiting) rework.push_back(std::move(waiting));
+  inflight.erase(busy);
+}
+
+void Impl::ask(Index peer, vdp::RequestId request, const VsiId& vsi) {
+  vsi_of_request.emplace(RequestKey{peer, request}, vsi);
+  ++peers[peer].works;
+}
+
+void Impl::asked(Index peer, vdp::RequestId request) {
+  vsi_of_request.erase(RequestKey{peer, request});
+  --peers[peer].works;
+}
+
+/// The bridge has answered code 3 (S29): what is open closes again, what is reserved stays for the station's next try.
+void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
+  const auto known = vsi_of_request.find(RequestKey{peer, request});
+  if (known == vsi_of_request.end()) return;
+  const VsiId vsi = known->second;
+  Inflight& busy = inflight.find(vsi)->second;
+  const auto waiting = std::find_if(busy.waiting.begin(), busy.waiting.end(), [&](const Inflight::Waiting& one) {
+    return one.peer == peer && one.request.id == request;
+  });
+  if (waiting != busy.waiting.end()) {
+    note_refusal(peer, vsi, GroupId(), Reason::kDeadline, "", now);
+    busy.waiting.erase(waiting);
+    return asked(peer, request);
+  }
+  const auto found = std::find_if(busy.works.begin(), busy.works.end(), [&](Index index) {
+    return works[index].peer == peer && works[index].request == request;
+  });
+  ensure(found != busy.works.end(), "a request that is neither waiting nor worked on");
+  const Index index = *found;
+  Work& work = works[index];
+  work.answered = true;
+  note_refusal(peer, vsi, work.touches.empty() ? GroupId() : work.touches.front().vn, Reason::kDeadline, "", now);
+  if ((work.awaiting & kAwaitPublish) != 0) {
+    for (const Touch& touch : work.touches) machine.want_reserved_only(touch.instance, touch.mac);
+  } else if (work.command != vdp::TlvType::kDeAssociate) {
+    undo(index, Level::kReserved, Reason::kDeadline, now);
+    close_work(index);
+  }
+}
+
+bool Impl::remove_address(Index instance, const MacAddress& mac, Reason reason, const char* words, Instant now) {
+  const Index peer = tsis[instance].peer;
+  if (!machine.remove(instance, mac, reason, words, now)) return false;
+  --peers[peer].tsis;
+  touch(peer);
+  ages.clear(instance);
+  return true;
+}
+
+void Impl::remove_instance(Index instance, Reason reason, const char* words, Instant now) {
+  while (!remove_address(instance, tsis[instance].addresses.back().mac, reason, words, now)) {
+  }
+}
+
+// --- out: batches ---
+
+BatchId Impl::open_batch(Batch batch) {
+  const BatchId id(++last_batch);
+  batches.emplace(id, std::move(batch));
+  return id;
+}
+
+/// One Publish for all that differs from what the authority was told; works that raise wait for it.
+void Impl::flush_claims() {
+  Batch batch;
+  batch.works = std::exchange(claims, {});
+  agent::Publish publish = gather_publish(batch);
+  if (publish.rows.empty() && publish.tags.empty()) {
+    for (const Index work : batch.works) commit(work);
+    return;
+  }
+  for (const Index work : batch.works) works[work].awaiting |= kAwaitPublish;
+  batch.kind = kAwaitPublish;
+  publish.batch = open_batch(std::move(batch));
+  journal.effects.push_back(std::move(publish));
+}
+
+/// Rows of addresses that nobody has any longer stand first, so that a new owner's claim follows them.
+agent::Publish Impl::gather_publish(Batch& batch) {
+  agent::Publish publish;
+  if (!batch.works.empty()) append(changes.departed, std::exchange(retry.departed, {}));
+  sort_unique(changes.departed);
+  for (const Departed& departed : std::exchange(changes.departed, {})) {
+    if (Owner* owner = tsis.owner(departed.key); owner != nullptr && tsis[owner->holder].vsi == departed.vsi) {
+      owner->generation = std::max(owner->generation, departed.generation);  // it came back meanwhile
+      owner->told_generation = ~owner->generation;
+      changes.authority.push_back(departed.key);
+      continue;
+    }
+    publish.rows.push_back({departed.key.vn, departed.key.mac, departed.vsi, departed.generation, false, false});
+    batch.departed.push_back(departed);
+  }
+  sort_unique(changes.authority);
+  for (const AddressKey& key : std::exchange(changes.authority, {})) {
+    Owner* owner = tsis.owner(key);
+    if (owner == nullptr) continue;
+    const agent::AuthorityRow row = projection.authority(key);
+    if (projection.is_told(key, row)) continue;
+    owner->told_mapped = row.mapped;
+    owner->told_forwarding = row.forwarding;
+    owner->told_generation = row.generation;
+    publish.rows.push_back(row);
+    batch.authority.push_back(key);
+  }
+  sort_unique(changes.tags);
+  for (const TagKey& key : std::exchange(changes.tags, {})) {
+    publish.tags.push_back(projection.tag(key));
+    batch.tags.push_back(key);
+  }
+  return publish;
+}
+
+/// One Program and one Persist for all that has been decided; works that wait for nothing are done.
+void Impl::flush_commits() {
+  const std::vector<Index> ready = std::exchange(commits, {});
+  RowKeys keys = std::exchange(changes.rows, {});
+  sort_unique(keys);
+  sort_unique(changes.records);
+  std::vector<Index> records = std::exchange(changes.records, {});
+  if (!keys.empty()) {
+    agent::Program program;
+    program.rows = projection.rows(keys);
+    Batch batch;
+    batch.kind = kAwaitProgram;
+    batch.works = ready;
+    batch.rows = std::move(keys);
+    program.batch = open_batch(std::move(batch));
+    journal.effects.push_back(std::move(program));
+    for (const Index work : ready) works[work].awaiting |= kAwaitProgram;
+  }
+  if (!records.empty()) {
+    agent::Persist persist;
+    for (const Index instance : records) persist.records.push_back(projection.record(instance));
+    Batch batch;
+    batch.kind = kAwaitPersist;
+    batch.works = ready;
+    batch.records = std::move(records);
+    persist.batch = open_batch(std::move(batch));
+    journal.effects.push_back(std::move(persist));
+    for (const Index work : ready) works[work].awaiting |= kAwaitPersist;
+  }
+  for (const Index work : ready)
+    if (works[work].awaiting == kAwaitNothing) finish(work);
+}
+
+// --- in: results ---
+
+void Impl::handle_result(const agent::BatchResult& result, Instant now) {
+  const auto found = batches.find(result.batch);
+  if (found == batches.end()) return;
+  Batch batch = std::move(found->second);
+  batches.erase(found);
+  switch (batch.kind) {
+    case kAwaitPublish: published(batch, result, now); break;
+    case kAwaitProgram: programmed(batch, result, now); break;
+    case kAwaitPersist: persisted(batch, result, now); break;
+    case kAwaitNothing: break;
+  }
+  settle(now);
+}
+
+void Impl::published(Batch& batch, const agent::BatchResult& result, Instant now) {
+  const bool unreachable = !result.error.empty();
+  std::vector<std::pair<AddressKey, const std::string*>> refused;
+  for (const datapath::Failure& failure : result.failures) {
+    const std::size_t first = batch.departed.size();
+    if (failure.index >= first && failure.index - first < batch.authority.size())
+      refused.emplace_back(batch.authority[failure.index - first], &failure.cause);
+  }
+  for (const Index index : batch.works) {
+    works[index].awaiting &= static_cast<std::uint8_t>(~kAwaitPublish);
+    if (works[index].dead) {
+      close_work(index);
+      continue;
+    }
+    if (unreachable) {
+      fail(index, Reason::kAuthorityUnreachable, result.error, now);
+      continue;
+    }
+    const auto of_work = std::find_if(refused.begin(), refused.end(), [&](const auto& row) {
+      return std::any_of(works[index].touches.begin(), works[index].touches.end(),
+                         [&](const Touch& touch) { return AddressKey{touch.vn, touch.mac} == row.first; });
+    });
+    if (of_work == refused.end()) {
+      commit(index);
+    } else {
+      fail(index, Reason::kAuthorityRefused, *of_work->second, now);
+    }
+  }
+  if (!unreachable) return;
+  append(retry.authority, batch.authority);
+  append(retry.departed, batch.departed);
+  append(retry.tags, batch.tags);
+  for (const AddressKey& key : batch.authority)
+    if (Owner* owner = tsis.owner(key)) owner->told_generation = ~owner->generation;
+  journal.notice("nnved.authority_unreachable", agent::Notice::Level::kError, result.error);
+  retry_later(now);
+}
+
+void Impl::programmed(Batch& batch, const agent::BatchResult& result, Instant now) {
+  RowKeys failed;
+  if (!result.error.empty()) failed = batch.rows;
+  for (const datapath::Failure& failure : result.failures) {
+    const std::size_t i = failure.index;
+    switch (failure.table) {
+      case datapath::Table::kDomain:
+        if (i < batch.rows.domains.size()) failed.domains.push_back(batch.rows.domains[i]);
+        break;
+      case datapath::Table::kAccess:
+        if (i < batch.rows.access.size()) failed.access.push_back(batch.rows.access[i]);
+        break;
+      case datapath::Table::kGuard:
+        if (i < batch.rows.guards.size()) failed.guards.push_back(batch.rows.guards[i]);
+        break;
+      case datapath::Table::kFdb:
+        if (i < batch.rows.fdb.size()) failed.fdb.push_back(batch.rows.fdb[i]);
+        break;
+      case datapath::Table::kPort: break;
+    }
+  }
+  sort_unique(failed);
+  const std::string cause = !result.error.empty() ? result.error : result.failures.empty() ? "" : result.failures[0].cause;
+  const auto fails = [&](const Touch& touch) {
+    const AddressKey key{touch.vn, touch.mac};
+    const PortId port = vaps[tsis[touch.instance].vap].port;
+    return std::binary_search(failed.domains.begin(), failed.domains.end(), touch.vn) ||
+           std::binary_search(failed.fdb.begin(), failed.fdb.end(), key) ||
+           std::binary_search(failed.guards.begin(), failed.guards.end(), GuardKey{key, port}) ||
+           std::any_of(failed.access.begin(), failed.access.end(),
+                       [&](const TagKey& tag) { return tag.port == port && tag.vn == touch.vn; });
+  };
+  for (const Index index : batch.works) {
+    Work& work = works[index];
+    work.awaiting &= static_cast<std::uint8_t>(~kAwaitProgram);
+    if (!work.dead && std::any_of(work.touches.begin(), work.touches.end(), fails))
+      fail(index, Reason::kDatapathFailed, cause, now);
+    else
+      settled(index);
+  }
+  if (failed.empty()) return;
+  append(retry.rows, failed);
+  journal.notice("nnved.datapath_failed", agent::Notice::Level::kError, cause);
+  retry_later(now);
+}
+
+void Impl::persisted(Batch& batch, const agent::BatchResult& result, Instant now) {
+  for (const Index index : batch.works) {
+    works[index].awaiting &= static_cast<std::uint8_t>(~kAwaitPersist);
+    if (result.error.empty() || works[index].dead || works[index].touches.empty())
+      settled(index);
+    else
+      fail(index, Reason::kStoreFailed, result.error, now);
+  }
+  if (result.error.empty()) return;
+  append(retry.records, batch.records);
+  journal.notice("nnved.store_failed", agent::Notice::Level::kError, result.error);
+  retry_later(now);
+}
+
+/// One of the work's batches is back without harm to it.
+void Impl::settled(Index index) {
+  const Work& work = works[index];
+  if (work.awaiting != kAwaitNothing) return;
+  if (work.dead) {
+    close_work(index);
+  } else {
+    finish(index);
+  }
+}
+
+void Impl::retry_later(Instant now) {
+  if (!retry_at) retry_at = now + kRetryInterval;
+}
+
+}  // namespace splitnve::nnved

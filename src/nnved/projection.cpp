@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnved/projection.hpp"
+
+namespace splitnve::nnved {
+namespace {
+
+DomainId domain_id(GroupId vn) { return DomainId(vn.value()); }
+
+}  // namespace
+
+Projection::Projection(const AgentConfig& config, const Policy& policy, const TsiTable& tsis, const VapTable& vaps)
+    : config_(config), policy_(policy), tsis_(tsis), vaps_(vaps) {
+  for (const RemoteMapping& remote : config.remotes) remotes_.emplace(AddressKey{remote.vn, remote.mac}, remote.nnve);
+}
+
+datapath::DomainRow Projection::domain(GroupId vn) const {
+  datapath::DomainRow row;
+  row.domain = domain_id(vn);
+  const DomainState* state = vaps_.domain(vn);
+  row.present = state != nullptr && state->connected > 0;
+  if (!row.present) return row;
+  const VnConfig& config = *policy_.vn(vn);
+  row.vni = config.vni;
+  row.remote = config.remote_nnves;
+  for (const Index vap : state->vaps)
+    if (vaps_[vap].active > 0) row.local.push_back({vaps_[vap].port, vaps_[vap].vid});
+  std::sort(row.local.begin(), row.local.end());
+  return row;
+}
+
+datapath::AccessRow Projection::access(const TagKey& key) const {
+  datapath::AccessRow row;
+  row.port = key.port;
+  row.tag = key.vid;
+  if (const Index vap = vaps_.find_tag(key.port, key.vid); vap != kNoIndex) {
+    row.domain = domain_id(vaps_[vap].vn);
+    row.unguarded = vaps_[vap].unguarded > 0;
+  }
+  return row;
+}
+
+datapath::GuardRow Projection::guard(const GuardKey& key) const {
+  datapath::GuardRow row;
+  row.domain = domain_id(key.address.vn);
+  row.port = key.port;
+  row.mac = key.address.mac;
+  // Two stations behind one port may have the address of one VSI: the guard names the active one, else the first.
+  Index named = kNoIndex;
+  bool active = false;
+  tsis_.for_each_holder(key.address, [&](Index instance, const AddressRow& address) {
+    if (vaps_[tsis_[instance].vap].port != key.port || address.level == Level::kNone || active) return;
+    active = address.level == Level::kActive;
+    if (active || named == kNoIndex || instance < named) named = instance;
+  });
+  if (named != kNoIndex) row.instance = instance_id(named);
+  return row;
+}
+
+datapath::FdbRow Projection::fdb(const AddressKey& key) const {
+  datapath::FdbRow row;
+  row.domain = domain_id(key.vn);
+  row.mac = key.mac;
+  if (const Owner* owner = tsis_.owner(key); owner != nullptr && owner->active != kNoIndex) {
+    const VapRow& vap = vaps_[tsis_[owner->active].vap];
+    row.owner = datapath::LocalOwner{instance_id(owner->active), vap.port, vap.vid};
+    return row;
+  }
+  const DomainState* domain = vaps_.domain(key.vn);
+  if (domain == nullptr || domain->connected == 0) return row;
+  if (const auto remote = remotes_.find(key); remote != remotes_.end())
+    row.owner = datapath::RemoteOwner{remote->second};
+  return row;
+}
+
+datapath::Rows Projection::rows(const RowKeys& keys) const {
+  datapath::Rows rows;
+  for (const GroupId vn : keys.domains) rows.domains.push_back(domain(vn));
+  for (const TagKey& key : keys.access) rows.access.push_back(access(key));
+  for (const GuardKey& key : keys.guards) rows.guards.push_back(guard(key));
+  for (const AddressKey& key : keys.fdb) rows.fdb.push_back(fdb(key));
+  return rows;
+}
+
+datapath::Rows Projection::all_rows() const {
+  RowKeys keys;
+  vaps_.rows().for_each([&](Index, const VapRow& vap) {
+    if (vap.state != VapState::kConnected) return;
+    keys.domains.push_back(vap.vn);
+    keys.access.push_back({vap.port, vap.vid, vap.vn});
+  });
+  tsis_.rows().for_each([&](Index, const TsiRow& tsi) {
+    for (const AddressRow& address : tsi.addresses) {
+      if (address.level == Level::kNone || address.mac.is_zero()) continue;
+      keys.guards.push_back({{tsi.vn, address.mac}, vaps_[tsi.vap].port});
+      if (address.level == Level::kActive) keys.fdb.push_back({tsi.vn, address.mac});
+    }
+  });
+  for (const auto& [key, nnve] : remotes_)
+    if (const DomainState* domain = vaps_.domain(key.vn); domain != nullptr && domain->connected > 0)
+      keys.fdb.push_back(key);
+  sort_unique(keys);
+  datapath::Rows all = rows(keys);
+  for (const PortConfig& port : config_.ports)
+    all.ports.push_back({port.id, port.interface_name, datapath::PortRole::kAccess, true});
+  return all;
+}
+
+agent::AuthorityRow Projection::authority(const AddressKey& key) const {
+  const Owner& owner = *tsis_.owner(key);
+  agent::AuthorityRow row{key.vn, key.mac, tsis_[owner.holder].vsi, owner.generation, false, false};
+  tsis_.for_each_holder(key, [&](Index, const AddressRow& address) {
+    row.mapped = row.mapped || address.effective() != Level::kNone;
+    row.forwarding = row.forwarding || address.effective() == Level::kActive;
+  });
+  return row;
+}
+
+bool Projection::is_told(const AddressKey& key, const agent::AuthorityRow& row) const {
+  const Owner& owner = *tsis_.owner(key);
+  return owner.told_mapped == row.mapped && owner.told_forwarding == row.forwarding &&
+         (!row.mapped || owner.told_generation == row.generation);
+}
+
+agent::AuthorityTag Projection::tag(const TagKey& key) const {
+  const Index vap = vaps_.find(key.port, key.vn);
+  return {key.vn, key.port, key.vid, vap != kNoIndex && vaps_[vap].vid == key.vid};
+}
+
+agent::StoreRecord Projection::record(Index instance) const {
+  agent::StoreRecord stored;
+  stored.key = agent::store_key(agent::RecordKind::kTsi, instance_id(instance).value());
+  if (!tsis_.rows().contains(instance) || tsis_[instance].state() == TsiState::kInit) return stored;
+  const TsiRow& tsi = tsis_[instance];
+  const VapRow& vap = vaps_[tsi.vap];
+  TsiRecord record;
+  record.vsi = tsi.vsi;
+  record.manager = tsis_.manager(instance);
+  record.type = tsi.type;
+  record.vn = tsi.vn;
+  record.vid = vap.vid;
+  record.format = tsi.format;
+  record.station = tsi.station;
+  record.port = vap.port;
+  record.interface_name = config_.ports[vap.port_index].interface_name;
+  record.migrating = tsi.migrating;
+  record.suspended = tsi.suspended;
+  for (const AddressRow& address : tsi.addresses) {
+    if (address.level == Level::kNone) continue;
+    const Owner* owner = address.mac.is_zero() ? nullptr : tsis_.owner({tsi.vn, address.mac});
+    record.addresses.push_back({address.mac, address.level == Level::kActive, address.superseded,
+                                owner != nullptr && owner->winner == instance, owner ? owner->generation : 0});
+  }
+  stored.value = encode_record(record);
+  return stored;
+}
+
+}  // namespace splitnve::nnved

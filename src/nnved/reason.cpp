@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnved/reason.hpp"
+
+namespace splitnve::nnved {
+namespace {
+
+using vdp::Code;
+constexpr bool kHard = true, kSoft = false;
+
+constexpr ReasonInfo kNoReason{Code::kSuccess, kSoft, "none", ""};
+// HARD goes with code 5 and with policy, never with 2 or 3 (S4). What another TSI holds now may be free later, but the
+// station must change something first, so it is HARD too.
+constexpr ReasonInfo kUnknownVn{Code::kInvalidAddress, kHard, "unknown_vn", "the VN is not registered here"};
+constexpr ReasonInfo kGroupIdTooLarge{Code::kInvalidAddress, kHard, "group_id_too_large",
+                                      "the GroupID is no VN ID: it needs more than 24 bits"};
+constexpr ReasonInfo kNoVnForEntry{Code::kInvalidAddress, kHard, "no_vn",
+                                   "no GroupID, and neither the VSI type nor the VID stands for a VN"};
+constexpr ReasonInfo kVidNotAssignable{Code::kInvalidAddress, kHard, "vid_not_assignable",
+                                       "the VID is reserved or outside the port's range"};
+constexpr ReasonInfo kVidTaken{Code::kInvalidAddress, kHard, "vid_taken", "the VID belongs to another VN"};
+constexpr ReasonInfo kOtherVid{Code::kInvalidAddress, kHard, "other_vid", "the VN has another VID on this port"};
+constexpr ReasonInfo kBadMac{Code::kInvalidAddress, kHard, "bad_mac", "the MAC address is zero or a group address"};
+constexpr ReasonInfo kReservedMac{Code::kInvalidAddress, kHard, "reserved_mac", "the MAC address is the port's own"};
+constexpr ReasonInfo kDuplicateMac{Code::kInvalidAddress, kHard, "duplicate_mac",
+                                   "another VSI has this MAC address in the VN"};
+constexpr ReasonInfo kAuthorityRefused{Code::kInvalidAddress, kHard, "authority_refused",
+                                       "the authority names another owner of the address"};
+constexpr ReasonInfo kVnNotAdmitted{Code::kOther, kHard, "vn_not_admitted", "the VN may not be joined on this port"};
+constexpr ReasonInfo kMacRequired{Code::kOther, kHard, "mac_required",
+                                  "entries without MAC address are allowed on legacy ports only"};
+constexpr ReasonInfo kSuperseded{Code::kOther, kSoft, "superseded", "the VSI has moved to another station or port"};
+constexpr ReasonInfo kActiveElsewhere{Code::kOther, kSoft, "active_elsewhere",
+                                      "the VSI is active at another station or port and no migration was signalled"};
+constexpr ReasonInfo kPreAssociateOnActive{Code::kOther, kSoft, "pre_associate_on_active",
+                                           "the entry is active, and the station has not shown that it can deactivate"};
+constexpr ReasonInfo kCancelled{Code::kOther, kSoft, "cancelled", "a De-Associate overtook the command"};
+constexpr ReasonInfo kRemovedByOperator{Code::kOther, kSoft, "removed_by_operator", "removed by the operator"};
+constexpr ReasonInfo kLinkDown{Code::kOther, kSoft, "link_down", "the port's link is down"};
+constexpr ReasonInfo kVidPoolEmpty{Code::kInsufficientResources, kSoft, "vid_pool_empty",
+                                   "no VID is free on this segment"};
+constexpr ReasonInfo kTableFull{Code::kInsufficientResources, kSoft, "table_full", "the TSI table is full"};
+constexpr ReasonInfo kStationLimit{Code::kInsufficientResources, kSoft, "station_limit",
+                                   "the station has as many TSIs as one station may"};
+constexpr ReasonInfo kAddressLimit{Code::kInsufficientResources, kSoft, "address_limit",
+                                   "the TSI has as many addresses as one TSI may"};
+constexpr ReasonInfo kFloodLimit{Code::kInsufficientResources, kSoft, "flood_limit",
+                                 "the VN is active on as many ports as its flood list can hold"};
+constexpr ReasonInfo kDatapathFailed{Code::kInsufficientResources, kSoft, "datapath_failed",
+                                     "the datapath could not be programmed"};
+constexpr ReasonInfo kStoreFailed{Code::kInsufficientResources, kSoft, "store_failed",
+                                  "the state store could not be written"};
+constexpr ReasonInfo kAuthorityUnreachable{Code::kManagerUnreachable, kSoft, "authority_unreachable",
+                                           "the authority did not take the address"};
+constexpr ReasonInfo kDeadline{Code::kManagerUnreachable, kSoft, "deadline",
+                               "no decision within the decision deadline"};
+
+}  // namespace
+
+const ReasonInfo& info(Reason reason) {
+  switch (reason) {
+    case Reason::kNone: return kNoReason;
+    case Reason::kUnknownVn: return kUnknownVn;
+    case Reason::kGroupIdTooLarge: return kGroupIdTooLarge;
+    case Reason::kNoVnForEntry: return kNoVnForEntry;
+    case Reason::kVidNotAssignable: return kVidNotAssignable;
+    case Reason::kVidTaken: return kVidTaken;
+    case Reason::kOtherVid: return kOtherVid;
+    case Reason::kBadMac: return kBadMac;
+    case Reason::kReservedMac: return kReservedMac;
+    case Reason::kDuplicateMac: return kDuplicateMac;
+    case Reason::kAuthorityRefused: return kAuthorityRefused;
+    case Reason::kVnNotAdmitted: return kVnNotAdmitted;
+    case Reason::kMacRequired: return kMacRequired;
+    case Reason::kSuperseded: return kSuperseded;
+    case Reason::kActiveElsewhere: return kActiveElsewhere;
+    case Reason::kPreAssociateOnActive: return kPreAssociateOnActive;
+    case Reason::kCancelled: return kCancelled;
+    case Reason::kRemovedByOperator: return kRemovedByOperator;
+    case Reason::kLinkDown: return kLinkDown;
+    case Reason::kVidPoolEmpty: return kVidPoolEmpty;
+    case Reason::kTableFull: return kTableFull;
+    case Reason::kStationLimit: return kStationLimit;
+    case Reason::kAddressLimit: return kAddressLimit;
+    case Reason::kFloodLimit: return kFloodLimit;
+    case Reason::kDatapathFailed: return kDatapathFailed;
+    case Reason::kStoreFailed: return kStoreFailed;
+    case Reason::kAuthorityUnreachable: return kAuthorityUnreachable;
+    case Reason::kDeadline: return kDeadline;
+  }
+  return kNoReason;
+}
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+
+#include "splitnve/vdp/codec.hpp"
+
+namespace splitnve::nnved {
+
+/// Why a command was refused, or why a row left its state. One octet in a TSI row; the words stand in one table.
+enum class Reason : std::uint8_t {
+  kNone,
+  // --- identity (code 5) ---
+  kUnknownVn,
+  kGroupIdTooLarge,
+  kNoVnForEntry,
+  kVidNotAssignable,
+  kVidTaken,
+  kOtherVid,
+  kBadMac,
+  kReservedMac,
+  kDuplicateMac,
+  kAuthorityRefused,
+  // --- policy and state (code 4) ---
+  kVnNotAdmitted,
+  kMacRequired,
+  kSuperseded,
+  kActiveElsewhere,
+  kPreAssociateOnActive,
+  kCancelled,
+  kRemovedByOperator,
+  kLinkDown,
+  // --- resources (code 2) ---
+  kVidPoolEmpty,
+  kTableFull,
+  kStationLimit,
+  kAddressLimit,
+  kFloodLimit,
+  kDatapathFailed,
+  kStoreFailed,
+  // --- authority (code 3) ---
+  kAuthorityUnreachable,
+  kDeadline,
+};
+
+/// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.
+struct ReasonInfo {
+  vdp::Code code;
+  bool hard;
+  const char* name;
+  const char* text;
+};
+const ReasonInfo& info(Reason reason);
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stored form of a TSI (S32): one compact record under its instance number.
+//
+//   version(1) flags(1) VSI-ID format(1) VSI-ID(16) manager(16) type id(4) type version(1) VN(4) VID(2) filter format(1)
+//   station(6) port id(4) interface length(1) interface count(2) { MAC(6) flags(1) generation(4) } x count
+//   TSI flags: 1 migrating, 2 suspended; address flags: 1 active, 2 superseded, 4 winner
+#pragma once
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <string>
+
+#include "splitnve/base/bytes.hpp"
+#include "splitnve/base/ids.hpp"
+#include "splitnve/vdp/codec.hpp"
+
+namespace splitnve::nnved {
+
+inline constexpr std::uint8_t kTsiRecordVersion = 1;
+
+struct AddressRecord {
+  MacAddress mac;
+  bool active = false;
+  bool superseded = false;
+  bool winner = false;
+  std::uint32_t generation = 0;
+  friend bool operator==(const AddressRecord&, const AddressRecord&) = default;
+};
+struct TsiRecord {
+  VsiId vsi;
+  ManagerId manager;
+  VsiType type;
+  GroupId vn;
+  Vid vid;
+  vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
+  MacAddress station;
+  PortId port;
+  std::string interface_name;  ///< names the port across configurations; the id only if it is empty
+  bool migrating = false;
+  bool suspended = false;
+  boost::container::small_vector<AddressRecord, 1> addresses;
+  friend bool operator==(const TsiRecord&, const TsiRecord&) = default;
+};
+
+/// Requires at most 255 octets of interface name and limits::kAddressesPerInstanceMax addresses.
+OctetString encode_record(const TsiRecord& record);
+/// Errors: truncated, octets left over, unknown version, filter format or flags, too many addresses.
+Decoded<TsiRecord> decode_record(Octets octets);
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+
+std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
+  std::size_t unreadable = 0;
+  for (const agent::StoreRecord& stored : records) {
+    if ((stored.key >> 56) != static_cast<std::uint64_t>(agent::RecordKind::kTsi)) continue;
+    const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
+    const auto record = decode_record(stored.value);
+    std::string cause;
+    if (!record) {
+      cause = std::string(record.error().cause) + " at octet " + std::to_string(record.error().offset);
+    } else if (id == 0 || id > limits::kInstancesMax) {
+      cause = "instance number out of range";
+    } else if (const char* refused = restore_tsi(instance_index(InstanceId(static_cast<std::uint32_t>(id))), *record,
+                                                 now)) {
+      cause = refused;
+    }
+    if (cause.empty()) continue;
+    ++unreadable;
+    journal.notice("nnved.record_dropped", agent::Notice::Level::kWarning,
+                   "stored TSI " + std::to_string(id) + ": " + cause);
+    // Only a number that no row took is erased with its record.
+    if (id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
+  }
+  // Datapath and authority are told by the start-up comparison, not by deltas.
+  const std::vector<Index> dropped = std::exchange(changes.records, {});
+  changes = {};
+  for (const Index instance : dropped)
+    if (!tsis.rows().contains(instance)) changes.records.push_back(instance);
+  tsis.for_each_owner([&](const AddressKey& key, const Owner&) {
+    const agent::AuthorityRow row = projection.authority(key);
+    Owner& owner = *tsis.owner(key);
+    owner.told_mapped = row.mapped;
+    owner.told_forwarding = row.forwarding;
+    owner.told_generation = row.generation;
+  });
+  settle(now);
+  return unreadable;
+}
+
+/// The cause if the record does not fit the present configuration.
+const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant now) {
+  std::optional<std::uint32_t> port_index;
+  for (std::uint32_t i = 0; i < config.ports.size() && !port_index; ++i)
+    if (!record.interface_name.empty() && config.ports[i].interface_name == record.interface_name) port_index = i;
+  if (record.interface_name.empty()) port_index = policy.port_index(record.port);
+  if (!port_index) return "its port is not configured";
+  if (policy.vn(record.vn) == nullptr) return "its VN is not registered";
+  if (!policy.admits_vn(*port_index, record.vn)) return "its VN may not be joined on the port";
+  if (!policy.admits_station(*port_index, record.station)) return "its station is not admitted on the port";
+  if (record.addresses.empty()) return "it has no address";
+  if (tsis.rows().contains(instance)) return "its number stands twice";
+  for (const AddressRecord& address : record.addresses) {
+    const Owner* owner = address.mac.is_zero() ? nullptr : tsis.owner({record.vn, address.mac});
+    if (owner != nullptr && tsis[owner->holder].vsi != record.vsi) return "another VSI has its address";
+    if (address.mac.is_group()) return "its address is a group address";
+  }
+  const auto known = peer_index.find(PeerKey{*port_index, record.station});
+  if (known == peer_index.end() && ports[*port_index].peers >= limits::kPeersPerPortMax) return "too many peers";
+  const Index peer = known != peer_index.end()
+                         ? known->second
+                         : create_peer(*port_index, record.station, ecp::kNearestCustomerBridge, now);
+  if (tsis.find(record.vsi, record.vn, peer) != kNoIndex) return "the TSI stands twice";
+  const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now);
+  if (!vap) return info(vap.error()).text;
+  tsis.create_at(instance, record.vsi, record.vn, peer, *vap);
+  vaps.instance_added(*vap);
+  ++peers[peer].tsis;
+  tsis.set_manager(instance, record.manager);
+  TsiRow& row = tsis[instance];
+  row.station = record.station;
+  row.type = record.type;
+  row.format = record.format;
+  row.migrating = record.migrating;
+  row.suspended = record.suspended;
+  for (const AddressRecord& address : record.addresses) {
+    if (tsis.find_address(instance, address.mac) != nullptr) continue;
+    machine.restore_address(instance, address.mac, address.active ? Level::kActive : Level::kReserved,
+                            address.superseded, address.winner, address.generation, now);
+  }
+  ages.set(instance, now + config.vdp.keepalive_timeout());
+  return nullptr;
+}
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "nnved/changes.hpp"
+#include "nnved/journal.hpp"
+#include "nnved/tsi_table.hpp"
+#include "nnved/vap.hpp"
+
+namespace splitnve::nnved {
+
+/// The TSI machine (RFC 8394 section 3.3, figure 6). A TSI's state is a view over the levels of its addresses, so the
+/// commands act on addresses, and `enter` is the one place where a TSI changes its state.
+///
+///            Associate                Activate
+///   Init -----------------> Associated -------> Activated        any address added, removed, renewed: self loop,
+///    ^  \___________________Activate_______________^  |           unless it is the first or last of its level
+///    |        De-Associate, age, link down, operator  |
+///    '----------- Associated <--- Deactivate ---------'           superseded: Associated, latched (S6)
+///                           <--- superseded by another
+///
+/// A raise goes in two steps: `want` (in the tables, so that nobody else can take the address) and, when the authority
+/// has agreed, `commit`; or `withdraw`. A fall takes one: `lower` or `remove`. Every change marks the rows that follow
+/// from it in `Changes`. References to address rows do not survive a call.
+class TsiMachine {
+ public:
+  TsiMachine(const AgentConfig& config, TsiTable& tsis, VapTable& vaps, Changes& changes, Journal& journal)
+      : config_(config), tsis_(tsis), vaps_(vaps), changes_(changes), journal_(journal) {}
+
+  Index create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap);
+  /// The work asks for this level, above or below the present one.
+  void want(Index instance, const MacAddress& mac, Level level, Index work, Instant now);
+  /// What was wanted becomes true. Returns the instance that lost the address by it (S6), or kNoIndex.
+  Index commit(Index instance, const MacAddress& mac, const char* reason);
+  /// The work lets go of the address, whatever became of it.
+  void release(Index instance, const MacAddress& mac);
+  /// A work that may no longer open the address still wants it reserved (S29).
+  void want_reserved_only(Index instance, const MacAddress& mac);
+  /// Brings the address down to kReserved if it is above.
+  void lower(Index instance, const MacAddress& mac, const char* reason);
+  /// Takes the address away, and the instance with its last address, and the VAP with its last instance. True if the
+  /// instance is gone.
+  bool remove(Index instance, const MacAddress& mac, Reason reason, const char* words, Instant now);
+  /// A takeover came to nothing: the loser is Activated again, if nobody else is and it still has the address.
+  void reinstate(Index instance, const VsiId& vsi, const AddressKey& key, const char* reason);
+
+  // --- restoring ---
+  void restore_address(Index instance, const MacAddress& mac, Level level, bool superseded, bool winner,
+                       std::uint32_t generation, Instant now);
+
+ private:
+  void set_level(Index instance, AddressRow& address, Level level, const char* reason);
+  void mark(Index instance, const AddressRow& address, Level before);
+  void enter(Index instance, TsiState from, const char* reason);
+  void unlatch(Index winner, const AddressKey& key);
+  /// Runs `change` on the address and tells the VAP if it begins or stops to open.
+  template <class F>
+  void reshape(Index instance, AddressRow& address, F&& change);
+
+  const AgentConfig& config_;
+  TsiTable& tsis_;
+  VapTable& vaps_;
+  Changes& changes_;
+  Journal& journal_;
+};
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <boost/container/small_vector.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <utility>
+
+#include "nnved/agent.hpp"
+#include "nnved/changes.hpp"
+#include "nnved/config.hpp"
+#include "nnved/reason.hpp"
+#include "splitnve/base/slab.hpp"
+#include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/station.hpp"
+
+namespace splitnve::nnved {
+
+using vdp::Level;
+
+/// One address of a TSI. `level` is what holds now; `pending` is what a work on its way asked for, if `work` is set.
+struct AddressRow {
+  MacAddress mac;  ///< zero: a format without MAC, the whole (port, VN)
+  Level level = Level::kNone;
+  Level pending = Level::kNone;
+  bool superseded = false;           ///< the VSI moved away; latched while the winner has the address (S6)
+  Index work = kNoIndex;
+  Instant renewed{};
+
+  /// What it is, or will be when its work is through.
+  Level effective() const { return work != kNoIndex && pending != Level::kNone ? pending : level; }
+};
+
+/// One TSI instance (S1): key (VSI-ID, VN, port, station). Its state is a view over the levels of its addresses.
+struct TsiRow {
+  VsiId vsi;
+  bool migrating = false;
+  bool suspended = false;
+  Reason last_refusal = Reason::kNone;
+  vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
+  GroupId vn;
+  MacAddress station;
+  Index peer = kNoIndex;  ///< stands for port and station
+  Index vap = kNoIndex;
+  Index next_of_vsi = kNoIndex;
+  Index manager = kNoIndex;  ///< interned
+  VsiType type;
+  std::uint16_t associated = 0;  ///< addresses that are reserved or active
+  std::uint16_t active = 0;
+  boost::container::small_vector<AddressRow, 1> addresses;  ///< sorted by MAC
+
+  TsiState state() const {
+    return active > 0 ? TsiState::kActivated : associated > 0 ? TsiState::kAssociated : TsiState::kInit;
+  }
+};
+
+/// Who has (VN, MAC): instances of one VSI-ID, at most one of them active.
+struct Owner {
+  Index holder = kNoIndex;   ///< any instance that has the address
+  Index active = kNoIndex;   ///< the one that is Activated
+  Index winner = kNoIndex;   ///< the one that activated last: the others' latches stand while it has the address
+  std::uint32_t holders = 0;
+  std::uint32_t generation = 0;         ///< rises with every takeover (S27)
+  std::uint32_t told_generation = 0;    ///< as last published
+  bool told_mapped = false, told_forwarding = false;
+};
+
+/// The TSI rows and their indexes. It keeps the indexes true; what a change means is the TSI machine's business.
+class TsiTable {
+ public:
+  Index create(const VsiId& vsi, GroupId vn, Index peer, Index vap);
+  /// Requires an instance without addresses.
+  void erase(Index instance);
+  AddressRow& add_address(Index instance, const MacAddress& mac);
+  /// Requires an address at level kNone, neither owner's active nor winner.
+  void erase_address(Index instance, const MacAddress& mac);
+
+  Index find(const VsiId& vsi, GroupId vn, Index peer) const;
+  /// First instance of a VSI; go on with `next_of_vsi`.
+  Index first_of_vsi(const VsiId& vsi) const;
+  bool has(const VsiId& vsi, Index peer) const;
+  AddressRow* find_address(Index instance, const MacAddress& mac);
+  const AddressRow* find_address(Index instance, const MacAddress& mac) const;
+  Owner* owner(const AddressKey& key);
+  const Owner* owner(const AddressKey& key) const;
+
+  /// Calls `visit(instance, address)` for each instance that has (VN, MAC).
+  template <class F>
+  void for_each_holder(const AddressKey& key, F&& visit) const {
+    const Owner* found = owner(key);
+    if (found == nullptr) return;
+    for (Index i = first_of_vsi(rows_[found->holder].vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
+      if (rows_[i].vn == key.vn)
+        if (const AddressRow* address = find_address(i, key.mac)) visit(i, *address);
+  }
+  template <class F>
+  void for_each_owner(F&& visit) const {
+    for (const auto& [key, owner] : owners_) visit(key, owner);
+  }
+
+  /// Managers are interned and counted: few managers, many rows.
+  void set_manager(Index instance, const ManagerId& manager);
+  const ManagerId& manager(Index instance) const { return managers_[rows_[instance].manager].id; }
+
+  TsiRow& operator[](Index instance) { return rows_[instance]; }
+  const TsiRow& operator[](Index instance) const { return rows_[instance]; }
+  const Slab<TsiRow>& rows() const { return rows_; }
+  /// Restoring only: the row gets this very index.
+  Index create_at(Index instance, const VsiId& vsi, GroupId vn, Index peer, Index vap);
+
+ private:
+  Index link(Index instance, const VsiId& vsi, GroupId vn, Index peer, Index vap);
+
+  void release_manager(Index interned);
+
+  struct Manager {
+    ManagerId id;
+    std::uint32_t uses = 0;
+  };
+  Slab<TsiRow> rows_;
+  boost::unordered_flat_map<VsiId, Index> first_of_vsi_;
+  boost::unordered_flat_map<AddressKey, Owner> owners_;
+  Slab<Manager, 16> managers_;
+  boost::unordered_flat_map<ManagerId, Index> manager_index_;
+};
+
+/// The datapath's and the store's name of a row.
+inline InstanceId instance_id(Index instance) { return InstanceId(instance + 1); }
+inline Index instance_index(InstanceId id) { return id.value() - 1; }
+
+}  // namespace splitnve::nnved

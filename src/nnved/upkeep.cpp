@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// What time, links and the operator do.
+#include <algorithm>
+
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+
+std::optional<Instant> Impl::next_deadline() const {
+  auto next = earliest(peer_deadlines.next(), ages.next());
+  next = earliest(next, link_deadlines.next());
+  next = earliest(next, vaps.next_deadline());
+  return earliest(next, retry_at);
+}
+
+void Impl::handle_time(Instant now) {
+  while (const auto port_index = link_deadlines.pop_due(now)) link_lost(*port_index, now);
+  while (const auto peer = peer_deadlines.pop_due(now)) wake_peer(*peer, now);
+  while (const auto instance = ages.pop_due(now)) age(*instance, now);
+  vaps.handle_time(now);
+  if (retry_at && *retry_at <= now) {
+    retry_at.reset();
+    append(changes.rows, retry.rows);
+    append(changes.records, retry.records);
+    append(changes.authority, retry.authority);
+    append(changes.departed, retry.departed);
+    append(changes.tags, retry.tags);
+    retry = {};
+  }
+  settle(now);
+}
+
+void Impl::wake_peer(Index peer, Instant now) {
+  Peer& woken = peers[peer];
+  woken.session.handle_time(now);
+  while (const auto request = woken.bridge.poll_expired(now)) expire(peer, *request, now);
+  const bool idle = woken.tsis == 0 && woken.works == 0 && !woken.queued && !woken.bridge.queued() &&
+                    now >= woken.heard_or_begun() + kIdlePeerForgotten;
+  if (idle) return forget_peer(peer);
+  touch(peer);
+}
+
+/// A link that comes back within the hold time loses nothing (S9); the stations' silence counts from then.
+void Impl::handle_link(PortId port, bool up, Instant now) {
+  const auto port_index = policy.port_index(port);
+  if (!port_index || ports[*port_index].up == up) return;
+  Port& state = ports[*port_index];
+  state.up = up;
+  journal.transition("port", "port " + config.ports[*port_index].interface_name, up ? "Down" : "Up",
+                     up ? "Up" : "Down", "link");
+  if (up) {
+    link_deadlines.clear(*port_index);
+  } else {
+    state.down_since = now;
+    link_deadlines.set(*port_index, now + config.ports[*port_index].link_down_hold);
+  }
+  peers.for_each([&](Index peer, Peer& one) {
+    if (one.port_index != *port_index) return;
+    one.silent_since = now;
+    if (!up) one.session.link_down();
+    touch(peer);
+  });
+  settle(now);
+}
+
+/// Everything behind the port goes, and the stations.
+void Impl::link_lost(std::uint32_t port_index, Instant now) {
+  std::vector<Index> lost;
+  peers.for_each([&](Index peer, const Peer& one) {
+    if (one.port_index == port_index) lost.push_back(peer);
+  });
+  std::vector<VsiId> busy;
+  for (const auto& [request, vsi] : vsi_of_request)
+    if (peers[request.peer].port_index == port_index) busy.push_back(vsi);
+  sort_unique(busy);
+  for (const VsiId& vsi : busy)
+    for (const Index peer : lost) cancel(peer, vsi, Cancel::kAll, Reason::kLinkDown, now);
+  // What is left are De-Associates: nobody is there to answer.
+  for (const VsiId& vsi : busy)
+    if (const auto left = inflight.find(vsi); left != inflight.end())
+      for (const Index work : boost::container::small_vector<Index, 1>(left->second.works))
+        if (peers[works[work].peer].port_index == port_index) close_work(work);
+  for (Index instance = 0; instance < tsis.rows().slots(); ++instance)
+    if (tsis.rows().contains(instance) && peers[tsis[instance].peer].port_index == port_index)
+      remove_instance(instance, Reason::kNone, info(Reason::kLinkDown).text, now);
+  for (const Index peer : lost) forget_peer(peer);
+}
+
+/// An address that was not renewed ages alone if its station spoke when the renewal was due; a silent station's
+/// addresses age together after the dead-peer time (S9).
+void Impl::age(Index instance, Instant now) {
+  if (!tsis.rows().contains(instance)) return;
+  const TsiRow& row = tsis[instance];
+  const Peer& peer = peers[row.peer];
+  const Duration timeout = config.vdp.keepalive_timeout();
+  const Duration interval = config.vdp.keepalive_interval();
+  const Duration dead_after = config.ports[peer.port_index].dead_peer_time;
+  const bool never = dead_after == Duration::max();
+  const Instant heard = peer.session.last_heard();
+  const Duration silence = now - peer.heard_or_begun();
+  const Duration bearable = std::max(timeout, dead_after);
+  const bool link_up = ports[peer.port_index].up;
+  const bool dead = link_up && !never && silence >= bearable;
+  Instant again = now + timeout;
+  boost::container::small_vector<MacAddress, 8> aged;
+  for (const AddressRow& address : row.addresses) {
+    const Instant expires = address.renewed + timeout;
+    if (expires > now) {
+      again = std::min(again, expires);
+    } else if (address.work != kNoIndex) {
+      continue;
+    } else if (dead || (link_up && heard >= address.renewed + interval)) {
+      aged.push_back(address.mac);
+    } else {
+      again = std::min(again, now + interval / 2);
+      if (!never && link_up) again = std::min(again, now + (bearable - silence));
+    }
+  }
+  const char* words = dead ? "the station is silent" : "not renewed";
+  for (const MacAddress& mac : aged)
+    if (remove_address(instance, mac, Reason::kNone, words, now)) return;
+  ages.set(instance, again);
+}
+
+bool Impl::remove_tsi(InstanceId id, const std::string& reason, Instant now) {
+  if (id.value() == 0 || !tsis.rows().contains(instance_index(id))) return false;
+  const Index instance = instance_index(id);
+  const TsiRow& row = tsis[instance];
+  const Index peer = row.peer;
+  cancel(peer, row.vsi, Cancel::kAll, Reason::kRemovedByOperator, now);
+  if (!tsis.rows().contains(instance)) {  // it was only on its way
+    settle(now);
+    return true;
+  }
+  std::vector<vdp::FilterEntry> entries;
+  for (const AddressRow& address : row.addresses) {
+    vdp::FilterEntry entry;
+    entry.group = row.vn;
+    entry.mac = address.mac;
+    entry.vid = vaps[row.vap].vid;
+    entries.push_back(entry);
+  }
+  const std::size_t most = vdp::entries_per_tlv_max(row.format);
+  for (std::size_t i = 0; i < entries.size(); i += most)
+    peers[peer].bridge.deassociate(tsis.manager(instance), row.type, row.vsi, row.format,
+                                   std::span(entries).subspan(i, std::min(most, entries.size() - i)));
+  journal.notice("nnved.tsi_removed", agent::Notice::Level::kInfo, row.vsi.to_string() + ": " + reason);
+  remove_instance(instance, Reason::kNone, reason.empty() ? info(Reason::kRemovedByOperator).text : reason.c_str(), now);
+  settle(now);
+  return true;
+}
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nnved/agent.hpp"
+#include "nnved/changes.hpp"
+#include "nnved/journal.hpp"
+#include "nnved/policy.hpp"
+#include "nnved/reason.hpp"
+#include "nnved/vid_pool.hpp"
+#include "splitnve/base/deadline_heap.hpp"
+#include "splitnve/base/slab.hpp"
+
+namespace splitnve::nnved {
+
+/// How long a VAP that could not connect is shown with its reason (B4).
+inline constexpr Duration kFailedVapShown = std::chrono::minutes(5);
+
+struct VapRow {
+  std::uint32_t port_index = 0;
+  PortId port;
+  GroupId vn;
+  Vid vid;                        ///< null: holds none
+  VapState state = VapState::kDisconnected;
+  Reason reason = Reason::kNone;  ///< why it is disconnected
+  std::uint32_t instances = 0;    ///< TSI rows, those on their way included
+  std::uint32_t associated = 0;   ///< TSIs that are Associated or Activated
+  std::uint32_t active = 0;       ///< Activated addresses
+  std::uint32_t opening = 0;      ///< addresses that are Activated or on their way to it
+  std::uint32_t unguarded = 0;    ///< Activated addresses without MAC
+};
+
+/// A VN as this nNVE forwards it: the sum of its VAPs.
+struct DomainState {
+  std::uint32_t connected = 0;  ///< VAPs that are Connected
+  std::uint32_t opening = 0;    ///< VAPs that take or will take a place in the flood list
+  std::vector<Index> vaps;
+};
+
+/// The VAP machine, one per (port, VN) (RFC 8394 section 3.1, figure 5), connected implicitly by its first TSI.
+///
+///                acquire()                    first TSI associated
+///   (none) ------------------> Disconnected ---------------------> Connected
+///      ^                        |  ^ no VID, authority or datapath refused: with the reason, shown for a while
+///      |   last TSI row gone    |  |
+///      '------------------------'--'<---- last TSI row gone: VID rests, rows removed ------'
+///
+/// The TSI machine reports what its rows do; nobody else calls the counters.
+class VapTable {
+ public:
+  VapTable(const AgentConfig& config, const Policy& policy, Changes& changes, Journal& journal);
+
+  /// The VAP of (port, VN), with a VID; created if there is none. Errors: those of VidPool::acquire. A caller that then
+  /// adds no TSI calls `release_unused`.
+  Result<Index, Reason> acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now);
+  void release_unused(Index vap, Reason reason, Instant now);
+  /// Shows a refused connect (B4).
+  void note_failure(std::uint32_t port_index, GroupId vn, Reason reason, Instant now);
+
+  // --- what the TSIs of a VAP do ---
+  void instance_added(Index vap);
+  void instance_removed(Index vap, Reason reason, Instant now);
+  void instance_associated(Index vap, const char* reason);
+  void instance_dissociated(Index vap);
+  void address_opening(Index vap, bool begins);
+  void address_active(Index vap, bool has_mac, bool becomes);
+
+  Index find(PortId port, GroupId vn) const;
+  /// The Connected VAP behind a tag of a port.
+  Index find_tag(PortId port, Vid vid) const;
+  const DomainState* domain(GroupId vn) const;
+  const Slab<VapRow, 64>& rows() const { return rows_; }
+  const VapRow& operator[](Index vap) const { return rows_[vap]; }
+  std::uint32_t vids_free(std::uint32_t port_index) const { return pool(port_index).free_count(); }
+
+  void handle_time(Instant now);
+  std::optional<Instant> next_deadline() const { return shown_until_.next(); }
+
+ private:
+  struct Key {
+    PortId port;
+    GroupId vn;
+    friend bool operator==(const Key&, const Key&) = default;
+    friend std::size_t hash_value(const Key& key) {
+      return boost::hash<std::uint64_t>()((std::uint64_t{key.port.value()} << 32) | key.vn.value());
+    }
+  };
+  Index find_or_create(std::uint32_t port_index, GroupId vn);
+  void enter(Index vap, VapState state, const char* reason);
+  void disconnect(Index vap, Reason reason, Instant now);
+  void erase(Index vap);
+  void mark_domain(GroupId vn);
+  VidPool& pool(std::uint32_t port_index) { return *pools_[pool_of_port_[port_index]]; }
+  const VidPool& pool(std::uint32_t port_index) const { return *pools_[pool_of_port_[port_index]]; }
+
+  const AgentConfig& config_;
+  const Policy& policy_;
+  Changes& changes_;
+  Journal& journal_;
+  std::vector<std::unique_ptr<VidPool>> pools_;
+  std::vector<std::size_t> pool_of_port_;
+  Slab<VapRow, 64> rows_;
+  boost::unordered_flat_map<Key, Index> index_;
+  boost::unordered_flat_map<GroupId, DomainState> domains_;
+  boost::unordered_flat_map<GroupId, std::vector<MacAddress>> static_remotes_;
+  DeadlineHeap shown_until_;
+};
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnved/vid_pool.hpp"
+
+#include <algorithm>
+
+namespace splitnve::nnved {
+
+void VidPool::set(Vid vid, State state) {
+  Slot& at = slot(vid);
+  if (at.state == State::kFree) --free_;
+  at.state = state;
+  if (state == State::kFree) ++free_;
+}
+
+void VidPool::restrict_to(VidRange range, std::span<const Vid> reserved) {
+  for (std::uint16_t value = 0; value < slots_.size(); ++value) {
+    const Vid vid(value);
+    const bool allowed = vid.is_assignable() && vid >= range.first && vid <= range.last &&
+                         std::find(reserved.begin(), reserved.end(), vid) == reserved.end();
+    const bool before = !restricted_ || slot(vid).state == State::kFree;
+    if (slot(vid).state == State::kFree || slot(vid).state == State::kUnassignable)
+      set(vid, allowed && before ? State::kFree : State::kUnassignable);
+  }
+  restricted_ = true;
+}
+
+void VidPool::pin(Vid vid, GroupId vn) {
+  if (vid.is_null() || slot(vid).pinned) return;  // two VNs on one VID: the configuration check refuses it
+  set(vid, State::kPinned);
+  slot(vid).vn = vn;
+  slot(vid).pinned = true;
+  pinned_.emplace(vn, vid);
+}
+
+Result<Vid, Reason> VidPool::choose(GroupId vn) {
+  if (const auto pinned = pinned_.find(vn); pinned != pinned_.end()) return pinned->second;
+  if (const auto rested = rested_.find(vn); rested != rested_.end()) return rested->second;
+  if (free_ == 0) return unexpected(Reason::kVidPoolEmpty);
+  while (slots_[cursor_].state != State::kFree) cursor_ = static_cast<std::uint16_t>((cursor_ + 1) % slots_.size());
+  return Vid(cursor_);
+}
+
+Result<Vid, Reason> VidPool::acquire(GroupId vn, Vid requested, Instant now) {
+  handle_time(now);
+  if (const auto held = held_.find(vn); held != held_.end()) {
+    if (!requested.is_null() && requested != held->second.vid) return unexpected(Reason::kOtherVid);
+    ++held->second.uses;
+    return held->second.vid;
+  }
+  if (requested.is_null()) {
+    const auto chosen = choose(vn);
+    if (!chosen) return chosen;
+    requested = *chosen;
+  }
+  const Slot& at = slot(requested);
+  switch (at.state) {
+    case State::kUnassignable: return unexpected(Reason::kVidNotAssignable);
+    case State::kHeld: return unexpected(Reason::kVidTaken);
+    case State::kPinned:
+    case State::kResting:
+      if (at.vn != vn) return unexpected(Reason::kVidTaken);
+      break;
+    case State::kFree: break;
+  }
+  rested_.erase(vn);
+  set(requested, State::kHeld);
+  slot(requested).vn = vn;
+  held_.emplace(vn, Held{requested, 1});
+  cursor_ = static_cast<std::uint16_t>((requested.value() + 1u) % slots_.size());
+  return requested;
+}
+
+void VidPool::release(GroupId vn, bool rest, Instant now) {
+  const auto held = held_.find(vn);
+  ensure(held != held_.end(), "releasing a VID that is not held");
+  if (--held->second.uses > 0) return;
+  const Vid vid = held->second.vid;
+  held_.erase(held);
+  if (slot(vid).pinned) {
+    set(vid, State::kPinned);
+  } else if (rest) {
+    set(vid, State::kResting);
+    slot(vid).free_at = now + quarantine_;
+    resting_.push_back({vid, slot(vid).free_at});
+    rested_.insert_or_assign(vn, vid);
+  } else {
+    set(vid, State::kFree);
+  }
+}
+
+std::optional<Vid> VidPool::vid_of(GroupId vn) const {
+  const auto held = held_.find(vn);
+  return held == held_.end() ? std::nullopt : std::optional(held->second.vid);
+}
+
+std::optional<GroupId> VidPool::vn_of(Vid vid) const {
+  const Slot& at = slots_[vid.value()];
+  return at.state == State::kHeld ? std::optional(at.vn) : std::nullopt;
+}
+
+void VidPool::handle_time(Instant now) {
+  while (!resting_.empty() && resting_.front().free_at <= now) {
+    const Resting oldest = resting_.front();
+    resting_.pop_front();
+    Slot& at = slot(oldest.vid);
+    if (at.state != State::kResting || at.free_at != oldest.free_at) continue;  // taken back meanwhile
+    if (const auto rested = rested_.find(at.vn); rested != rested_.end() && rested->second == oldest.vid)
+      rested_.erase(rested);
+    set(oldest.vid, State::kFree);
+  }
+}
+
+}  // namespace splitnve::nnved

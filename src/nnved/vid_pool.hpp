@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+
+#include "nnved/config.hpp"
+#include "nnved/reason.hpp"
+#include "splitnve/base/ids.hpp"
+#include "splitnve/base/result.hpp"
+#include "splitnve/base/time.hpp"
+
+namespace splitnve::nnved {
+
+/// The VIDs of one segment (S12, S13): each VN has one, counted by the VAPs that use it. A released VID rests for the
+/// quarantine before it may name another VN; the VN that had it may take it back at once.
+///
+///   unassignable    free --acquire--> held --last release--> resting --quarantine over--> free
+///                                      ^---- same VN -----------'
+class VidPool {
+ public:
+  explicit VidPool(Duration quarantine) : quarantine_(quarantine) {}
+
+  /// What a port of the segment allows. With several ports a VID is assignable if all of them allow it.
+  void restrict_to(VidRange range, std::span<const Vid> reserved);
+  /// A VID that belongs to this VN by configuration: never given to another, given to this one first.
+  void pin(Vid vid, GroupId vn);
+
+  /// The VN's VID, now used once more. `requested` null asks for any. Errors: kVidNotAssignable, kVidTaken (held by or
+  /// resting from another VN), kOtherVid (the VN has another one), kVidPoolEmpty.
+  Result<Vid, Reason> acquire(GroupId vn, Vid requested, Instant now);
+  /// Gives up one use. `rest` is false for a VID that never stood on the wire.
+  void release(GroupId vn, bool rest, Instant now);
+
+  std::optional<Vid> vid_of(GroupId vn) const;
+  std::optional<GroupId> vn_of(Vid vid) const;
+  std::uint32_t free_count() const { return free_; }
+  /// Frees what has rested long enough.
+  void handle_time(Instant now);
+
+ private:
+  enum class State : std::uint8_t { kUnassignable, kFree, kPinned, kHeld, kResting };
+  struct Slot {
+    State state = State::kUnassignable;
+    GroupId vn;           ///< of a held, resting or pinned VID
+    bool pinned = false;
+    Instant free_at{};    ///< of a resting one
+  };
+  struct Held {
+    Vid vid;
+    std::uint32_t uses = 0;
+  };
+  struct Resting {
+    Vid vid;
+    Instant free_at;
+  };
+  Result<Vid, Reason> choose(GroupId vn);
+  void set(Vid vid, State state);
+  Slot& slot(Vid vid) { return slots_[vid.value()]; }
+
+  Duration quarantine_;
+  bool restricted_ = false;
+  std::array<Slot, 4096> slots_{};
+  boost::unordered_flat_map<GroupId, Held, boost::hash<GroupId>> held_;
+  boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> pinned_;
+  boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> rested_;  ///< the VID that a VN had last, while it rests
+  std::deque<Resting> resting_;                  ///< oldest first; entries whose VID was taken back are skipped
+  std::uint16_t cursor_ = 0;                     ///< round robin, so that a VID comes back as late as possible
+  std::uint32_t free_ = 0;
+};
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the control socket shows.
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+datapath::Rows Agent::desired_rows() const { return impl_->projection.all_rows(); }
+
+std::vector<agent::AuthorityRow> Agent::desired_authority() const {
+  std::vector<AddressKey> keys;
+  impl_->tsis.for_each_owner([&](const AddressKey& key, const Owner&) { keys.push_back(key); });
+  sort_unique(keys);
+  std::vector<agent::AuthorityRow> rows;
+  for (const AddressKey& key : keys) rows.push_back(impl_->projection.authority(key));
+  return rows;
+}
+
+std::vector<agent::AuthorityTag> Agent::desired_tags() const {
+  std::vector<agent::AuthorityTag> tags;
+  impl_->vaps.rows().for_each([&](Index, const VapRow& vap) {
+    if (vap.instances > 0) tags.push_back({vap.vn, vap.port, vap.vid, true});
+  });
+  return tags;
+}
+
+std::uint32_t Agent::tsi_slots() const { return impl_->tsis.rows().slots(); }
+
+std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {
+  if (!impl_->tsis.rows().contains(slot)) return std::nullopt;
+  const TsiRow& row = impl_->tsis[slot];
+  const VapRow& vap = impl_->vaps[row.vap];
+  TsiView view;
+  view.instance = instance_id(slot);
+  view.vsi = row.vsi;
+  view.manager = impl_->tsis.manager(slot);
+  view.type = row.type;
+  view.vn = row.vn;
+  view.port = vap.port;
+  view.station = row.station;
+  view.state = row.state();
+  view.vid = vap.vid;
+  view.migrating = row.migrating;
+  view.suspended = row.suspended;
+  view.last_refusal = info(row.last_refusal).text;
+  for (const AddressRow& address : row.addresses) {
+    view.addresses.push_back({address.mac, vap.vid, address.level == Level::kActive, address.superseded});
+    view.superseded = view.superseded || address.superseded;
+    view.guarded = view.guarded && !address.mac.is_zero();
+  }
+  return view;
+}
+
+std::vector<VapView> Agent::vaps() const {
+  std::vector<VapView> views;
+  impl_->vaps.rows().for_each([&](Index, const VapRow& row) {
+    VapView view;
+    view.port = row.port;
+    view.vn = row.vn;
+    view.state = row.state;
+    view.associated_tsis = row.associated;
+    view.local_tag = row.vid;
+    if (const VnConfig* vn = impl_->policy.vn(row.vn)) view.vni = vn->vni;
+    view.reason = info(row.reason).text;
+    views.push_back(std::move(view));
+  });
+  return views;
+}
+
+std::vector<PeerView> Agent::peers() const {
+  std::vector<PeerView> views;
+  impl_->peers.for_each([&](Index, const Peer& peer) {
+    PeerView view;
+    view.port = impl_->config.ports[peer.port_index].id;
+    view.station = peer.station;
+    view.last_heard = peer.session.last_heard();
+    view.tsis = peer.tsis;
+    const auto& received = peer.session.receiver().stats();
+    const auto& sent = peer.session.transmitter().stats();
+    const auto& answered = peer.bridge.stats();
+    view.ecpdus_received = received.accepted;
+    view.duplicates = received.duplicates;
+    view.sent = sent.sent;
+    view.retransmitted = sent.retransmitted;
+    view.failed = sent.failed;
+    view.requests = answered.requests;
+    view.refused = answered.refused;
+    views.push_back(view);
+  });
+  return views;
+}
+
+std::vector<PortView> Agent::ports() const {
+  std::vector<PortView> views;
+  for (std::uint32_t i = 0; i < impl_->ports.size(); ++i)
+    views.push_back({impl_->config.ports[i].id, impl_->ports[i].up, impl_->ports[i].peers, 0, impl_->vaps.vids_free(i)});
+  impl_->peers.for_each([&](Index, const Peer& peer) { views[peer.port_index].tsis += peer.tsis; });
+  return views;
+}
+
+std::vector<RefusalView> Agent::refusals() const { return {impl_->refusals.begin(), impl_->refusals.end()}; }
+
+std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
+  return {impl_->drops.begin(), impl_->drops.end()};
+}
+
+}  // namespace splitnve::nnved

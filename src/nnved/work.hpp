@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands between a request and its answer.
+//
+//   decide: refused ------------------------------------------------------------> answer
+//           nothing to change --------------------------------------------------> answer
+//           only falls ------------------------------.
+//           raises: Claiming --Publish taken--> commit --> Committing --Program and Persist done--> answer
+//                      | refused, unreachable                 | a row failed
+//                      '--> withdrawn, code 5 or 3            '--> rolled back, code 2
+#pragma once
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <vector>
+
+#include "nnved/changes.hpp"
+#include "nnved/reason.hpp"
+#include "nnved/tsi_table.hpp"
+#include "splitnve/vdp/bridge.hpp"
+
+namespace splitnve::nnved {
+
+/// An address that a work changes, and how to undo that.
+struct Touch {
+  Index instance = kNoIndex;
+  GroupId vn;
+  MacAddress mac;
+  Level previous = Level::kNone;
+  Index loser = kNoIndex;  ///< the instance that lost the address to this one
+};
+
+/// What a work waits for, as a mask.
+enum Awaiting : std::uint8_t { kAwaitNothing = 0, kAwaitPublish = 1, kAwaitProgram = 2, kAwaitPersist = 4 };
+
+struct Work {
+  Index peer = kNoIndex;
+  vdp::RequestId request;
+  vdp::TlvType command = vdp::TlvType::kAssociate;
+  VsiId vsi;
+  vdp::Entries entries;  ///< as the answer repeats them
+  boost::container::small_vector<Touch, 1> touches;
+  std::uint8_t awaiting = kAwaitNothing;
+  bool answered = false;  ///< by the bridge at its deadline; the work goes on, for a reservation
+  bool dead = false;      ///< answered and rolled back; the row stays until its batches have returned
+};
+
+/// The works of one VSI on their way, and its requests that wait for them, whatever station they come from: so that a
+/// takeover never races with what it takes over.
+struct Inflight {
+  boost::container::small_vector<Index, 1> works;
+  struct Waiting {
+    Index peer = kNoIndex;
+    vdp::Request request;
+  };
+  std::vector<Waiting> waiting;
+};
+
+/// An effect whose result is awaited, and what depends on it.
+struct Batch {
+  Awaiting kind = kAwaitPublish;
+  std::vector<Index> works;
+  RowKeys rows;                           ///< Program: in the order of the batch
+  std::vector<Index> records;             ///< Persist
+  std::vector<Departed> departed;         ///< Publish: the first rows
+  std::vector<AddressKey> authority;      ///< Publish: the rows after them
+  std::vector<TagKey> tags;
+};
+
+}  // namespace splitnve::nnved
