@@ -31,7 +31,8 @@ bool addressed_to_us(const ecp::Frame& frame, MacAddress own) {
 
 }  // namespace
 
-Agent::Impl::Impl(AgentConfig config, std::uint64_t seed) : config_(std::move(config)), vswitch_(uplink_ports(config_)) {
+Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
+    : config_(std::move(config)), vswitch_(uplink_ports(config_)) {
   std::set<PortId> ids;
   for (const auto& uplink : config_.uplinks) {
     ensure(uplink.id.value() >= 1 && uplink.id.value() <= kUplinkIdMax, "uplink ids are 1..255");
@@ -43,7 +44,8 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed) : config_(std::move(co
 void Agent::Impl::count_drop(const char* cause) { ++drops_[cause]; }
 
 void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
-  const auto at = std::find_if(uplinks_.begin(), uplinks_.end(), [port](const Uplink& u) { return u.config.id == port; });
+  const auto at =
+      std::find_if(uplinks_.begin(), uplinks_.end(), [port](const Uplink& u) { return u.config.id == port; });
   if (at == uplinks_.end()) return count_drop("frame from a port that is no uplink");
   Uplink& uplink = *at;
   const auto frame = ecp::decode_frame(octets);
@@ -61,14 +63,9 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   switch (verdict) {
     case ecp::Session::Verdict::kDelivered:
     case ecp::Session::Verdict::kDuplicate:
-    case ecp::Session::Verdict::kAck:
-      break;
-    case ecp::Session::Verdict::kInboxFull:
-      count_drop("inbox full");
-      break;
-    case ecp::Session::Verdict::kUnexpectedAck:
-      count_drop("unexpected acknowledgement");
-      break;
+    case ecp::Session::Verdict::kAck: break;
+    case ecp::Session::Verdict::kInboxFull: count_drop("inbox full"); break;
+    case ecp::Session::Verdict::kUnexpectedAck: count_drop("unexpected acknowledgement"); break;
   }
   drain_session(uplink, now);
 }
@@ -77,12 +74,8 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
   while (uplink.session.poll_frame(scratch_)) emit(agent::Transmit{uplink.config.id, std::exchange(scratch_, {})});
   while (const auto outcome = uplink.session.poll_outcome()) {
     switch (*outcome) {
-      case ecp::Transmitter::Outcome::kDelivered:
-        uplink.station.handle_delivered(now);
-        break;
-      case ecp::Transmitter::Outcome::kFailed:
-        uplink.station.handle_delivery_failed(now);
-        break;
+      case ecp::Transmitter::Outcome::kDelivered: uplink.station.handle_delivered(now); break;
+      case ecp::Transmitter::Outcome::kFailed: uplink.station.handle_delivery_failed(now); break;
     }
   }
 }
@@ -247,6 +240,7 @@ std::optional<agent::Effect> Agent::poll_effect() {
 std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }
 std::uint32_t Agent::tsi_slots() const { return impl_->tsis_.slots(); }
 std::optional<TsiView> Agent::tsi(std::uint32_t slot) const { return impl_->view(slot); }
+std::optional<std::uint32_t> Agent::find(const VsiId& vsi) const { return impl_->tsis_.find(vsi); }
 std::vector<PeerView> Agent::peers() const { return impl_->peers(); }
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
   return {impl_->drops_.begin(), impl_->drops_.end()};

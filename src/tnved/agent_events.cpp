@@ -249,8 +249,7 @@ void Agent::Impl::part(Slot slot, const std::string& why) {
   if (!tsi.joined) return;
   const DomainId in = domain(tsi);
   touch_addresses(slot);
-  if (std::exchange(tsi.port_open, false))
-    emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
+  if (std::exchange(tsi.port_open, false)) emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
   if (std::exchange(tsi.member_open, false)) vswitch_.close_member(tsi.port, tsi.guest_tag);
   for (Address& address : tsi.addresses) {
     address.open = false;
@@ -268,7 +267,7 @@ void Agent::Impl::add_address(Slot slot, Address address) {
   Tsi& tsi = tsis_[slot];
   tsis_.hold(domain(tsi), address.mac, slot);
   tsi.addresses.push_back(address);
-  vswitch_.touch_address(domain(tsi), tsi.port.value() == 0 ? std::nullopt : std::optional(tsi.port), address.mac);
+  if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, address.mac);
   to_program(slot);
 }
 
@@ -284,7 +283,7 @@ void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
     any = any || open;
     if (open == address.open) continue;
     address.open = open;
-    vswitch_.touch_address(domain(tsi), std::nullopt, address.mac);
+    vswitch_.touch_fdb(domain(tsi), address.mac);
     to_program(slot);
   }
   if (any != tsi.member_open) {
@@ -299,8 +298,10 @@ void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
 
 void Agent::Impl::touch_addresses(Slot slot) {
   const Tsi& tsi = tsis_[slot];
-  const auto port = tsi.port.value() == 0 ? std::nullopt : std::optional(tsi.port);
-  for (const Address& address : tsi.addresses) vswitch_.touch_address(domain(tsi), port, address.mac);
+  for (const Address& address : tsi.addresses) {
+    if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, address.mac);
+    if (address.open) vswitch_.touch_fdb(domain(tsi), address.mac);
+  }
   to_program(slot);
 }
 

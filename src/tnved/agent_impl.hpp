@@ -102,7 +102,9 @@ struct Agent::Impl {
   bool fulfilled(const Tsi& tsi, Wait wait) const;
   bool stored(const Tsi& tsi) const { return !tsi.store_dirty && tsi.stores_waiting == 0; }
   void overdue(Slot slot, Instant now);
+  void retry_later(Slot slot, Instant now);
   void retry(Slot slot, Instant now);
+  bool levels_met(const Tsi& tsi) const;
 
   // --- askers (agent_verdicts.cpp) ---
   void ask(Slot slot, const Asker& asker);
@@ -149,7 +151,7 @@ struct Agent::Impl {
   unsigned program_failures_ = 0;
   bool flush_wanted_ = false;       ///< rows changed; what failed before waits for `program_retry_at_` or goes along
   std::vector<Slot> store_failed_;  ///< wait for `store_retry_at_`
-  std::size_t next_uplink_ = 0;  ///< whose inbox is served first
+  std::size_t next_uplink_ = 0;     ///< whose inbox is served first
   std::map<std::string, std::uint64_t> drops_;
   OctetString scratch_;
 };

@@ -16,7 +16,9 @@ const char* state_name(vdp::Level level) {
   return "unknown";
 }
 
-bool code_is_known(vdp::Code code) { return static_cast<unsigned>(code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress); }
+bool code_is_known(vdp::Code code) {
+  return static_cast<unsigned>(code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress);
+}
 
 std::string refusal_text(const vdp::Station::Refused& event) {
   const auto& status = event.status;
@@ -46,11 +48,16 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
   ensure(handle < slots.size() && tsis_.contains(slots[handle]), "a station event names an association of a TSI");
   const Slot slot = slots[handle];
   ensure(tsis_[slot].handle == handle, "a TSI knows its association");
-  if (const auto* e = std::get_if<Station::Confirmed>(&event)) confirmed(slot, *e);
-  else if (const auto* r = std::get_if<Station::Refused>(&event)) refused(slot, *r, now);
-  else if (const auto* v = std::get_if<Station::Revoked>(&event)) revoked(slot, *v, now);
-  else if (const auto* u = std::get_if<Station::Unconfirmed>(&event)) unconfirmed(slot, u->unconfirmed);
-  else closed(slot);
+  if (const auto* e = std::get_if<Station::Confirmed>(&event))
+    confirmed(slot, *e);
+  else if (const auto* r = std::get_if<Station::Refused>(&event))
+    refused(slot, *r, now);
+  else if (const auto* v = std::get_if<Station::Revoked>(&event))
+    revoked(slot, *v, now);
+  else if (const auto* u = std::get_if<Station::Unconfirmed>(&event))
+    unconfirmed(slot, u->unconfirmed);
+  else
+    closed(slot);
 }
 
 void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
@@ -64,7 +71,7 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   if (address->removing && event.level == vdp::Level::kNone) {
     const DomainId in = domain(tsi);
     if (tsi.joined) {
-      vswitch_.touch_address(in, tsi.port.value() == 0 ? std::nullopt : std::optional(tsi.port), event.mac);
+      if (tsi.port.value() != 0) vswitch_.touch_guard(in, tsi.port, event.mac);
       tsis_.release(in, event.mac);
       to_program(slot);
     }
@@ -73,7 +80,8 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   announce_level(slot, "confirmed by the nNVE");
   if (changed) to_store(slot);
   refresh_ports(slot, "the nNVE's confirmation");
-  const bool complete = std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
+  const bool complete =
+      std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
   if (!complete) return;
   if (!tsi.program_failed && tsi.vm != VmState::kLeaving) set_reason(slot, "");
   tsi.held = false;
@@ -121,7 +129,8 @@ void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant
   const auto entries = uplink(tsi).station.entries(tsi.handle);
   for (Address& address : tsi.addresses) {
     address.awaited = false;
-    const bool listed = std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.mac == address.mac; });
+    const bool listed =
+        std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.mac == address.mac; });
     if (!listed) set_confirmed(slot, address, vdp::Level::kNone, Vid());
   }
   announce_level(slot, why);
@@ -156,24 +165,18 @@ void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now
   tsi.phase = Phase::kSteady;
   switch (what) {
     case Fate::kStay:
+      // A refused keep-alive is repeated by the station; when no refusal comes any more, its reason is out of date.
+      if (word == Word::kRefusedKeep && tsi.vm != VmState::kLeaving)
+        levels_met(tsi) ? retries_.set(slot, now + 2 * config_.vdp.keepalive_interval()) : retry_later(slot, now);
       break;
-    case Fate::kRetry:
-      retries_.set(slot, now + retry_pause(tsi.retries));
-      tsi.retries = static_cast<std::uint8_t>(std::min(tsi.retries + 1, 16));
-      break;
-    case Fate::kHold:
-      tsi.held = true;
-      break;
+    case Fate::kRetry: retry_later(slot, now); break;
+    case Fate::kHold: tsi.held = true; break;
     case Fate::kFallBack:
       enter(slot, tsi.fall_back, why, now);
       set_reason(slot, why);
       break;
-    case Fate::kDeassociate:
-      leave(slot, why, false, now);
-      break;
-    case Fate::kForget:
-      leave(slot, why, true, now);
-      break;
+    case Fate::kDeassociate: leave(slot, why, false, now); break;
+    case Fate::kForget: leave(slot, why, true, now); break;
   }
   answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
 }
@@ -206,8 +209,26 @@ void Agent::Impl::closed(Slot slot) {
   to_check(slot);
 }
 
+void Agent::Impl::retry_later(Slot slot, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  retries_.set(slot, now + retry_pause(tsi.retries));
+  tsi.retries = static_cast<std::uint8_t>(std::min(tsi.retries + 1, 16));
+}
+
 void Agent::Impl::retry(Slot slot, Instant now) {
-  if (tsis_.contains(slot)) pursue(slot, now);
+  const Tsi& tsi = tsis_[slot];
+  if (!levels_met(tsi)) return pursue(slot, now);
+  if (tsi.unconfirmed) {
+    retries_.set(slot, now + 2 * config_.vdp.keepalive_interval());
+  } else if (!tsi.program_failed) {
+    set_reason(slot, "");
+  }
+}
+
+bool Agent::Impl::levels_met(const Tsi& tsi) const {
+  const vdp::Level wanted = intent(tsi.vm).level;
+  return std::all_of(tsi.addresses.begin(), tsi.addresses.end(),
+                     [wanted](const Address& a) { return !a.removing && a.confirmed == wanted; });
 }
 
 // --- the datapath and the store ---
@@ -290,7 +311,8 @@ bool Agent::Impl::stands_on(const Tsi& tsi, const RowKeys& failed) const {
   if (has(failed.access, std::pair(tsi.port, tsi.guest_tag))) return true;
   for (const Address& address : tsi.addresses) {
     if (has(failed.access, std::pair(uplinks_[tsi.uplink].config.id, address.vid))) return true;
-    if (has(failed.guards, std::tuple(in, tsi.port, address.mac)) || has(failed.fdb, std::pair(in, address.mac))) return true;
+    if (has(failed.guards, std::tuple(in, tsi.port, address.mac)) || has(failed.fdb, std::pair(in, address.mac)))
+      return true;
   }
   return false;
 }
@@ -311,11 +333,9 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
 // --- those who asked ---
 
 bool Agent::Impl::settled(const Tsi& tsi) const {
-  const Intent wanted = intent(tsi.vm);
-  for (const Address& address : tsi.addresses)
-    if (address.awaited || address.removing || address.confirmed != wanted.level) return false;
-  if (!stored(tsi)) return false;
-  return !wanted.forwards || tsi.port_open;
+  const auto awaited = [](const Address& address) { return address.awaited; };
+  if (!levels_met(tsi) || std::any_of(tsi.addresses.begin(), tsi.addresses.end(), awaited)) return false;
+  return stored(tsi) && (!intent(tsi.vm).forwards || tsi.port_open);
 }
 
 bool Agent::Impl::closed_here(const Tsi& tsi) const {
@@ -358,13 +378,23 @@ void Agent::Impl::check(Slot slot, Instant now) {
 void Agent::Impl::overdue(Slot slot, Instant now) {
   Tsi& tsi = tsis_[slot];
   const auto due = [now](const Asker& asker) { return asker.deadline <= now; };
-  const auto ends = [&due](Wait wait) { return [&due, wait](const Asker& asker) { return due(asker) && asker.wait == wait; }; };
+  const auto ends = [&due](Wait wait) {
+    return [&due, wait](const Asker& asker) { return due(asker) && asker.wait == wait; };
+  };
   if (closed_here(tsi)) {
     const std::string silent = "the port is closed; the nNVE has not answered yet and is asked again";
     bool any = false;
     for (Wait wait : {Wait::kClosed, Wait::kGone})
-      answer_if(slot, [&](const Asker& a) { const bool yes = ends(wait)(a); any = any || yes; return yes; }, true, silent);
-    if (any) notice("TNVED_CLOSE_UNANSWERED", agent::Notice::Level::kWarning, "vsi=" + tsi.vsi.to_string() + " " + silent);
+      answer_if(
+          slot,
+          [&](const Asker& a) {
+            const bool yes = ends(wait)(a);
+            any = any || yes;
+            return yes;
+          },
+          true, silent);
+    if (any)
+      notice("TNVED_CLOSE_UNANSWERED", agent::Notice::Level::kWarning, "vsi=" + tsi.vsi.to_string() + " " + silent);
   }
   const auto at = askers_.find(slot);
   const bool settling = at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(Wait::kSettled));

@@ -9,39 +9,30 @@ Outcome refuse(const char* why) { return {false, VmState::kDefined, Wait::kNothi
 
 Outcome apply_unknown(Verb verb) {
   switch (verb) {
-    case Verb::kCreate:
-      return to(VmState::kDefined, Wait::kSettled);
-    case Verb::kMigrateIn:
-      return to(VmState::kArriving, Wait::kSettled);
+    case Verb::kCreate: return to(VmState::kDefined, Wait::kSettled);
+    case Verb::kMigrateIn: return to(VmState::kArriving, Wait::kSettled);
     case Verb::kStart:
     case Verb::kPause:
     case Verb::kSuspend:
     case Verb::kResume:
     case Verb::kShutdown:
     case Verb::kMigrateOut:
-    case Verb::kAbort:
-      break;
+    case Verb::kAbort: break;
   }
   return refuse("this VSI is not known here: create it or let it migrate in first");
 }
 
 Outcome apply_defined(Verb verb) {
   switch (verb) {
-    case Verb::kCreate:
-      return to(VmState::kDefined, Wait::kSettled);
-    case Verb::kStart:
-      return to(VmState::kRunning, Wait::kSettled);
-    case Verb::kShutdown:
-      return to(VmState::kLeaving, Wait::kGone);
-    case Verb::kMigrateIn:
-      return to(VmState::kArriving, Wait::kSettled);
+    case Verb::kCreate: return to(VmState::kDefined, Wait::kSettled);
+    case Verb::kStart: return to(VmState::kRunning, Wait::kSettled);
+    case Verb::kShutdown: return to(VmState::kLeaving, Wait::kGone);
+    case Verb::kMigrateIn: return to(VmState::kArriving, Wait::kSettled);
     case Verb::kPause:
     case Verb::kSuspend:
     case Verb::kResume:
-    case Verb::kMigrateOut:
-      return refuse("the VM has not been started");
-    case Verb::kAbort:
-      break;
+    case Verb::kMigrateOut: return refuse("the VM has not been started");
+    case Verb::kAbort: break;
   }
   return refuse("no migration is under way");
 }
@@ -50,66 +41,45 @@ Outcome apply_running(Verb verb) {
   switch (verb) {
     case Verb::kCreate:
     case Verb::kStart:
-    case Verb::kResume:
-      return to(VmState::kRunning, Wait::kSettled);
-    case Verb::kPause:
-      return to(VmState::kRunning, Wait::kNothing);
-    case Verb::kSuspend:
-      return to(VmState::kSuspended, Wait::kClosed);
-    case Verb::kShutdown:
-      return to(VmState::kLeaving, Wait::kGone);
-    case Verb::kMigrateOut:
-      return to(VmState::kDeparting, Wait::kStored);
-    case Verb::kMigrateIn:
-      return refuse("the VM runs here already");
-    case Verb::kAbort:
-      break;
+    case Verb::kResume: return to(VmState::kRunning, Wait::kSettled);
+    case Verb::kPause: return to(VmState::kRunning, Wait::kNothing);
+    case Verb::kSuspend: return to(VmState::kSuspended, Wait::kClosed);
+    case Verb::kShutdown: return to(VmState::kLeaving, Wait::kGone);
+    case Verb::kMigrateOut: return to(VmState::kDeparting, Wait::kStored);
+    case Verb::kMigrateIn: return refuse("the VM runs here already");
+    case Verb::kAbort: break;
   }
   return refuse("no migration is under way");
 }
 
 Outcome apply_suspended(Verb verb) {
   switch (verb) {
-    case Verb::kCreate:
-      return to(VmState::kSuspended, Wait::kSettled);
+    case Verb::kCreate: return to(VmState::kSuspended, Wait::kSettled);
     case Verb::kStart:
-    case Verb::kResume:
-      return to(VmState::kRunning, Wait::kSettled);
-    case Verb::kPause:
-      return to(VmState::kSuspended, Wait::kNothing);
-    case Verb::kSuspend:
-      return to(VmState::kSuspended, Wait::kClosed);
-    case Verb::kShutdown:
-      return to(VmState::kLeaving, Wait::kGone);
+    case Verb::kResume: return to(VmState::kRunning, Wait::kSettled);
+    case Verb::kPause: return to(VmState::kSuspended, Wait::kNothing);
+    case Verb::kSuspend: return to(VmState::kSuspended, Wait::kClosed);
+    case Verb::kShutdown: return to(VmState::kLeaving, Wait::kGone);
     case Verb::kMigrateOut:
       return refuse("the VM is suspended and forwards nothing: shut it down when the destination has taken over");
-    case Verb::kMigrateIn:
-      return refuse("the VM is here already, suspended");
-    case Verb::kAbort:
-      break;
+    case Verb::kMigrateIn: return refuse("the VM is here already, suspended");
+    case Verb::kAbort: break;
   }
   return refuse("no migration is under way");
 }
 
 Outcome apply_departing(Verb verb) {
   switch (verb) {
-    case Verb::kCreate:
-      return to(VmState::kDeparting, Wait::kSettled);
-    case Verb::kPause:
-      return to(VmState::kDeparting, Wait::kNothing);
-    case Verb::kSuspend:
-      return to(VmState::kSuspended, Wait::kClosed);
+    case Verb::kCreate: return to(VmState::kDeparting, Wait::kSettled);
+    case Verb::kPause: return to(VmState::kDeparting, Wait::kNothing);
+    case Verb::kSuspend: return to(VmState::kSuspended, Wait::kClosed);
     case Verb::kResume:  // a hypervisor resumes the source when its migration has failed: an abort by another name
       return to(VmState::kRunning, Wait::kSettled);
-    case Verb::kShutdown:
-      return to(VmState::kLeaving, Wait::kGone);
-    case Verb::kMigrateOut:
-      return to(VmState::kDeparting, Wait::kStored);
-    case Verb::kAbort:
-      return to(VmState::kRunning, Wait::kStored);
+    case Verb::kShutdown: return to(VmState::kLeaving, Wait::kGone);
+    case Verb::kMigrateOut: return to(VmState::kDeparting, Wait::kStored);
+    case Verb::kAbort: return to(VmState::kRunning, Wait::kStored);
     case Verb::kStart:
-    case Verb::kMigrateIn:
-      break;
+    case Verb::kMigrateIn: break;
   }
   return refuse("the VM is migrating away: abort that first");
 }
@@ -120,35 +90,27 @@ Outcome apply_arriving(Verb verb) {
     case Verb::kMigrateIn:
     case Verb::kStart:  // hypervisors report a start before memory is copied; the VM runs at resume (S36)
       return to(VmState::kArriving, Wait::kSettled);
-    case Verb::kPause:
-      return to(VmState::kArriving, Wait::kNothing);
-    case Verb::kResume:
-      return to(VmState::kRunning, Wait::kSettled);
+    case Verb::kPause: return to(VmState::kArriving, Wait::kNothing);
+    case Verb::kResume: return to(VmState::kRunning, Wait::kSettled);
     case Verb::kShutdown:
-    case Verb::kAbort:
-      return to(VmState::kLeaving, Wait::kGone);
+    case Verb::kAbort: return to(VmState::kLeaving, Wait::kGone);
     case Verb::kSuspend:
-    case Verb::kMigrateOut:
-      break;
+    case Verb::kMigrateOut: break;
   }
   return refuse("the VM is still arriving: resume or abort it first");
 }
 
 Outcome apply_leaving(Verb verb) {
   switch (verb) {
-    case Verb::kCreate:
-      return to(VmState::kDefined, Wait::kSettled);
-    case Verb::kMigrateIn:
-      return to(VmState::kArriving, Wait::kSettled);
-    case Verb::kShutdown:
-      return to(VmState::kLeaving, Wait::kGone);
+    case Verb::kCreate: return to(VmState::kDefined, Wait::kSettled);
+    case Verb::kMigrateIn: return to(VmState::kArriving, Wait::kSettled);
+    case Verb::kShutdown: return to(VmState::kLeaving, Wait::kGone);
     case Verb::kStart:
     case Verb::kPause:
     case Verb::kSuspend:
     case Verb::kResume:
     case Verb::kMigrateOut:
-    case Verb::kAbort:
-      break;
+    case Verb::kAbort: break;
   }
   return refuse("the VM is being shut down: create it anew");
 }
@@ -213,10 +175,8 @@ Fate fate(VmState state, Phase phase, Word word) {
   switch (phase) {
     case Phase::kEntering:
       return word == Word::kRefusedKeep || word == Word::kDeadline ? Fate::kDeassociate : Fate::kForget;
-    case Phase::kResuming:
-      return Fate::kFallBack;
-    case Phase::kSteady:
-      break;
+    case Phase::kResuming: return Fate::kFallBack;
+    case Phase::kSteady: break;
   }
   switch (word) {
     case Word::kRefusedKeep:

@@ -3,7 +3,8 @@
 //
 //   (no row) --create--> Defined --start--> Running <--resume-- Suspended     Running --migrate-out--> Departing
 //       |                                      |                    ^         Departing --abort--> Running
-//       +--migrate-in--> Arriving --resume-----^      --suspend-----+         any --shutdown--> Leaving --(answered)--> gone
+//       +--migrate-in--> Arriving --resume-----^      --suspend-----+         any --shutdown--> Leaving --(answered)-->
+//       gone
 //                           +--abort--> Leaving                               Leaving --create | migrate-in--> anew
 #pragma once
 #include <array>
@@ -15,8 +16,9 @@
 
 namespace splitnve::tnved {
 
-inline constexpr std::array kVerbs = {Verb::kCreate,   Verb::kStart,      Verb::kPause,     Verb::kSuspend, Verb::kResume,
-                                      Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
+inline constexpr std::array kVerbs = {Verb::kCreate,     Verb::kStart,     Verb::kPause,
+                                      Verb::kSuspend,    Verb::kResume,    Verb::kShutdown,
+                                      Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
 inline constexpr std::array kVmStates = {VmState::kDefined,   VmState::kRunning,  VmState::kSuspended,
                                          VmState::kDeparting, VmState::kArriving, VmState::kLeaving};
 
@@ -47,8 +49,8 @@ struct Intent {
   bool forwards = false;   ///< the port is open for addresses that the nNVE has Activated
   friend bool operator==(const Intent&, const Intent&) = default;
 };
-/// Towards an nNVE that does not understand Associate -> Pre-Associate the station keeps a suspended VM's VSI Associated
-/// with S=1; the port is closed here all the same (S20).
+/// Towards an nNVE that does not understand Associate -> Pre-Associate the station keeps a suspended VM's VSI
+/// Associated with S=1; the port is closed here all the same (S20).
 Intent intent(VmState state);
 
 /// What a TSI's nNVE may say or fail to say; kDeadline: the one who asked waits no longer.
@@ -64,12 +66,12 @@ enum class Phase : std::uint8_t {
 inline constexpr std::array kPhases = {Phase::kSteady, Phase::kEntering, Phase::kResuming};
 
 enum class Fate : std::uint8_t {
-  kStay,          ///< nothing changes but what is shown (S8)
-  kRetry,         ///< the intent stands: ask again with back-off
-  kHold,          ///< held by the peer: ask again only when an operator or the VM does (S7)
-  kFallBack,      ///< the VM stays what it was before resume
-  kDeassociate,   ///< De-Associate at the nNVE and forget (A2)
-  kForget,        ///< the nNVE has nothing of it: forget
+  kStay,         ///< nothing changes but what is shown (S8)
+  kRetry,        ///< the intent stands: ask again with back-off
+  kHold,         ///< held by the peer: ask again only when an operator or the VM does (S7)
+  kFallBack,     ///< the VM stays what it was before resume
+  kDeassociate,  ///< De-Associate at the nNVE and forget (A2)
+  kForget,       ///< the nNVE has nothing of it: forget
 };
 /// The third table. A VM that waits to run is refused; a running one keeps its association (S8).
 Fate fate(VmState state, Phase phase, Word word);

@@ -56,7 +56,8 @@ Decoded<void> read_interface(BoundedReader& reader, TsiRecord& record) {
   if (length > kInterfaceNameOctetsMax) return reader.error("interface name too long");
   if (!reader.take(length, name)) return reader.error("truncated interface name");
   record.interface_name.assign(name.begin(), name.end());
-  if (record.interface_name.empty() != (record.port.value() == 0)) return reader.error("VM port without interface name");
+  if (record.interface_name.empty() != (record.port.value() == 0))
+    return reader.error("VM port without interface name");
   return {};
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A TSI as the state store keeps it: one compact record under its instance id.
 //
-//   version(1) vm(1) flags(1) uplink(4) VN(4) guest tag(2) VSI format(1) VSI-ID(16) manager(16) type id(4) type version(1)
-//   VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2)
+//   version(1) vm(1) flags(1) uplink(4) VN(4) guest tag(2) VSI format(1) VSI-ID(16) manager(16) type id(4) type
+//   version(1) VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2)
 #pragma once
 #include <string>
 #include <vector>

@@ -65,7 +65,8 @@ Result<void, std::string> VSwitch::may_bind(DomainId id, std::string_view name, 
   if (name.empty() || name.size() > kInterfaceNameOctetsMax)
     return unexpected<std::string>("'" + std::string(name) + "' is no interface name");
   for (const auto& uplink : uplinks_)
-    if (uplink.interface_name == name) return unexpected<std::string>(std::string(name) + " is an uplink, not a VM's port");
+    if (uplink.interface_name == name)
+      return unexpected<std::string>(std::string(name) + " is an uplink, not a VM's port");
   const auto known = port_by_name_.find(std::string(name));
   if (known != port_by_name_.end()) {
     const auto binding = bindings_.find(access_key(known->second, guest_tag));
@@ -178,11 +179,6 @@ void VSwitch::drop_vid(DomainId id, Vid vid) {
   const auto tag = uplink_tags_.find(access_key(uplink_of(id), vid));
   if (tag != uplink_tags_.end() && tag->second == id) uplink_tags_.erase(tag);
   dirty_.access.emplace_back(uplink_of(id), vid);
-}
-
-void VSwitch::touch_address(DomainId domain, std::optional<PortId> port, MacAddress mac) {
-  if (port) dirty_.guards.emplace_back(domain, *port, mac);
-  dirty_.fdb.emplace_back(domain, mac);
 }
 
 void VSwitch::touch_binding(DomainId domain, PortId port, Vid guest_tag) {

@@ -65,8 +65,8 @@ class VSwitch {
   // --- one TSI's share; each join, bind, use and open is undone once ---
   void join(DomainId domain);
   void leave(DomainId domain);
-  /// Binds (interface, guest tag) to the domain. Refused, with the reason: a name that is an uplink or no interface name,
-  /// a tag of that interface that belongs to another VN, a full flood list.
+  /// Binds (interface, guest tag) to the domain. Refused, with the reason: a name that is an uplink or no interface
+  /// name, a tag of that interface that belongs to another VN, a full flood list.
   Result<PortId, std::string> bind(DomainId domain, std::string_view interface_name, Vid guest_tag);
   /// The same under a port id that a store remembered; refused as well if the two do not match what is known.
   Result<PortId, std::string> bind_stored(DomainId domain, std::string_view interface_name, Vid guest_tag, PortId port);
@@ -78,7 +78,8 @@ class VSwitch {
   void drop_vid(DomainId domain, Vid vid);
 
   // --- what may differ in the datapath ---
-  void touch_address(DomainId domain, std::optional<PortId> port, MacAddress mac);
+  void touch_guard(DomainId domain, PortId port, MacAddress mac) { dirty_.guards.emplace_back(domain, port, mac); }
+  void touch_fdb(DomainId domain, MacAddress mac) { dirty_.fdb.emplace_back(domain, mac); }
   /// Names the shared rows behind a bound TSI again: the interface may have been made anew.
   void touch_binding(DomainId domain, PortId port, Vid guest_tag);
   void touch(const RowKeys& keys) { dirty_.append(keys); }
@@ -116,7 +117,9 @@ class VSwitch {
     std::uint32_t open = 0;
   };
   using AccessKey = std::uint64_t;
-  static AccessKey access_key(PortId port, Vid tag) { return (static_cast<AccessKey>(port.value()) << 16) | tag.value(); }
+  static AccessKey access_key(PortId port, Vid tag) {
+    return (static_cast<AccessKey>(port.value()) << 16) | tag.value();
+  }
   static PortId uplink_of(DomainId domain) { return PortId(domain.value() >> 24); }
 
   bool bound(PortId port, Vid tag) const { return bindings_.contains(access_key(port, tag)); }

@@ -92,7 +92,8 @@ TEST(AgentLifecycle, SuspendClosesThePortBeforeTheNnveIsToldAndResumeOpensItAgai
     }
   }
   EXPECT_TRUE(closes);
-  const auto first_program = std::find(order.begin(), order.end(), 1u), first_frame = std::find(order.begin(), order.end(), 0u);
+  const auto first_program = std::find(order.begin(), order.end(), 1u),
+             first_frame = std::find(order.begin(), order.end(), 0u);
   EXPECT_LT(first_program - order.begin(), first_frame - order.begin());
   EXPECT_FALSE(bench.view(1)->port_open);
   EXPECT_TRUE(bench.has_row("guard ")) << "still reserved, still guarded";

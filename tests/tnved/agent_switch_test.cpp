@@ -97,8 +97,8 @@ TEST(AgentSwitch, EachVnUsesItsUplink) {
   EXPECT_TRUE(bench.has_row("domain 2/70002"));
 }
 
-/// Random verbs, an nNVE that refuses, forgets and falls silent, restarts: the datapath is what the agent wants whenever
-/// it is at rest, every asker gets one answer, and nothing is left at the end.
+/// Random verbs, an nNVE that refuses, forgets and falls silent, restarts: the datapath is what the agent wants
+/// whenever it is at rest, every asker gets one answer, and nothing is left at the end.
 TEST(AgentSwitch, RandomOperationKeepsDatapathAndIntentEqual) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -7,9 +7,7 @@ namespace splitnve::tnved::test {
 namespace {
 
 std::string text(PortId port, Vid tag) { return std::to_string(port.value()) + "." + std::to_string(tag.value()); }
-std::string text(DomainId id) {
-  return std::to_string(id.value() >> 24) + "/" + std::to_string(id.value() & 0xFFFFFF);
-}
+std::string text(DomainId id) { return std::to_string(id.value() >> 24) + "/" + std::to_string(id.value() & 0xFFFFFF); }
 
 /// (key, value) of every row; an empty value is an absent row.
 std::vector<std::pair<std::string, std::string>> flatten(const datapath::Rows& rows) {
@@ -42,8 +40,10 @@ std::vector<std::pair<std::string, std::string>> flatten(const datapath::Rows& r
 
 void SwitchModel::apply(const datapath::Rows& rows) {
   for (const auto& [key, value] : flatten(rows)) {
-    if (value.empty()) table_.erase(key);
-    else table_[key] = value;
+    if (value.empty())
+      table_.erase(key);
+    else
+      table_[key] = value;
   }
 }
 
@@ -174,8 +174,10 @@ void Bench::carry_out(agent::Effect effect) {
   } else if (const auto* persist = std::get_if<agent::Persist>(&effect)) {
     ++persists;
     for (const auto& record : persist->records) {
-      if (record.value.empty()) store.erase(record.key);
-      else store[record.key] = record.value;
+      if (record.value.empty())
+        store.erase(record.key);
+      else
+        store[record.key] = record.value;
     }
     (hold_results ? held : results_).push_back({persist->batch, {}, {}});
   } else if (const auto* answer_effect = std::get_if<agent::Answer>(&effect)) {
@@ -220,7 +222,8 @@ void Bench::respond(Octets vdpdu) {
     auto entries = request.entries;
     for (auto& entry : entries)
       if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(vids[entry.group.value()]);
-    writer.association(request.command, status.octet(), association->type, association->vsi, association->format, entries);
+    writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
+                       entries);
   }
   tlvs_per_ecpdu.push_back(tlvs);
   if (mute || tlvs == 0) return;
@@ -249,7 +252,8 @@ std::size_t Bench::tsis() const {
 
 bool Bench::has_row(const std::string& part) const {
   const auto rows = model.rows();
-  return std::any_of(rows.begin(), rows.end(), [&](const std::string& row) { return row.find(part) != std::string::npos; });
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const std::string& row) { return row.find(part) != std::string::npos; });
 }
 
 std::vector<Request> Bench::requests_of(unsigned number) const {
@@ -260,9 +264,8 @@ std::vector<Request> Bench::requests_of(unsigned number) const {
 }
 
 std::size_t Bench::transitions(const std::string& machine, const std::string& to) const {
-  return static_cast<std::size_t>(std::count_if(transition_log.begin(), transition_log.end(), [&](const auto& t) {
-    return machine == t.machine && to == t.to;
-  }));
+  return static_cast<std::size_t>(std::count_if(transition_log.begin(), transition_log.end(),
+                                                [&](const auto& t) { return machine == t.machine && to == t.to; }));
 }
 
 }  // namespace splitnve::tnved::test

@@ -67,7 +67,10 @@ class Bench {
   /// A VDPDU of the nNVE's own, in the next ECPDU.
   void nnve_sends(TlvType command, std::uint8_t status, const Request& like);
   void nnve_frame(ecp::Operation operation, EcpSequence sequence, Octets payload);
-  void inject(const OctetString& frame) { agent->handle_frame(PortId(1), frame, now); work(); }
+  void inject(const OctetString& frame) {
+    agent->handle_frame(PortId(1), frame, now);
+    work();
+  }
 
   // --- what is seen ---
   std::optional<TsiView> view(unsigned number) const;
@@ -83,8 +86,8 @@ class Bench {
   std::unique_ptr<Agent> agent;
   Instant now = Instant(seconds(1000));
 
-  bool silent = false;        ///< neither acks nor answers
-  bool mute = false;          ///< acks but does not answer
+  bool silent = false;  ///< neither acks nor answers
+  bool mute = false;    ///< acks but does not answer
   MacAddress nnve_mac = MacAddress(0x020100000001u);
   std::map<std::uint32_t, std::uint16_t> vids = {{70001, 101}, {70002, 102}};
   /// Status of an answer; default success.
