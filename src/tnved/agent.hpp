@@ -103,6 +103,7 @@ class Agent {
 
   std::uint32_t tsi_slots() const;
   std::optional<TsiView> tsi(std::uint32_t slot) const;
+  std::optional<std::uint32_t> find(const VsiId& vsi) const;  ///< its slot
   std::vector<PeerView> peers() const;
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   const AgentConfig& config() const;
