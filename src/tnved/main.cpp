@@ -5,6 +5,7 @@
 #include "agent.hpp"
 #include "config_file.hpp"
 #include "control.hpp"
+#include "daemon/preflight.hpp"
 #include "daemon/runtime.hpp"
 
 namespace {
@@ -14,6 +15,13 @@ using namespace splitnve;
 int refuse(const Error& error) {
   std::fprintf(stderr, "tnved: %s\n", error.to_string().c_str());
   return 1;
+}
+
+daemon::MachineNeeds needs_of(const tnved::FileConfig& file) {
+  auto needs = daemon::needs_of(file.settings);
+  needs.uplinks = true;
+  for (const auto& uplink : file.agent.uplinks) needs.interfaces.push_back(uplink.interface_name);
+  return needs;
 }
 
 int run(tnved::FileConfig& file) {
@@ -48,9 +56,6 @@ int main(int argc, char** argv) {
     daemon::print_complaints(file.error());
     return 2;
   }
-  if (line->check_only) {
-    std::printf("%s: well\n", line->config.c_str());
-    return 0;
-  }
+  if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
   return run(*file);
 }
