@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// One nnved agent between stations that speak real frames, a datapath and a store that are maps, and an authority.
+#pragma once
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "nnved/agent.hpp"
+#include "nnved/embedded_authority.hpp"
+#include "splitnve/ecp/header.hpp"
+#include "splitnve/vdp/codec.hpp"
+
+namespace splitnve::nnved::test {
+
+using namespace std::chrono_literals;
+
+inline VsiId vsi(unsigned n) {
+  VsiId id;
+  id.octets[14] = static_cast<std::uint8_t>(n >> 8);
+  id.octets[15] = static_cast<std::uint8_t>(n);
+  return id;
+}
+inline MacAddress mac(unsigned n) { return MacAddress(0x02AA00000000ull + n); }
+inline MacAddress station_mac(unsigned n) { return MacAddress(0x020000000100ull + n); }
+inline MacAddress port_mac(unsigned n) { return MacAddress(0x020000000200ull + n); }
+
+/// What a datapath holds after all programmed batches, keyed as the rows are.
+struct DatapathModel {
+  std::map<std::pair<PortId, Vid>, datapath::AccessRow> access;
+  std::map<std::tuple<DomainId, PortId, MacAddress>, InstanceId> guards;
+  std::map<std::pair<DomainId, MacAddress>, std::variant<datapath::LocalOwner, datapath::RemoteOwner>> fdb;
+  std::map<DomainId, datapath::DomainRow> domains;
+
+  void apply(const datapath::Rows& rows) {
+    for (const auto& row : rows.domains) {
+      if (row.present) domains[row.domain] = row;
+      else domains.erase(row.domain);
+    }
+    for (const auto& row : rows.access) {
+      if (row.domain) access[{row.port, row.tag}] = row;
+      else access.erase({row.port, row.tag});
+    }
+    for (const auto& row : rows.guards) {
+      if (row.instance) guards[{row.domain, row.port, row.mac}] = *row.instance;
+      else guards.erase({row.domain, row.port, row.mac});
+    }
+    for (const auto& row : rows.fdb) {
+      if (row.owner) fdb[{row.domain, row.mac}] = *row.owner;
+      else fdb.erase({row.domain, row.mac});
+    }
+  }
+  /// May this source send from this port and tag?
+  bool open(PortId port, Vid vid, const MacAddress& source) const {
+    const auto at = access.find({port, vid});
+    if (at == access.end()) return false;
+    if (at->second.unguarded) return true;
+    const auto guard = guards.find({*at->second.domain, port, source});
+    const auto owner = fdb.find({*at->second.domain, source});
+    if (guard == guards.end() || owner == fdb.end()) return false;
+    const auto* local = std::get_if<datapath::LocalOwner>(&owner->second);
+    return local != nullptr && local->instance == guard->second;
+  }
+  friend bool operator==(const DatapathModel&, const DatapathModel&) = default;
+};
+
+/// An association TLV to send, or one received.
+struct Tlv {
+  vdp::TlvType command = vdp::TlvType::kAssociate;
+  VsiId id;
+  std::vector<vdp::FilterEntry> entries;
+  std::uint8_t status = 0;
+  vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
+  ManagerId manager{};
+  VsiType type{1, 1};
+  vdp::ResponseStatus response() const { return vdp::ResponseStatus::from_octet(status); }
+};
+inline vdp::FilterEntry entry(std::uint32_t vn, MacAddress address, std::uint16_t vid = 0) {
+  vdp::FilterEntry e;
+  e.group = GroupId(vn);
+  e.mac = address;
+  e.vid = Vid(vid);
+  return e;
+}
+
+struct Station {
+  PortId port;
+  MacAddress address;
+  bool acks = true;
+  std::uint16_t sequence = 100;
+  std::vector<Tlv> received;      ///< responses and commands of the bridge
+  std::vector<OctetString> raw;   ///< every frame from the bridge
+  unsigned acked = 0;             ///< acks for our ECPDUs
+};
+
+inline OctetString vdpdu(const std::vector<Tlv>& tlvs) {
+  OctetString payload(limits::kVdpduOctetsMax);
+  vdp::VdpduWriter writer(payload, tlvs.front().manager);
+  for (const Tlv& tlv : tlvs)
+    writer.association(tlv.command, tlv.status, tlv.type, tlv.id, tlv.format, tlv.entries);
+  payload.resize(writer.finish().size());
+  return payload;
+}
+
+inline std::vector<Tlv> read_vdpdu(Octets octets) {
+  std::vector<Tlv> tlvs;
+  vdp::VdpduReader reader(octets);
+  const auto manager = reader.manager();
+  if (!manager) return tlvs;
+  while (true) {
+    const auto next = reader.next();
+    if (!next || !*next) return tlvs;
+    const auto association = vdp::decode_association(**next);
+    if (!association) continue;
+    Tlv tlv{association->command, association->vsi, {}, association->status, association->format, *manager,
+            association->type};
+    for (std::size_t i = 0; i < association->count; ++i) tlv.entries.push_back(association->entry(i));
+    tlvs.push_back(tlv);
+  }
+}
+
+/// Two VNs (70001 blue, 70002 red), `ports` ports p1.. with ids 1.., the switch's capabilities as given.
+inline AgentConfig make_config(unsigned ports, bool deactivate = false) {
+  AgentConfig config;
+  for (unsigned i = 1; i <= ports; ++i) {
+    PortConfig port;
+    port.id = PortId(i);
+    port.interface_name = "p" + std::to_string(i);
+    port.mac = port_mac(i);
+    port.peer_capabilities = {deactivate, true};
+    config.ports.push_back(port);
+  }
+  config.vns.push_back({GroupId(70001), "blue", "", 1001, {}});
+  config.vns.push_back({GroupId(70002), "red", "", 1002, {}});
+  return config;
+}
+
+class Rig {
+ public:
+  explicit Rig(AgentConfig config, Instant start = Instant(1h)) : now(start), agent(std::move(config), 7) {}
+
+  Station& station(unsigned n, unsigned port = 1) {
+    for (Station& known : stations)
+      if (known.address == station_mac(n) && known.port == PortId(port)) return known;
+    stations.emplace_back();
+    stations.back().port = PortId(port);
+    stations.back().address = station_mac(n);
+    return stations.back();
+  }
+  void send_octets(Station& from, Octets payload) {
+    OctetString frame;
+    ecp::encode_frame(ecp::kNearestCustomerBridge, from.address, ecp::Operation::kRequest,
+                      EcpSequence(from.sequence++), payload, frame);
+    agent.handle_frame(from.port, frame, now);
+    drain();
+  }
+  /// Sends the TLVs and runs until all is quiet. The answers stand in `from.received`.
+  void send(Station& from, const std::vector<Tlv>& tlvs) {
+    send_octets(from, vdpdu(tlvs));
+    run();
+  }
+  /// One command and its answer; nullopt if none came.
+  std::optional<Tlv> ask(Station& from, const Tlv& tlv) {
+    from.received.clear();
+    send(from, {tlv});
+    for (const Tlv& answer : from.received)
+      if (answer.id == tlv.id && (answer.status & vdp::kStatusResponse) != 0) return answer;
+    return std::nullopt;
+  }
+  void run() {
+    do drain();
+    while (agent.handle_work(64, now));
+    drain();
+  }
+  /// Moves time on, waking the agent at each of its deadlines.
+  void advance(Duration by) {
+    const Instant until = now + by;
+    unsigned wakes = 0;
+    while (const auto at = agent.next_deadline()) {
+      if (*at > until) break;
+      now = std::max(now, *at);
+      agent.handle_time(now);
+      run();
+      ensure(++wakes < 100000, "the agent makes progress at its deadlines");
+    }
+    now = until;
+    agent.handle_time(now);
+    run();
+  }
+  void drain() {
+    while (true) {
+      while (auto effect = agent.poll_effect()) std::visit([&](auto& one) { take(one); }, *effect);
+      if (results.empty()) return;
+      const agent::BatchResult result = results.front();
+      results.pop_front();
+      agent.handle_result(result, now);
+    }
+  }
+  /// Answers what was held back.
+  void release_publishes() {
+    hold_publish = false;
+    for (const auto& publish : std::exchange(held, {})) results.push_back(authority.handle(publish));
+    run();
+  }
+  std::optional<TsiView> tsi(const VsiId& id, unsigned port = 1, std::uint32_t vn = 70001) const {
+    for (std::uint32_t i = 0; i < agent.tsi_slots(); ++i)
+      if (const auto view = agent.tsi(i); view && view->vsi == id && view->port == PortId(port) && view->vn == GroupId(vn))
+        return view;
+    return std::nullopt;
+  }
+  std::size_t tsis() const {
+    std::size_t count = 0;
+    for (std::uint32_t i = 0; i < agent.tsi_slots(); ++i) count += agent.tsi(i).has_value() ? 1 : 0;
+    return count;
+  }
+  std::vector<agent::StoreRecord> stored() const {
+    std::vector<agent::StoreRecord> records;
+    for (const auto& [key, value] : store) records.push_back({key, value});
+    return records;
+  }
+  /// The datapath holds exactly what the agent wants, and the authority too.
+  bool consistent() const {
+    DatapathModel wanted;
+    wanted.apply(agent.desired_rows());
+    const auto rows = authority.rows();
+    const auto desired = agent.desired_authority();
+    const auto key = [](const agent::AuthorityRow& row) {
+      return std::tuple(row.vn, row.mac, row.vsi, row.mapped, row.forwarding);
+    };
+    return wanted == datapath && std::equal(rows.begin(), rows.end(), desired.begin(), desired.end(),
+                                            [&](const auto& a, const auto& b) { return key(a) == key(b); });
+  }
+  std::uint64_t dropped(const std::string& cause) const {
+    for (const auto& [name, count] : agent.frame_drops())
+      if (name == cause) return count;
+    return 0;
+  }
+
+  Instant now;
+  Agent agent;
+  EmbeddedAuthority authority;
+  DatapathModel datapath;
+  std::map<std::uint64_t, OctetString> store;
+  std::deque<Station> stations;
+  bool hold_publish = false, hold_program = false;
+  std::string publish_error, persist_error, program_error;
+  /// A cause makes the row fail.
+  std::function<std::string(const datapath::FdbRow&)> fdb_fails;
+  std::vector<agent::Program> programs;
+  std::vector<agent::Persist> persists;
+  std::vector<agent::Publish> publishes;
+  std::vector<agent::Publish> held;
+  std::vector<agent::Transition> transitions;
+  std::vector<agent::Notice> notices;
+
+ private:
+  void take(agent::Transmit& transmit) {
+    const auto frame = ecp::decode_frame(transmit.frame);
+    ensure(frame.has_value(), "the agent sends decodable frames");
+    for (Station& to : stations) {
+      if (to.port != transmit.port) continue;
+      to.raw.push_back(transmit.frame);
+      if (frame->operation == ecp::Operation::kAck) {
+        ++to.acked;
+        continue;
+      }
+      for (Tlv& tlv : read_vdpdu(frame->payload)) to.received.push_back(tlv);
+      if (!to.acks) continue;
+      OctetString ack;
+      ecp::encode_frame(ecp::kNearestCustomerBridge, to.address, ecp::Operation::kAck, frame->sequence, {}, ack);
+      agent.handle_frame(to.port, ack, now);
+    }
+  }
+  void take(agent::Program& program) {
+    programs.push_back(program);
+    agent::BatchResult result{program.batch, {}, program_error};
+    if (!program_error.empty()) return results.push_back(result);
+    auto rows = program.rows;
+    std::vector<datapath::FdbRow> good;
+    for (std::uint32_t i = 0; i < rows.fdb.size(); ++i) {
+      const std::string cause = fdb_fails ? fdb_fails(rows.fdb[i]) : "";
+      if (cause.empty()) good.push_back(rows.fdb[i]);
+      else result.failures.push_back({datapath::Table::kFdb, i, cause});
+    }
+    rows.fdb = good;
+    datapath.apply(rows);
+    if (!hold_program) results.push_back(result);
+  }
+  void take(agent::Persist& persist) {
+    persists.push_back(persist);
+    if (persist_error.empty())
+      for (const auto& record : persist.records) {
+        if (record.value.empty()) store.erase(record.key);
+        else store[record.key] = record.value;
+      }
+    results.push_back({persist.batch, {}, persist_error});
+  }
+  void take(agent::Publish& publish) {
+    publishes.push_back(publish);
+    if (hold_publish || !held.empty()) held.push_back(publish);  // an authority keeps their order
+    else if (!publish_error.empty()) results.push_back({publish.batch, {}, publish_error});
+    else results.push_back(authority.handle(publish));
+  }
+  void take(agent::Transition& transition) { transitions.push_back(transition); }
+  void take(agent::Notice& notice) { notices.push_back(notice); }
+  void take(agent::Answer&) {}
+
+  std::deque<agent::BatchResult> results;
+};
+
+}  // namespace splitnve::nnved::test
