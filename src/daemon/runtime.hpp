@@ -69,6 +69,9 @@ class Runtime {
     return 0;
   }
 
+  /// An answer that `take` says it took goes to no asker of the control socket: for verbs that ask much at once.
+  void on_answer(std::function<bool(const agent::Answer&)> take) { take_answer_ = std::move(take); }
+
   Agent& agent() { return agent_; }
   host::Log& log() { return log_; }
   host::Datapath& datapath() { return *datapath_; }
@@ -139,7 +142,9 @@ class Runtime {
       return agent::BatchResult{batch, {}, "the state store cannot keep up: its queue is full"};
     };
     handlers.publish = std::move(publish);
-    handlers.answer = [this](const agent::Answer& answer) { control_->answer(answer); };
+    handlers.answer = [this](const agent::Answer& answer) {
+      if (!take_answer_ || !take_answer_(answer)) control_->answer(answer);
+    };
     handlers.link = [this](PortId port, const host::LinkInfo& link) { link_changed(port, link); };
     return handlers;
   }
@@ -183,6 +188,7 @@ class Runtime {
   std::unique_ptr<host::ControlServer> control_;
   std::unique_ptr<host::StoreThread> store_;  ///< before the driver goes: it may still answer into the loop
   boost::unordered_flat_map<PortId, unsigned> interface_index_;
+  std::function<bool(const agent::Answer&)> take_answer_;
   host::Timer summary_;
 };
 

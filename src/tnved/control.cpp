@@ -53,6 +53,8 @@ Result<std::vector<MacAddress>> macs_argument(const json& args) {
   return macs;
 }
 
+}  // namespace
+
 /// The interface name may come with any verb; guest tag, VN and addresses describe the TSI.
 Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig& config) {
   LifecycleEvent event;
@@ -74,6 +76,8 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   event.guest_tag = Vid(static_cast<std::uint16_t>(tag));
   return event;
 }
+
+namespace {
 
 json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const TsiView& tsi) {
   json addresses = json::array();
@@ -191,6 +195,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
       runtime.agent().handle_event(*event, host::Loop::now());
       runtime.driver().kick();
     });
+  add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
     respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },
                                         [&agent, &datapath](std::uint32_t slot) -> std::optional<json> {

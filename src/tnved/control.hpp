@@ -6,7 +6,13 @@
 
 namespace splitnve::tnved {
 
-/// Registers tnved's verbs: tsi.show and one for each lifecycle event, vn.show, port.show, peer.show, stats.show.
+/// Registers tnved's verbs: tsi.show and one for each lifecycle event, tsi.apply, vn.show, port.show, peer.show,
+/// stats.show.
 void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file);
+/// The verb for many TSIs at once (control_apply.cpp).
+void add_apply_verb(daemon::Runtime<Agent>& runtime);
+
+/// A lifecycle event from a verb's arguments, without an asker. Error: names the argument and what to write instead.
+Result<LifecycleEvent> event_from(Verb verb, const nlohmann::json& args, const AgentConfig& config);
 
 }  // namespace splitnve::tnved

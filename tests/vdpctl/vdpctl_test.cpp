@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apply.hpp"
 #include "request.hpp"
 #include "table.hpp"
 
@@ -133,6 +134,31 @@ TEST(VdpctlRequest, WrongUsageIsExitTwoWithAWord) {
   EXPECT_TRUE(is_usage_error({"tsi", "create", kUuid, "--vn", "blue", "--mac", "02:aa"}));
   EXPECT_TRUE(is_usage_error({"tsi", "remove", "0"}));
 }
+
+TEST(VdpctlRequest, ApplyNamesItsFile) {
+  const Request request = request_of({"tsi", "apply", "tsis.json"});
+  EXPECT_EQ(request.verb, "tsi.apply");
+  EXPECT_EQ(request.apply_file, "tsis.json");
+  EXPECT_TRUE(is_usage_error({"tsi", "apply"}));
+}
+
+TEST(VdpctlApply, EveryTsiIsInOneChunkAndEveryChunkFitsARequest) {
+  json tsis = json::array();
+  for (int i = 0; i < 1000; ++i) tsis.push_back({{"vsi", kUuid}, {"n", i}});
+  tsis.push_back({{"vsi", std::string(50'000, 'x')}});
+  tsis.push_back({{"vsi", std::string(50'000, 'y')}});
+  const auto chunks = chunks_of(tsis);
+  json together = json::array();
+  for (const json& chunk : chunks) {
+    EXPECT_LE(chunk["tsis"].size(), kChunkTsisMax);
+    EXPECT_LE(chunk.dump().size(), 64u * 1024 - 64);
+    for (const json& tsi : chunk["tsis"]) together.push_back(tsi);
+  }
+  EXPECT_EQ(together, tsis);
+  EXPECT_EQ(chunks.size(), 5u) << "400, 400, 200, and one for each of the long ones";
+}
+
+TEST(VdpctlApply, NothingToApplyIsNoRequest) { EXPECT_TRUE(chunks_of(json::array()).empty()); }
 
 TEST(VdpctlSocket, TheOnlySocketIsTakenAndOtherFilesAreNot) {
   const Folder folder;

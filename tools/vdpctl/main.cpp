@@ -9,6 +9,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "apply.hpp"
 #include "request.hpp"
 #include "splitnve/host/control.hpp"
 #include "table.hpp"
@@ -94,6 +95,24 @@ Exit check_config(const std::string& file) {
   return complain("cannot run " + role + ": " + std::strerror(errno) + " (install it, or add its folder to PATH)");
 }
 
+/// Exit: kOk if the daemon accepted every TSI of the file.
+Exit apply(const std::string& socket, const Request& request) {
+  std::ifstream stream(request.apply_file);
+  if (!stream) return complain(request.apply_file + ": " + std::strerror(errno));
+  const json tsis = json::parse(stream, nullptr, false, true);
+  if (!tsis.is_array()) return complain(request.apply_file + ": not a JSON array of TSIs");
+  const auto verdict = apply_all(socket, chunks_of(tsis), request.silence_max);
+  if (!verdict) return complain(verdict.error().to_string());
+  if (request.json_output) {
+    std::printf("%s\n", dump({{"accepted", verdict->accepted}, {"refused", verdict->refused}}).c_str());
+  } else {
+    std::printf("accepted %zu, refused %zu\n", verdict->accepted, verdict->refused.size());
+    for (const json& refusal : verdict->refused)
+      complain(cell(refusal.value("vsi", json())) + ": " + cell(refusal.value("reason", json())));
+  }
+  return verdict->refused.empty() ? Exit::kOk : Exit::kRefused;
+}
+
 Exit run(const Request& request) {
   if (!request.check_file.empty()) return check_config(request.check_file);
   const SocketChoice socket = choose_socket(request.socket, kSocketFolder);
@@ -101,6 +120,7 @@ Exit run(const Request& request) {
     complain(socket.complaint);
     return Exit::kUsage;
   }
+  if (!request.apply_file.empty()) return apply(socket.path, request);
   const auto client = host::ControlClient::connect(socket.path);
   if (!client) return complain(client.error().to_string());
   return request.has_rows() ? show(**client, request) : change(**client, request);

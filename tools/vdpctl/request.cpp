@@ -16,7 +16,7 @@ using nlohmann::json;
 
 /// What options of all verbs fill; each verb takes the members it declared.
 struct Options {
-  std::string vsi, vn, interface_name, reason, file;
+  std::string vsi, vn, interface_name, reason, file, apply_file;
   std::vector<std::string> macs;
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
 };
@@ -106,6 +106,9 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       ->required()
       ->check(CLI::PositiveNumber);
   remove->add_option("--reason", options.reason, "what log and station shall say");
+  tsi.add_subcommand("apply", "tnved: bring every TSI of a file to the state it names")
+      ->add_option("FILE", options.apply_file, "a JSON array of {vsi, vn, macs, interface, guest_tag, state}")
+      ->required();
 }
 
 }  // namespace
@@ -139,6 +142,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   request.args = args_of(options);
   if (options.timeout_ms != 0) request.silence_max = std::chrono::milliseconds(options.timeout_ms);
   request.check_file = options.file;
+  request.apply_file = options.apply_file;
   return request;
 }
 

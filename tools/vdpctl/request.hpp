@@ -19,6 +19,7 @@ struct Request {
   nlohmann::json args = nlohmann::json::object();
   std::chrono::milliseconds silence_max{30000};  ///< how long to wait for the daemon; its own deadlines are shorter
   std::string check_file;                        ///< `config check`: no socket, the daemon's own check
+  std::string apply_file;                        ///< `tsi apply`: the TSIs to bring to their states
   bool has_rows() const { return verb.ends_with(".show"); }
 };
 
