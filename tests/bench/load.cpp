@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "load.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <thread>
+
+#include "wire.hpp"
+
+namespace splitnve::bench {
+namespace {
+
+constexpr std::uint32_t kTsisPerRequest = 400;
+constexpr std::uint32_t kFirstGuestTag = 1000;
+constexpr std::size_t kFullFrame = 1514, kMinimalFrame = 60;
+constexpr std::size_t kRoundTrips = 4000;
+
+std::string item(std::uint32_t i, const char* state) {
+  std::array<char, 256> text;
+  std::snprintf(
+      text.data(), text.size(),
+      R"({"vsi":"%s","vn":%u,"macs":["02:00:%02x:%02x:%02x:%02x"],"interface":"trunk0","guest_tag":%u,"state":"%s"})",
+      vsi_of(i).c_str(), kFirstVn + i % kVns, i >> 24, (i >> 16) & 0xFF, (i >> 8) & 0xFF, i & 0xFF,
+      kFirstGuestTag + i % kVns, state);
+  return text.data();
+}
+
+}  // namespace
+
+std::string vsi_of(std::uint32_t i) {
+  std::array<char, 40> text;
+  std::snprintf(text.data(), text.size(), "be000000-0000-4000-8000-0000%08x", i);
+  return text.data();
+}
+
+std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state) {
+  std::vector<std::string> requests;
+  for (std::uint32_t done = 0; done < count;) {
+    const std::uint32_t size = std::min(kTsisPerRequest, count - done);
+    std::string line = R"({"id":1,"verb":"tsi.apply","args":{"tsis":[)";
+    for (std::uint32_t n = 0; n < size; ++n) line += (n == 0 ? "" : ",") + item(first + done + n, state);
+    requests.push_back(line + "]}}\n");
+    done += size;
+  }
+  return requests;
+}
+
+double apply(const std::string& socket, const std::vector<std::string>& requests, std::uint32_t connections) {
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::uint32_t n = 0; n < connections; ++n) clients.push_back(std::make_unique<Client>(socket));
+  std::atomic<std::size_t> next = 0;
+  std::vector<std::string> refusals(connections);
+  const auto serve = [&](std::size_t which) {
+    try {
+      for (std::size_t n = next++; n < requests.size(); n = next++) {
+        const auto reply = clients[which]->call(requests[n]);
+        if (!reply.ok() || reply.end.find("\"refused\":[]") == std::string::npos)
+          refusals[which] = reply.end.substr(0, 400);
+      }
+    } catch (const std::exception& error) {
+      refusals[which] = error.what();
+    }
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  std::vector<std::thread> threads;
+  for (std::size_t n = 0; n < connections; ++n) threads.emplace_back(serve, n);
+  for (auto& thread : threads) thread.join();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  for (const auto& refusal : refusals)
+    if (!refusal.empty()) give_up("tsi.apply: " + refusal);
+  return took.count();
+}
+
+Pair::Pair(const Setting& setting)
+    : nnved(setting.build + "/src/nnved/nnved", setting.work + "/sw.json", "sw", "/run/splitnve/sw.sock",
+            setting.work + "/sw.log"),
+      tnved(setting.build + "/src/tnved/tnved", setting.work + "/hv.json", "hv", "/run/splitnve/hv.sock",
+            setting.work + "/hv.log") {}
+
+Client::Reply show(const Daemon& daemon, const std::string& text) {
+  Client client(daemon.socket());
+  auto reply = client.call("{\"id\":1,\"verb\":\"tsi.show\"}\n", text);
+  if (!reply.ok()) give_up("tsi.show: " + reply.end);
+  return reply;
+}
+
+bool Pair::all_active(std::uint32_t count) const {
+  return show(nnved, "\"state\":\"activated\"").matching == count &&
+         show(tnved, "\"port_open\":true").matching == count;
+}
+
+double add_wire_baseline(Report& report) {
+  auto full = round_trips_us("wire0", "wire1", kFullFrame, kRoundTrips);
+  auto minimal = round_trips_us("wire0", "wire1", kMinimalFrame, kRoundTrips);
+  if (full.size() != kRoundTrips || minimal.size() != kRoundTrips) give_up("the raw round trip could not be measured");
+  const double p50 = percentile(full, 0.5);
+  report.baseline("wire_1500_p50_us", p50);
+  report.baseline("wire_1500_p99_us", percentile(full, 0.99));
+  report.baseline("wire_60_p50_us", percentile(minimal, 0.5));
+  report.baseline("wire_60_p99_us", percentile(minimal, 0.99));
+  return p50;
+}
+
+}  // namespace splitnve::bench

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The TSIs of a bench, and how they get into tnved: trunk-mode VM port, MAC = i, VN = i mod 100, VID 0, format 4.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "benches.hpp"
+#include "daemon.hpp"
+
+namespace splitnve::bench {
+
+/// As in the configurations that bench.sh writes.
+inline constexpr std::uint32_t kVns = 100;
+inline constexpr std::uint32_t kFirstVn = 70000;
+inline constexpr std::uint32_t kTlvsPerRoundTrip = 37;
+
+std::string vsi_of(std::uint32_t i);
+/// Request lines of tsi.apply for TSIs first .. first + count - 1, each below the control socket's 64 KiB.
+std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state);
+
+/// Sends them over several connections at once; seconds until the last was answered. Gives up if a TSI was refused.
+double apply(const std::string& socket, const std::vector<std::string>& requests, std::uint32_t connections);
+
+/// nnved on the switch and tnved on the hypervisor, joined by a veth; both up and empty.
+struct Pair {
+  explicit Pair(const Setting& setting);
+  /// Both say that `count` TSIs are activated, and the hypervisor that their ports are open.
+  bool all_active(std::uint32_t count) const;
+  Daemon nnved, tnved;
+};
+
+/// Rows of tsi.show that contain `text`, and all of them.
+Client::Reply show(const Daemon& daemon, const std::string& text);
+
+/// Puts round trips of full and of minimal frames into the report's baseline; the p50 of full ones in microseconds.
+double add_wire_baseline(Report& report);
+
+}  // namespace splitnve::bench
