@@ -126,8 +126,11 @@ config() { cat >"$work/$1.json"; }
 # daemon_start INSTANCE NAMESPACE nnved|tnved: ready when it answers on its socket.
 daemon_start() {
   local instance=$1 ns=$2 program=$3
-  in_ns "$ns" "$build/src/$program/$program" --config "$work/$instance.json" >>"$work/$instance.log" 2>&1 &
+  # exec: the process id is the daemon's own, a signal hits it and not a shell around it.
+  (trap - ERR; exec nsenter --net="/run/netns/$ns" "$build/src/$program/$program" --config "$work/$instance.json") \
+    >>"$work/$instance.log" 2>&1 &
   echo $! >"$work/$instance.pid"
+  disown "$!"   # bash shall not report its death
   wait_for 10 "$instance answers on its control socket" answers_or_dead "$instance"
   alive "$instance" || fail "$failed_in: $program of $instance ended at its start"
 }
@@ -140,7 +143,7 @@ dead() { ! alive "$1"; }
 daemon_kill() {
   kill "-${2:-TERM}" "$(pid_of "$1")"
   wait_for 10 "$1 ends" dead "$1"
-  wait "$(pid_of "$1")" 2>/dev/null || true
+  ! ctl "$1" stats show >/dev/null 2>&1 || fail "$failed_in: $1 answers after its end"
 }
 
 # --- what the daemons say ---
@@ -171,7 +174,7 @@ no_ping() { ! in_ns "$1" ping -q -n -c 3 -i 0.05 -W 0.3 "$2" >"$work/ping" 2>&1;
 
 # ping_start NAME VM IP COUNT: in the background, 100 a second.
 ping_start() {
-  in_ns "$2" ping -n -i 0.01 -c "$4" -W 1 "$3" >"$work/$1.ping" 2>&1 &
+  (trap - ERR; exec nsenter --net="/run/netns/$2" ping -n -i 0.01 -c "$4" -W 1 "$3") >"$work/$1.ping" 2>&1 &
   echo $! >"$work/$1.ping.pid"
 }
 ping_seen() { grep -c 'bytes from' "$work/$1.ping" || true; }
