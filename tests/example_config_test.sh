@@ -10,7 +10,11 @@ trap 'rm -rf "$scratch"' EXIT
 
 status=0
 for example in conf/*.jsonc; do
-  "$vdpctl" config check "$example" || { echo "refused: $example"; status=1; }
+  # The file must be well; that this machine lacks its interfaces is another matter, and exit 1.
+  code=0
+  complaint=$("$vdpctl" config check "$example" 2>&1) || code=$?
+  { [ "$code" -le 1 ] && grep -qF "$example: well" <<<"$complaint"; } ||
+    { echo "refused with exit $code: $example: $complaint"; status=1; }
   spoiled="$scratch/${example##*/}"
   sed 's/"instance"/"instants"/' "$example" >"$spoiled"
   code=0
