@@ -259,7 +259,7 @@ void Station::time_out(Handle handle, Instant now) {
   Row& row = associations_[handle];
   ++stats_.timeouts;
   dequeue(handle);
-  row.response_timer = false;
+  row.response_timer = row.removal_unanswered = false;
   row.state = State::kUnconfirmed;
   if (!row.unconfirmed) events_.push_back(Unconfirmed{handle, true});
   row.unconfirmed = true;

@@ -105,9 +105,12 @@ Station::Handle Station::match(const Association& association) const {
   return kNoHandle;
 }
 
+/// An Associate that a De-Associate may refuse; not while the late answer to a De-Associate of ours looks the same.
 Station::Handle Station::match_refused(const Association& association) const {
-  for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
-    if (adds(associations_[h].command) && same_entries(associations_[h], association)) return h;
+  for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi) {
+    const Row& row = associations_[h];
+    if (adds(row.command) && !row.removal_unanswered && same_entries(row, association)) return h;
+  }
   return kNoHandle;
 }
 
@@ -169,7 +172,7 @@ TlvType Station::take_answer(Handle handle) {
   deadlines_.clear(handle);
   answered_again(handle);
   Row& row = associations_[handle];
-  row.response_timer = false;
+  row.response_timer = row.removal_unanswered = false;
   row.state = State::kSettled;
   return std::exchange(row.command, TlvType::kEnd);
 }
@@ -192,7 +195,7 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
 }
 
 void Station::accept_entry(Entry& entry, TlvType command, Vid vid) {
-  entry.in_flight = entry.uncertain = entry.renew = entry.null_vid = false;
+  entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
   if (command == TlvType::kDeAssociate) {
     if (entry.wanted()) {
       entry.lost = entry.lost || entry.confirmed != Level::kNone;
@@ -226,7 +229,7 @@ void Station::refuse(Handle handle, ResponseStatus status, Instant now) {
 
 void Station::refuse_entry(Handle handle, Entry& entry, TlvType command, bool keep) {
   const bool desire_refused = entry.in_flight && entry.desired == entry.sent;
-  entry.in_flight = entry.uncertain = entry.renew = entry.null_vid = false;
+  entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
   if (desire_refused) entry.owed = false;
   if (command == TlvType::kDeAssociate && keep && associations_[handle].closing) {
     entry.confirmed = Level::kNone;  // the owner gave it up; unrenewed it ages out
@@ -243,7 +246,7 @@ bool Station::retry_with_null_vid(Row& row, ResponseStatus status) {
   ++stats_.null_vid_retries;
   for (Entry& entry : row.entries) {
     if (!entry.in_flight) continue;
-    entry.in_flight = entry.uncertain = false;
+    entry.in_flight = entry.uncertain = entry.maybe_active = false;
     entry.null_vid = true;
     if (!status.keep && entry.confirmed != Level::kNone) {
       entry.confirmed = Level::kNone;
@@ -261,7 +264,7 @@ bool Station::retry_with_null_vid(Row& row, ResponseStatus status) {
 void Station::lose(Handle handle, Entry& entry) {
   const bool held = entry.confirmed != Level::kNone || entry.lost;
   entry.confirmed = Level::kNone;
-  entry.uncertain = entry.held_active = entry.renew = entry.lost = false;
+  entry.uncertain = entry.held_active = entry.maybe_active = entry.renew = entry.lost = false;
   if (!entry.wanted()) {
     entry.owed = true;
   } else if (held) {

@@ -22,8 +22,7 @@ Station::Verb Station::verb(const Entry& entry) const {
     case Level::kActive: return Verb::kActivate;
     case Level::kReserved: break;
   }
-  const bool maybe_active = entry.held_active || (entry.uncertain && entry.sent == Level::kActive);
-  return maybe_active && !capabilities_.deactivate ? Verb::kSuspend : Verb::kReserve;
+  return entry.was_associated() && !capabilities_.deactivate ? Verb::kSuspend : Verb::kReserve;
 }
 
 /// Must a request name the whole set (S20)? A set that no TLV can hold goes out in parts to any peer.
@@ -71,7 +70,7 @@ Station::Plan Station::plan_full_set(const Row& row) {
     superfluous |= !renewal && entry.at_peer() && !entry.wanted();
     missing |= !renewal && !entry.at_peer() && entry.wanted();
     active |= level == Level::kActive;
-    held |= entry.held_active || (entry.uncertain && entry.sent == Level::kActive);
+    held |= entry.was_associated();
     if (level != Level::kNone) chosen_.push_back(i);
   }
   if (superfluous || (missing && holds_any)) return plan_removal(row, !chosen_.empty());
@@ -142,10 +141,12 @@ void Station::commit(Handle handle, const Plan& plan, Instant now) {
     Entry& entry = row.entries[i];
     if (whole && !plan.renewal) entry.refused = false;
     entry.in_flight = entry.uncertain = true;
+    if (plan.command == TlvType::kAssociate) entry.maybe_active = true;
     entry.sent = plan.command == TlvType::kDeAssociate ? Level::kNone
                  : whole && plan.renewal               ? entry.confirmed
                                                        : entry.target();
   }
+  if (row.command == TlvType::kDeAssociate && plan.command != row.command) row.removal_unanswered = true;
   row.command = plan.command;
   row.state = State::kAwaitingResponse;
   row.vdpdu = serial_;

@@ -486,6 +486,20 @@ TEST_F(StationTest, ADeAssociateMayRefuseAnAssociate) {
   }
 }
 
+TEST_F(StationTest, TheLateAnswerToAnEarlierDeAssociateRefusesNothing) {
+  const auto handle = settled();
+  station_.set_entry(handle, mac(1), Level::kNone, Vid(), now_);
+  OctetString removal, again;
+  ASSERT_TRUE(station_.compose(removal, now_));
+  station_.handle_delivery_failed(now_);
+  station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);
+  ASSERT_TRUE(station_.compose(again, now_));
+  receive(answer(*read_vdpdu(removal)));
+  EXPECT_EQ(station_.state(handle), State::kAwaitingResponse);
+  receive(answer(*read_vdpdu(again)));
+  EXPECT_THAT(events(station_), ElementsAre("confirmed 1 active 101"));
+}
+
 TEST_F(StationTest, ARefusalThatRepeatsOnlyTheHeadCounts) {
   const auto handle = station_.open(spec(4));
   station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);

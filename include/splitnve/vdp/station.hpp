@@ -149,15 +149,17 @@ class Station {
     Vid vid;
     Level desired = Level::kNone;
     Level confirmed = Level::kNone;
-    Level sent = Level::kNone;     ///< the level that the last request asked for
-    bool in_flight : 1 = false;    ///< named by the association's unanswered command
-    bool uncertain : 1 = false;    ///< a request went out and no answer told what became of it
-    bool held_active : 1 = false;  ///< associated at the peer, even if confirmed says kReserved (S20)
-    bool refused : 1 = false;      ///< the desire was refused and is not tried again by itself
-    bool renew : 1 = false;        ///< to be repeated: keep-alive or re-assertion
-    bool null_vid : 1 = false;     ///< asks for another VID after code 5 (S13)
-    bool lost : 1 = false;         ///< gone at the peer though wanted; Revoked follows unless it comes back
-    bool owed : 1 = false;         ///< the owner waits for Confirmed
+    Level sent = Level::kNone;      ///< the level that the last request asked for
+    bool in_flight : 1 = false;     ///< named by the association's unanswered command
+    bool uncertain : 1 = false;     ///< a request went out and no answer told what became of it
+    bool held_active : 1 = false;   ///< associated at the peer, even if confirmed says kReserved (S20)
+    bool maybe_active : 1 = false;  ///< an Associate went out since the last answer
+    bool refused : 1 = false;       ///< the desire was refused and is not tried again by itself
+    bool renew : 1 = false;         ///< to be repeated: keep-alive or re-assertion
+    bool null_vid : 1 = false;      ///< asks for another VID after code 5 (S13)
+    bool lost : 1 = false;          ///< gone at the peer though wanted; Revoked follows unless it comes back
+    bool owed : 1 = false;          ///< the owner waits for Confirmed
+    bool was_associated() const { return held_active || maybe_active; }
     bool wanted() const { return desired != Level::kNone; }
     bool at_peer() const { return confirmed != Level::kNone || uncertain; }
     bool renewable() const { return confirmed != Level::kNone && wanted(); }
@@ -182,7 +184,8 @@ class Station {
     Queue queue = Queue::kNone;
     bool closing : 1 = false;
     bool unconfirmed : 1 = false;
-    bool response_timer : 1 = false;  ///< the row's deadline is the response timer
+    bool removal_unanswered : 1 = false;  ///< the command replaced a De-Associate whose answer may still come
+    bool response_timer : 1 = false;      ///< the row's deadline is the response timer
     boost::container::small_vector<Entry, 1> entries;
   };
   using Rows = Slab<Row, 64>;
