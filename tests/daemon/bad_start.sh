@@ -104,10 +104,19 @@ missing_machine() {
     setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all --bounding-set=-all \
     "$program" --config "$work/nobody.json"
   config "$daemon" folder
-  sed -i 's#"store": "[^"]*"#"store": "/proc/none/x.db"#' "$work/folder.json"
+  sed -i "s#\"store\": \"[^\"]*\"#\"store\": \"$work/file/x.db\"#" "$work/folder.json"
+  touch "$work/file"
   for what in --config --check; do
-    refused "$daemon $what: a store that cannot be" 1 '/proc' "$program" "$what" "$work/folder.json"
+    refused "$daemon $what: a file where a folder should be" 1 "$work/file/x.db: cannot (be created|open)" \
+      "$program" "$what" "$work/folder.json"
   done
+  mkdir -p "$work/readonly"
+  mount -t tmpfs -o ro readonly "$work/readonly"
+  sed -i "s#$work/file/#$work/readonly/state/#" "$work/folder.json"
+  for what in --config --check; do
+    refused "$daemon $what: a read-only file system" 1 'Read-only file system' "$program" "$what" "$work/folder.json"
+  done
+  umount "$work/readonly"
 }
 
 # The check names every capability that a user without rights lacks.
@@ -137,13 +146,8 @@ bad_state() {
   refused "$daemon: pins of a newer layout" 1 'newer layout, 99' "$program" --config "$work/state.json"
   rmdir /sys/fs/bpf/splitnve/state/v99
 
-  python3 - /run/splitnve/state.db <<'PYTHON'
-import sqlite3, sys
-database = sqlite3.connect(sys.argv[1])
-database.execute("PRAGMA user_version=99")
-database.commit()
-database.close()
-PYTHON
+  # user_version stands big-endian at octet 60 of an SQLite file.
+  printf '\0\0\0\143' | dd of=/run/splitnve/state.db bs=1 seek=60 conv=notrunc status=none
   refused "$daemon: a store of a newer schema" 1 'schema 99, newer' "$program" --config "$work/state.json"
   rm -f /run/splitnve/state.db*
   head -c 8192 /dev/zero | tr '\0' 'x' >/run/splitnve/state.db
@@ -152,7 +156,7 @@ PYTHON
   starts "$daemon: starts when all is put right" "$program" state && stops "$pid"
 }
 
-for daemon in tnved nnved; do
+for daemon in ${DAEMONS:-tnved nnved}; do
   program="$build/src/$daemon/$daemon"
   if [ ! -x "$program" ]; then complain "not built: $program (tools/dev build)"; continue; fi
   wrong_configuration "$daemon" "$program"
