@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--crash-rate", parameters.crash_per_1000_events, "crashes per 1,000 events");
   app.add_option("--steps", parameters.steps, "events before everything must settle");
   app.add_option("--seed", parameters.seed, "first seed");
+  app.add_flag("--trace", parameters.trace, "history of transitions and operations to stderr");
   app.add_option("--seeds", seeds, "how many seeds")->check(CLI::Range(1, 1000000));
   CLI11_PARSE(app, argc, argv);
 

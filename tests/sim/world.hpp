@@ -29,6 +29,7 @@ struct Parameters {
   double crash_per_1000_events = 0.0;
   std::uint64_t steps = 20000;
   std::uint64_t seed = 1;
+  bool trace = false;
 };
 
 struct Report {
@@ -133,6 +134,8 @@ class World {
   void compare_host(const Node& host, std::vector<std::string>& out) const;
   void compare_switch(const Node& node, std::vector<std::string>& out) const;
   void fail(const std::string& what);
+  /// One line of history to stderr when `Parameters::trace` asks for it.
+  void trace(const std::string& line) const;
 
   Node& switch_of(unsigned host) { return *nodes_[parameters_.hosts + host / parameters_.ports_per_switch]; }
   const Node& switch_of(unsigned host) const { return *nodes_[parameters_.hosts + host / parameters_.ports_per_switch]; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What must hold at every step, and the comparison of all views at the end.
 #include <algorithm>
+#include <cstdio>
 #include <sstream>
 
 #include "splitnve/ecp/header.hpp"
@@ -14,6 +15,11 @@ void World::fail(const std::string& what) {
   std::ostringstream out;
   out << what << " (event " << report_.events << ", seed " << parameters_.seed << ")";
   report_.failure = out.str();
+}
+
+void World::trace(const std::string& line) const {
+  if (!parameters_.trace) return;
+  std::fprintf(stderr, "%.6f %s\n", std::chrono::duration<double>(now_.time_since_epoch()).count(), line.c_str());
 }
 
 void World::check_program(Node& node, const agent::Program& effect, const ModelDatapath& before) {

@@ -92,6 +92,7 @@ void World::start_node(Node& node) {
 
 void World::crash(Node& node) {
   ++report_.crashes;
+  trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " crashes");
   node.alive = false;
   node.nnved.reset();
   node.tnved.reset();
@@ -199,6 +200,11 @@ void World::execute(Node& node, agent::Effect effect) {
     });
   } else if (auto* publish = std::get_if<agent::Publish>(&effect)) {
     answer_at(in_order(node.claims_done, 2000), [this, &node, p = std::move(*publish)] { return authority_.handle(p, node.index); });
+  } else if (const auto* transition = std::get_if<agent::Transition>(&effect)) {
+    trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + transition->machine + " " +
+          transition->subject + " " + transition->from + " -> " + transition->to + ": " + transition->reason);
+  } else if (const auto* notice = std::get_if<agent::Notice>(&effect)) {
+    trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + notice->id + " " + notice->text);
   } else if (const auto* answer = std::get_if<agent::Answer>(&effect)) {
     // Answered from the queue, not from within the agent's own call.
     at(now_, [this, a = *answer] { answered(a.asker, a.ok, a.reason); });

@@ -107,14 +107,19 @@ void World::issue(std::size_t index, const Step& step) {
   pump(node);
 }
 
-void World::answered(std::uint64_t asker, bool ok, const std::string&) {
+void World::answered(std::uint64_t asker, bool ok, const std::string& reason) {
   const auto at_asker = asked_.find(asker);
   if (at_asker == asked_.end()) return fail("an answer that nobody asked for, or a second one");
   const Asked asked = at_asker->second;
   asked_.erase(at_asker);
-  vms_[asked.vm].waiting = false;
+  Vm& vm = vms_[asked.vm];
+  vm.waiting = false;
+  trace(vm.interface_name + " " + tnved::to_string(asked.step.verb) + " at host " + std::to_string(asked.step.host) +
+        (ok ? ": done" : ": refused: " + reason));
   complete(asked.vm, asked.step, ok);
-  advance(asked.vm);
+  // A refused step is not tried again in the same instant.
+  if (ok) advance(asked.vm);
+  else at(now_ + std::chrono::milliseconds(10), [this, index = asked.vm] { advance(index); });
 }
 
 /// What the hypervisor concludes: a refused step ends the plan, and the VM is shut down wherever it may be known.
