@@ -5,6 +5,7 @@
 #include "agent.hpp"
 #include "config_file.hpp"
 #include "control.hpp"
+#include "daemon/preflight.hpp"
 #include "daemon/runtime.hpp"
 #include "embedded_authority.hpp"
 
@@ -15,6 +16,17 @@ using namespace splitnve;
 int refuse(const Error& error) {
   std::fprintf(stderr, "nnved: %s\n", error.to_string().c_str());
   return 1;
+}
+
+daemon::MachineNeeds needs_of(const nnved::FileConfig& file) {
+  auto needs = daemon::needs_of(file.settings);
+  for (const auto& port : file.agent.ports) needs.interfaces.push_back(port.interface_name);
+  if (!file.vxlan) return needs;
+  needs.local = file.vxlan->local;
+  for (const auto& vn : file.agent.vns)
+    needs.remotes.insert(needs.remotes.end(), vn.remote_nnves.begin(), vn.remote_nnves.end());
+  for (const auto& remote : file.agent.remotes) needs.remotes.push_back(remote.nnve);
+  return needs;
 }
 
 int run(nnved::FileConfig& file) {
@@ -52,9 +64,6 @@ int main(int argc, char** argv) {
     daemon::print_complaints(file.error());
     return 2;
   }
-  if (line->check_only) {
-    std::printf("%s: well\n", line->config.c_str());
-    return 0;
-  }
+  if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
   return run(*file);
 }
