@@ -27,6 +27,12 @@ Result<Goal> goal_of(const json& item) {
   return unexpected<Error>(Error{"\"" + text + "\" is no state to bring a TSI to", "state", "associated or activated"});
 }
 
+/// What the one who asked called it, whether that is a VSI-ID or not.
+std::string name_of(const json& item) {
+  const auto vsi = item.find("vsi");
+  return vsi != item.end() && vsi->is_string() ? vsi->get<std::string>() : "";
+}
+
 bool describes(const TsiView& tsi, const LifecycleEvent& wanted) {
   if (tsi.vn != wanted.vn || tsi.guest_tag != wanted.guest_tag || tsi.addresses.size() != wanted.macs.size())
     return false;
@@ -64,7 +70,7 @@ class BulkRequests {
       try {
         apply_one(item, request, now);
       } catch (const json::exception& error) {  // a member of another type: thrown before anything was asked
-        refuse(*request, "", std::string("bad member: ") + error.what());
+        refuse(*request, name_of(item), std::string("bad member: ") + error.what());
       }
     }
     decided(*request);
@@ -111,8 +117,7 @@ class BulkRequests {
   void apply_one(const json& item, const std::shared_ptr<Request>& request, Instant now) {
     ++request->tsis;
     if (!item.is_object()) return refuse(*request, "", "a TSI is an object");
-    const auto named = item.find("vsi");
-    const std::string vsi = named != item.end() && named->is_string() ? named->get<std::string>() : "";
+    const std::string vsi = name_of(item);
     const auto goal = goal_of(item);
     if (!goal) return refuse(*request, vsi, goal.error().to_string());
     auto event = event_from(Verb::kCreate, item, agent_.config());

@@ -127,9 +127,9 @@ Report bench_restart(const Setting& setting) {
   load_all(pair, setting);
   report.require(pair.all_active(setting.tsis), "both daemons hold every TSI as activated");
   progress("restarting nnved");
-  const Restart nnved = restart(pair.nnved, setting.tsis, "\"state\":\"activated\"", report);
+  const Restart nnved = restart(pair.nnved, setting.tsis, kActivated, report);
   progress("restarting tnved");
-  const Restart tnved = restart(pair.tnved, setting.tsis, "\"state\":\"activated\"", report);
+  const Restart tnved = restart(pair.tnved, setting.tsis, kActivated, report);
   report.at_most("restart_seconds", nnved.told, 1);
   report.figure("nnved_ready_seconds", nnved.ready);
   report.figure("tnved_restart_seconds", tnved.told);

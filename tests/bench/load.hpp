@@ -19,6 +19,9 @@ std::string vsi_of(std::uint32_t i);
 /// Request lines of tsi.apply for TSIs first .. first + count - 1, each below the control socket's 64 KiB.
 std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state);
 
+/// What a row of tsi.show contains when its TSI is activated; the daemons differ in the first letter's case.
+inline constexpr const char* kActivated = "ctivated\"";
+
 /// Sends them over several connections at once; seconds until the last was answered. Gives up if a TSI was refused.
 double apply(const std::string& socket, const std::vector<std::string>& requests, std::uint32_t connections);
 
