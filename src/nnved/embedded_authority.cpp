@@ -2,6 +2,7 @@
 #include "nnved/embedded_authority.hpp"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <tuple>
 
 namespace splitnve::nnved {
@@ -20,6 +21,17 @@ agent::BatchResult EmbeddedAuthority::handle(const agent::Publish& publish, Nnve
     if (!tag.present && there) tags_.erase(place);
   }
   return result;
+}
+
+agent::BatchResult EmbeddedAuthority::reconcile(const agent::Publish& full, Nnve nnve) {
+  agent::Publish stale{full.batch, rows(nnve), tags(nnve)};
+  for (auto& row : stale.rows) row.mapped = row.forwarding = false;
+  for (auto& tag : stale.tags) tag.present = false;
+  boost::unordered_flat_set<AddressKey> wanted;
+  for (const auto& row : full.rows) wanted.insert({row.vn, row.mac});
+  std::erase_if(stale.rows, [&wanted](const auto& row) { return wanted.contains({row.vn, row.mac}); });
+  handle(stale, nnve);
+  return handle(full, nnve);
 }
 
 const char* EmbeddedAuthority::take(const agent::AuthorityRow& row, Nnve nnve) {

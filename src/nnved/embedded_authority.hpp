@@ -28,6 +28,9 @@ class EmbeddedAuthority {
   /// datapath::Table::kFdb and says nothing.
   agent::BatchResult handle(const agent::Publish& publish, Nnve nnve = 0);
 
+  /// Start-up: makes exactly `full` what this nNVE claims; what it claimed besides, before it died, is withdrawn.
+  agent::BatchResult reconcile(const agent::Publish& full, Nnve nnve = 0);
+
   /// All claims, in the order of VN, MAC, nNVE.
   std::vector<Claim> claims() const;
   /// The rows of one nNVE, in the order of VN and MAC.

@@ -29,6 +29,13 @@ daemon::MachineNeeds needs_of(const nnved::FileConfig& file) {
   return needs;
 }
 
+/// Everything the restored TSIs claim, for an authority that keeps nothing of its own.
+agent::Publish claims_of(const nnved::Agent& nnved) {
+  agent::Publish claims{BatchId(0), nnved.desired_authority(), {}};
+  for (const auto& vap : nnved.vaps()) claims.tags.push_back({vap.vn, vap.port, vap.local_tag, true});
+  return claims;
+}
+
 int run(nnved::FileConfig& file) {
   std::vector<std::pair<PortId, std::string>> ports;
   for (auto& port : file.agent.ports) {
@@ -42,13 +49,13 @@ int run(nnved::FileConfig& file) {
   if (file.vxlan) datapath.vxlan = host::BpfSwitch::Vxlan{file.vxlan->interface_name, file.vxlan->udp_port, file.vxlan->local};
 
   daemon::Runtime<nnved::Agent> runtime(file.settings, file.agent);
-  std::optional<nnved::EmbeddedAuthority> authority;
+  nnved::EmbeddedAuthority authority;
   const auto publish = [&](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
-    return authority->handle(claim);
+    return authority.handle(claim);
   };
   if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
   // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
-  authority.emplace(runtime.agent().desired_authority());
+  authority.reconcile(claims_of(runtime.agent()));
   nnved::add_verbs(runtime, file);
   return runtime.run();
 }

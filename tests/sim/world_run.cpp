@@ -74,7 +74,7 @@ void World::start_node(Node& node) {
     config.vid_quarantine = milliseconds(500);
     node.nnved = std::make_unique<nnved::Agent>(config, seed);
     node.nnved->restore(records, now_);
-    authority_.handle({BatchId(0), node.nnved->desired_authority(), {}}, node.index);
+    authority_.reconcile({BatchId(0), node.nnved->desired_authority(), {}}, node.index);
   } else {
     tnved::AgentConfig config;
     tnved::UplinkConfig uplink;
