@@ -244,6 +244,7 @@ void Impl::refuse(Index peer, const vdp::Request& request, Refused refused, Inst
   const bool keep = tsis.has(request.vsi, peer);
   note_refusal(peer, request.vsi, refused.vn, refused.reason, "", now);
   peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {});
+  touch(peer);
 }
 
 void Impl::note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail,
@@ -269,7 +270,8 @@ void Impl::cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Ins
   };
   const auto take_back = [&](const Inflight::Waiting& waiting) {
     if (waiting.peer != peer || waiting.request.vsi != vsi || !affected(waiting.request.id)) return false;
-    peers[peer].bridge.respond(waiting.request.id, {info(reason).code, false, false}, {});
+    peers[peer].bridge.respond(waiting.request.id, {info(reason).code, tsis.has(vsi, peer), false}, {});
+    touch(peer);
     asked(peer, waiting.request.id);
     return true;
   };

@@ -101,7 +101,9 @@ void Impl::age(Index instance, Instant now) {
   const Instant heard = peer.session.last_heard();
   const Duration silence = now - peer.heard_or_begun();
   const Duration bearable = std::max(timeout, dead_after);
-  const bool link_up = ports[peer.port_index].up;
+  // During the hold of a lost link nothing ages; whoever is heard after it ages as ever.
+  const Port& port = ports[peer.port_index];
+  const bool link_up = port.up || now >= port.down_since + config.ports[peer.port_index].link_down_hold;
   const bool dead = link_up && !never && silence >= bearable;
   Instant again = now + timeout;
   boost::container::small_vector<MacAddress, 8> aged;

@@ -73,6 +73,7 @@ Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vi
   vap = find_or_create(port_index, vn);
   shown_until_.clear(vap);
   rows_[vap].vid = *vid;
+  rows_[vap].reason = Reason::kNone;
   return vap;
 }
 

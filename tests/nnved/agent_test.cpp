@@ -449,7 +449,7 @@ TEST(Agent, MangledFramesNeverCrashItAndLeaveItConsistent) {
     if (random() % 512 == 0) rig.agent.handle_link(PortId(1), random() % 2, rig.now);
     if (i % 500 == 0) {
       rig.release_publishes();
-      ASSERT_TRUE(rig.consistent()) << i;
+      ASSERT_TRUE(rig.consistent()) << i << rig.difference();
     }
   }
   for (const auto& [cause, count] : rig.agent.frame_drops()) now_dropped += count;

@@ -232,6 +232,22 @@ class Rig {
     return wanted == datapath && std::equal(rows.begin(), rows.end(), desired.begin(), desired.end(),
                                             [&](const auto& a, const auto& b) { return key(a) == key(b); });
   }
+  /// For the message of a failed comparison.
+  std::string difference() const {
+    DatapathModel wanted;
+    wanted.apply(agent.desired_rows());
+    std::string text = wanted.access == datapath.access ? "" : "\naccess differs";
+    text += wanted.guards == datapath.guards ? "" : "\nguards differ";
+    text += wanted.fdb == datapath.fdb ? "" : "\nfdb differs";
+    text += wanted.domains == datapath.domains ? "" : "\ndomains differ";
+    const auto line = [](const agent::AuthorityRow& row) {
+      return std::to_string(row.vn.value()) + " " + row.mac.to_string() + " " + row.vsi.to_string() + " generation " +
+             std::to_string(row.generation) + (row.mapped ? " mapped" : "") + (row.forwarding ? " forwarding" : "");
+    };
+    for (const auto& row : authority.rows()) text += "\nauthority " + line(row);
+    for (const auto& row : agent.desired_authority()) text += "\ndesired   " + line(row);
+    return text;
+  }
   std::uint64_t dropped(const std::string& cause) const {
     for (const auto& [name, count] : agent.frame_drops())
       if (name == cause) return count;

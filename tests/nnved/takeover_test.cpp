@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// S6: a VSI moves between stations and ports; at most one has the address at any time.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "rig.hpp"
+
+namespace splitnve::nnved::test {
+namespace {
+
+using vdp::Code;
+using vdp::ResponseStatus;
+using vdp::TlvType;
+
+Tlv command(TlvType type, unsigned n, std::uint8_t status = 0) {
+  return {type, vsi(n), {entry(70001, mac(n))}, status};
+}
+constexpr ResponseStatus kKept{Code::kOther, true, false};
+
+/// The VSI is Activated at station 1 on port 1 and reserved, migration signalled, at station 2 on port 2.
+struct Migration : testing::Test {
+  Migration() : rig(make_config(2)), source(rig.station(1, 1)), target(rig.station(2, 2)) {
+    rig.ask(source, command(TlvType::kAssociate, 1));
+    rig.ask(target, command(TlvType::kPreAssociateRr, 1, vdp::kStatusMigrating));
+  }
+  Rig rig;
+  Station& source;
+  Station& target;
+};
+
+TEST_F(Migration, BothInstancesExistAndOneIsActivated) {
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kAssociated);
+  EXPECT_TRUE(rig.tsi(vsi(1), 2)->migrating);
+  EXPECT_TRUE(rig.consistent());
+}
+
+TEST_F(Migration, TheTakeoverIsOneFdbWriteAndOneAuthorityRow) {
+  rig.programs.clear();
+  rig.publishes.clear();
+  EXPECT_TRUE(rig.ask(target, command(TlvType::kAssociate, 1, vdp::kStatusMigrating))->response().success());
+  ASSERT_EQ(rig.programs.size(), 1u);
+  ASSERT_EQ(rig.programs[0].rows.fdb.size(), 1u);
+  const auto owner = std::get<datapath::LocalOwner>(*rig.programs[0].rows.fdb[0].owner);
+  EXPECT_EQ(owner.instance, rig.tsi(vsi(1), 2)->instance);
+  EXPECT_EQ(owner.port, PortId(2));
+  ASSERT_EQ(rig.publishes.size(), 1u);
+  ASSERT_EQ(rig.publishes[0].rows.size(), 1u);
+  EXPECT_EQ(rig.publishes[0].rows[0].generation, 1u);
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kAssociated);
+  EXPECT_TRUE(rig.tsi(vsi(1), 1)->superseded);
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+  EXPECT_TRUE(rig.consistent());
+}
+
+TEST_F(Migration, TheLoserNeverReactivatesWhileTheWinnerIsThereAndMayLinger) {
+  rig.ask(target, command(TlvType::kAssociate, 1));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(rig.ask(source, command(TlvType::kAssociate, 1))->response(), kKept);
+    EXPECT_EQ(rig.ask(source, command(TlvType::kAssociate, 1, vdp::kStatusMigrating))->response(), kKept);
+  }
+  rig.programs.clear();
+  EXPECT_TRUE(rig.ask(source, command(TlvType::kDeAssociate, 1))->response().success());
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+  for (const auto& program : rig.programs) EXPECT_TRUE(program.rows.fdb.empty()) << "the destination is untouched";
+  EXPECT_EQ(rig.authority.rows().size(), 1u);
+  EXPECT_TRUE(rig.consistent());
+}
+
+TEST_F(Migration, AnAbortClearsTheLatchAndTheSourceActivatesAgain) {
+  rig.ask(target, command(TlvType::kAssociate, 1));
+  rig.ask(target, command(TlvType::kDeAssociate, 1));
+  EXPECT_FALSE(rig.tsi(vsi(1), 1)->superseded);
+  EXPECT_TRUE(rig.ask(source, command(TlvType::kAssociate, 1))->response().success());
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_TRUE(rig.datapath.open(PortId(1), rig.tsi(vsi(1), 1)->vid, mac(1)));
+  EXPECT_TRUE(rig.consistent());
+}
+
+TEST_F(Migration, ATakeoverThatCannotBeProgrammedLeavesTheSourceActivated) {
+  rig.fdb_fails = [](const datapath::FdbRow& row) {
+    return row.owner && std::get<datapath::LocalOwner>(*row.owner).port == PortId(2) ? std::string("no room")
+                                                                                     : std::string();
+  };
+  EXPECT_EQ(rig.ask(target, command(TlvType::kAssociate, 1))->response(),
+            (ResponseStatus{Code::kInsufficientResources, true, false}));
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_FALSE(rig.tsi(vsi(1), 1)->superseded);
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kAssociated);
+  EXPECT_TRUE(rig.consistent());
+}
+
+TEST_F(Migration, TheLatchSurvivesARestart) {
+  rig.ask(target, command(TlvType::kAssociate, 1));
+  Rig after(make_config(2), rig.now);
+  after.agent.restore(rig.stored(), after.now);
+  after.datapath = rig.datapath;
+  after.authority = rig.authority;
+  EXPECT_TRUE(after.consistent());
+  EXPECT_EQ(after.ask(after.station(1, 1), command(TlvType::kAssociate, 1))->response(), kKept);
+  after.ask(after.station(2, 2), command(TlvType::kDeAssociate, 1));
+  EXPECT_TRUE(after.ask(after.station(1, 1), command(TlvType::kAssociate, 1))->response().success());
+  EXPECT_TRUE(after.consistent());
+}
+
+TEST_F(Migration, ASourceThatAssociatesWhileTheTakeoverWaitsIsAnsweredAfterIt) {
+  rig.hold_publish = true;
+  rig.send(target, {command(TlvType::kAssociate, 1)});
+  source.received.clear();
+  rig.send(source, {command(TlvType::kAssociate, 1)});
+  EXPECT_TRUE(source.received.empty());
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated) << "still the owner";
+  rig.release_publishes();
+  ASSERT_EQ(source.received.size(), 1u);
+  EXPECT_EQ(source.received[0].response(), kKept);
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+}
+
+TEST(Takeover, AnActivateElsewhereWithoutSignalOrReservationIsRefused) {
+  Rig rig(make_config(2));
+  rig.ask(rig.station(1, 1), command(TlvType::kAssociate, 1));
+  EXPECT_EQ(rig.ask(rig.station(2, 2), command(TlvType::kAssociate, 1))->response(),
+            (ResponseStatus{Code::kOther, false, false}));
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_TRUE(rig.ask(rig.station(2, 2), command(TlvType::kAssociate, 1, vdp::kStatusMigrating))->response().success());
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+}
+
+TEST(Takeover, WorksBetweenTwoStationsBehindOnePort) {
+  Rig rig(make_config(1));
+  rig.ask(rig.station(1), command(TlvType::kAssociate, 1));
+  EXPECT_TRUE(rig.ask(rig.station(2), command(TlvType::kAssociate, 1, vdp::kStatusMigrating))->response().success());
+  EXPECT_EQ(rig.datapath.guards.size(), 1u);
+  EXPECT_TRUE(rig.datapath.open(PortId(1), rig.tsi(vsi(1))->vid, mac(1)));
+  EXPECT_TRUE(rig.consistent());
+  rig.ask(rig.station(2), command(TlvType::kDeAssociate, 1));
+  EXPECT_TRUE(rig.consistent());
+  EXPECT_TRUE(rig.ask(rig.station(1), command(TlvType::kAssociate, 1))->response().success());
+  EXPECT_TRUE(rig.datapath.open(PortId(1), rig.tsi(vsi(1))->vid, mac(1)));
+}
+
+TEST(Takeover, RandomMovesNeverActivateAnAddressTwice) {
+  Rig rig(make_config(3, true));
+  std::mt19937 engine(5);
+  const auto random = [&engine] { return static_cast<unsigned>(engine()); };
+  constexpr std::array kCommands{TlvType::kPreAssociateRr, TlvType::kAssociate, TlvType::kAssociate,
+                                 TlvType::kDeAssociate};
+  unsigned takeovers = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const unsigned place = 1 + random() % 3;
+    const std::uint8_t status = random() % 2 ? vdp::kStatusMigrating : std::uint8_t{0};
+    if (random() % 8 == 0) rig.hold_publish = true;
+    rig.send(rig.station(place, place), {command(kCommands[random() % 4], 1 + random() % 2, status)});
+    if (random() % 4 == 0) rig.release_publishes();
+    for (unsigned n = 1; n <= 2; ++n) {
+      int active = 0;
+      for (unsigned port = 1; port <= 3; ++port)
+        if (const auto tsi = rig.tsi(vsi(n), port)) active += tsi->state == TsiState::kActivated ? 1 : 0;
+      ASSERT_LE(active, 1) << i;
+    }
+    if (i % 100 == 0) {
+      rig.release_publishes();
+      ASSERT_TRUE(rig.consistent()) << i;
+    }
+  }
+  for (const auto& one : rig.transitions) takeovers += one.reason == "the VSI has moved to another station or port";
+  EXPECT_GT(takeovers, 50u);
+}
+
+}  // namespace
+}  // namespace splitnve::nnved::test
