@@ -90,8 +90,7 @@ Client::Reply show(const Daemon& daemon, const std::string& text) {
 }
 
 bool Pair::all_active(std::uint32_t count) const {
-  return show(nnved, kActivated).matching == count &&
-         show(tnved, "\"port_open\":true").matching == count;
+  return show(nnved, kActivated).matching == count && show(tnved, "\"port_open\":true").matching == count;
 }
 
 double add_wire_baseline(Report& report) {

@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -64,6 +65,25 @@ class RawSocket {
   bool usable_ = false;
 };
 
+/// Holds this process on one processor while it lives. The two ends get one each, as two daemons that are busy would:
+/// left alone, the scheduler at times puts both on one, and at times does not.
+class OnProcessor {
+ public:
+  explicit OnProcessor(unsigned which) {
+    sched_getaffinity(0, sizeof(before_), &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(which % static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN)), &one);
+    sched_setaffinity(0, sizeof(one), &one);
+  }
+  ~OnProcessor() { sched_setaffinity(0, sizeof(before_), &before_); }
+  OnProcessor(const OnProcessor&) = delete;
+  OnProcessor& operator=(const OnProcessor&) = delete;
+
+ private:
+  cpu_set_t before_{};
+};
+
 std::vector<std::uint8_t> frame_of(std::size_t octets) {
   std::vector<std::uint8_t> frame(octets, 0);
   const std::array<std::uint8_t, 14> header{
@@ -73,6 +93,7 @@ std::vector<std::uint8_t> frame_of(std::size_t octets) {
 }
 
 [[noreturn]] void echo(const RawSocket& socket, std::size_t octets) {
+  const OnProcessor processor(1);
   auto frame = frame_of(octets);
   while (socket.receive(frame) && socket.send(frame)) {
   }
@@ -88,6 +109,7 @@ std::vector<double> round_trips_us(const std::string& here, const std::string& t
   if (!near.usable() || !far.usable()) return samples;
   const pid_t peer = fork();
   if (peer == 0) echo(far, octets);
+  const OnProcessor processor(0);
   auto frame = frame_of(octets);
   for (std::size_t n = 0; n < rounds + kWarmUp; ++n) {
     const auto sent = std::chrono::steady_clock::now();
