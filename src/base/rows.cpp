@@ -46,6 +46,7 @@ const char* to_string(Drop reason) {
     case Drop::kReturned: return "returned";
     case Drop::kTooShort: return "too_short";
     case Drop::kRedirect: return "redirect";
+    case Drop::kUnknownNnve: return "unknown_nnve";
     case Drop::kCount_: break;
   }
   return "unknown";

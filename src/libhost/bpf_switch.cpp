@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 
 #include "bpf_switch_state.hpp"
 #include "splitnve/base/check.hpp"
@@ -32,15 +33,6 @@ Changes changes_of(const datapath::Rows& rows, const PortTable& ports, Failures&
 
 namespace {
 
-BpfSwitch::Program program_of(datapath::PortRole role) {
-  switch (role) {
-    case datapath::PortRole::kAccess: return BpfSwitch::Program::kPort;
-    case datapath::PortRole::kVm: return BpfSwitch::Program::kPort;
-    case datapath::PortRole::kUplink: return BpfSwitch::Program::kUplink;
-  }
-  return BpfSwitch::Program::kPort;
-}
-
 template <class Key, class Value>
 Result<void> empty(const bpf::Map<Key, Value>& map) {
   const auto rows = map.read_all();
@@ -51,22 +43,15 @@ Result<void> empty(const bpf::Map<Key, Value>& map) {
   return {};
 }
 
-// Replaces an interface in every row of a map; `rename(key, value)` says whether it did.
-template <class Key, class Value, class Rename>
-void rename_rows(const bpf::Map<Key, Value>& map, Rename rename) {
-  const auto rows = map.read_all();
-  if (!rows) return;
-  std::vector<Key> keys, stale;
-  std::vector<Value> values;
-  for (auto [key, value] : *rows) {
-    const Key before = key;
-    if (!rename(key, value)) continue;
-    keys.push_back(key);
-    values.push_back(value);
-    if (!bpf::OctetEqual()(before, key)) stale.push_back(before);
-  }
-  map.put(keys, values);
-  map.erase(stale);
+std::vector<std::uint64_t> sum_per_cpu(int map, std::uint32_t size) {
+  std::vector<std::uint64_t> sums(size);
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus <= 0) return sums;
+  std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
+  for (std::uint32_t key = 0; key < size; ++key)
+    if (bpf_map_lookup_elem(map, &key, per_cpu.data()) == 0)
+      sums[key] = std::accumulate(per_cpu.begin(), per_cpu.end(), std::uint64_t{0});
+  return sums;
 }
 
 }  // namespace
@@ -74,17 +59,27 @@ void rename_rows(const bpf::Map<Key, Value>& map, Rename rename) {
 // --- opening ---
 
 Result<std::unique_ptr<BpfSwitch>> BpfSwitch::open(const Config& config) {
-  auto object = bpf::Object::load(config);
-  if (!object) return unexpected<Error>(object.error());
   auto state = std::make_unique<State>();
   state->config = config;
+  if (auto ok = state->measure_underlay(); !ok) return unexpected<Error>(ok.error());
+  auto object = bpf::Object::load(config);
+  if (!object) return unexpected<Error>(object.error());
   state->object = std::move(*object);
   if (auto adopted = state->adopt(); !adopted) return unexpected<Error>(adopted.error());
+  // All ports have the programs of this build now; a failure before leaves the old pins, to be copied again.
+  if (auto left = state->object->forget_older(); !left) return unexpected<Error>(left.error());
   return std::unique_ptr<BpfSwitch>(new BpfSwitch(std::move(state)));
 }
 
 BpfSwitch::BpfSwitch(std::unique_ptr<State> state) : state_(std::move(state)) {}
 BpfSwitch::~BpfSwitch() = default;
+
+Result<void> BpfSwitch::State::measure_underlay() {
+  if (!config.vxlan) return {};
+  underlay = underlay_room(config.vxlan->local, config.vxlan->remotes);
+  if (config.vxlan->allow_small_mtu) return {};
+  return check_room(config.vxlan->access_mtu, underlay);
+}
 
 Result<void> BpfSwitch::State::adopt() {
   if (auto ok = forget_foreign_rows(); !ok) return ok;
@@ -104,7 +99,7 @@ Result<void> BpfSwitch::State::forget_foreign_rows() {
   if (!m.settings.get(0, settings)) return unexpected<Error>(Error{"cannot read the settings", config.pin_root, ""});
   if (settings.netns == epoch.netns && std::equal(epoch.boot.begin(), epoch.boot.end(), settings.boot)) return {};
   for (const auto& emptied : {empty(m.ports), empty(m.fdb), empty(m.guard), empty(m.access), empty(m.vnis),
-                              empty(m.domains), empty(m.counters)})
+                              empty(m.domains), empty(m.own_addresses), empty(m.counters)})
     if (!emptied) return emptied;
   return {};
 }
@@ -115,7 +110,8 @@ Result<void> BpfSwitch::State::set_up_tunnels() {
   settings.netns = epoch.netns;
   std::copy(epoch.boot.begin(), epoch.boot.end(), settings.boot);
   if (config.vxlan) {
-    const auto device = bpf::ensure_vxlan(*config.vxlan);
+    const unsigned mtu = std::max(underlay ? underlay->inner_mtu : 0, config.vxlan->access_mtu);
+    const auto device = bpf::ensure_vxlan(*config.vxlan, mtu);
     if (!device) return unexpected<Error>(device.error());
     vxlan_ifindex = settings.vxlan_ifindex = *device;
     if (const auto& local = config.vxlan->local) std::copy(local->octets.begin(), local->octets.end(), settings.local);
@@ -126,93 +122,6 @@ Result<void> BpfSwitch::State::set_up_tunnels() {
   const auto attached = bpf::attach_ingress(vxlan_ifindex, config.vxlan->name, object->program_fd(Program::kTunnel));
   if (!attached) return unexpected<Error>(attached.error());
   return {};
-}
-
-// Ports that are still the same interface get the programs of this build; the others are no ports any more. An
-// interface that cannot be attached now is reported when its row is set again.
-Result<void> BpfSwitch::State::adopt_ports() {
-  const auto known = maps().ports.read_all();
-  if (!known) return unexpected<Error>(known.error());
-  for (const auto& [ifindex, port] : *known) {
-    const std::string name(port.name, ::strnlen(port.name, sizeof port.name));
-    const auto role = static_cast<datapath::PortRole>(port.role);
-    if (bpf::name_of(ifindex) == name && bpf::attach_ingress(ifindex, name, object->program_fd(program_of(role)))) {
-      ports.bind(PortId(port.port), {ifindex, role, name, true});
-    } else {
-      unbind_interface(ifindex);
-    }
-  }
-  return {};
-}
-
-// --- ports ---
-
-std::string BpfSwitch::State::bind(const datapath::PortRow& row) {
-  const auto ifindex = bpf::ifindex_of(row.interface_name);
-  if (ifindex == 0) {
-    unbind(row.port);
-    return "there is no interface " + row.interface_name;
-  }
-  const auto* before = ports.find(row.port);
-  const auto ifindex_before = before == nullptr ? 0 : before->ifindex;
-  bpf::switch_port entry{};
-  maps().ports.get(ifindex, entry);  // keeps owns_clsact
-  const auto mac = bpf::mac_of_interface(row.interface_name);
-  if (mac) std::copy(mac->begin(), mac->end(), entry.mac);
-  entry.port = row.port.value();
-  entry.role = static_cast<std::uint32_t>(row.role);
-  std::fill(std::begin(entry.name), std::end(entry.name), '\0');
-  std::copy(row.interface_name.begin(), row.interface_name.end(), entry.name);
-  // The entry first: without it the program would pass everything to the host.
-  if (!maps().ports.put(ifindex, entry)) return "the table of ports is full";
-  const auto attached = bpf::attach_ingress(ifindex, row.interface_name, object->program_fd(program_of(row.role)));
-  if (!attached) {
-    maps().ports.erase(ifindex);
-    return attached.error().to_string();
-  }
-  if (*attached) {
-    entry.owns_clsact = 1;
-    maps().ports.put(ifindex, entry);
-  }
-  if (ifindex_before != 0 && ifindex_before != ifindex) {
-    const bool made_anew = bpf::name_of(ifindex_before).empty();
-    unbind_interface(ifindex_before);
-    if (made_anew) move_rows(ifindex_before, ifindex);
-  }
-  ports.bind(row.port, {ifindex, row.role, row.interface_name, true});
-  return {};
-}
-
-void BpfSwitch::State::unbind(PortId port) {
-  const auto* bound = ports.find(port);
-  if (bound == nullptr || !bound->attached) return;
-  unbind_interface(bound->ifindex);
-  ports.detach(port);
-}
-
-void BpfSwitch::State::unbind_interface(std::uint32_t ifindex) {
-  bpf::switch_port entry{};
-  maps().ports.get(ifindex, entry);
-  bpf::detach_ingress(ifindex, entry.owns_clsact != 0);
-  maps().ports.erase(ifindex);
-}
-
-void BpfSwitch::State::move_rows(std::uint32_t from, std::uint32_t to) {
-  const auto move = [&](std::uint32_t& ifindex) {
-    if (ifindex != from) return false;
-    ifindex = to;
-    return true;
-  };
-  rename_rows(maps().domains, [&](std::uint32_t&, bpf::switch_domain& domain) {
-    bool moved = move(domain.uplink.ifindex);
-    for (std::uint32_t i = 0; i < domain.n_local; ++i) moved = move(domain.local[i].ifindex) || moved;
-    return moved;
-  });
-  rename_rows(maps().access, [&](bpf::switch_access_key& key, bpf::switch_access&) { return move(key.ifindex); });
-  rename_rows(maps().guard, [&](bpf::switch_guard_key& key, bpf::switch_guard&) { return move(key.ifindex); });
-  rename_rows(maps().fdb, [&](bpf::switch_fdb_key&, bpf::switch_fdb& owner) {
-    return owner.kind == bpf::SWITCH_OWNER_LOCAL && move(owner.ifindex);
-  });
 }
 
 // --- rows ---
@@ -270,8 +179,14 @@ agent::BatchResult BpfSwitch::apply(BatchId batch, const datapath::Rows& rows) {
       result.failures.push_back({datapath::Table::kPort, i, std::move(cause)});
   }
   state_->write(bpf::changes_of(rows, state_->ports, result.failures), result.failures);
-  for (const auto& row : rows.ports)
+  bool access_ports = false;
+  for (const auto& row : rows.ports) {
     if (!row.present) state_->unbind(row.port);
+    access_ports = access_ports || row.role == datapath::PortRole::kAccess;
+  }
+  if (access_ports)
+    if (const auto refreshed = state_->refresh_own_addresses(); !refreshed)
+      result.error = refreshed.error().to_string();
   return result;
 }
 
@@ -279,13 +194,9 @@ agent::BatchResult BpfSwitch::apply(BatchId batch, const datapath::Rows& rows) {
 
 DropCounters BpfSwitch::drops() const {
   DropCounters counters{};
-  const int cpus = libbpf_num_possible_cpus();
-  if (!state_ || cpus <= 0) return counters;
-  std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
-  for (std::uint32_t reason = 0; reason < counters.size(); ++reason) {
-    if (bpf_map_lookup_elem(state_->maps().drops_fd, &reason, per_cpu.data()) != 0) continue;
-    for (const auto frames : per_cpu) counters[reason] += frames;
-  }
+  if (!state_) return counters;
+  const auto sums = sum_per_cpu(state_->maps().drops_fd, bpf::SWITCH_DROP_COUNT);
+  std::copy(sums.begin(), sums.end(), counters.begin());
   return counters;
 }
 
@@ -293,6 +204,12 @@ datapath::InstanceCounters BpfSwitch::instance_counters(InstanceId instance) con
   bpf::switch_counters counters{};
   if (state_) state_->maps().counters.get(instance.value(), counters);
   return {counters.rx_frames, counters.rx_octets, counters.tx_frames, counters.tx_octets, counters.dropped_closed};
+}
+
+BpfSwitch::Flooded BpfSwitch::flooded() const {
+  if (!state_) return {};
+  const auto sums = sum_per_cpu(state_->maps().floods_fd, bpf::SWITCH_FLOODED_COUNT);
+  return {sums[bpf::SWITCH_FLOODED_FRAMES], sums[bpf::SWITCH_FLOODED_COPIES]};
 }
 
 void BpfSwitch::clear_counters(InstanceId instance) {

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -17,9 +18,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <functional>
-#include <memory>
-#include <vector>
+#include <string_view>
+
+#include "bpf_switch_netlink.hpp"
 
 namespace splitnve::host::bpf {
 namespace {
@@ -36,87 +37,58 @@ Error failed(const std::string& what, const std::string& where, int error) {
   return Error{what + ": " + std::strerror(error), where, error == EPERM ? "needs CAP_NET_ADMIN" : ""};
 }
 
-using MnlSocket = std::unique_ptr<mnl_socket, decltype(&mnl_socket_close)>;
-
-struct Request {
-  std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(MNL_SOCKET_BUFFER_SIZE);
-  nlmsghdr* header = nullptr;
-
-  Request(std::uint16_t type, std::uint16_t flags) {
-    header = mnl_nlmsg_put_header(buffer.data());
-    header->nlmsg_type = type;
-    header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-    header->nlmsg_seq = 1;
-  }
-  ifinfomsg* link(std::uint32_t ifindex) {
-    auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
-    info->ifi_family = AF_UNSPEC;
-    info->ifi_index = static_cast<int>(ifindex);
-    return info;
-  }
-};
-
-using Visit = std::function<void(const nlmsghdr*)>;
-
-// Sends one request and visits what comes back until its end; returns 0 or errno.
-int exchange(const Request& request, const Visit& visit = [](const nlmsghdr*) {}) {
-  const MnlSocket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC), &mnl_socket_close);
-  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return errno;
-  if (mnl_socket_sendto(socket.get(), request.header, request.header->nlmsg_len) < 0) return errno;
-  const bool dump = (request.header->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-  const bool acked = (request.header->nlmsg_flags & NLM_F_ACK) != 0;
-  std::vector<std::uint8_t> answer(64 * 1024);
-  const mnl_cb_t call = [](const nlmsghdr* message, void* data) {
-    (*static_cast<const Visit*>(data))(message);
-    return MNL_CB_OK;
-  };
-  while (true) {
-    const auto length = mnl_socket_recvfrom(socket.get(), answer.data(), answer.size());
-    if (length < 0 && errno == EINTR) continue;
-    if (length < 0) return errno;
-    const int more = mnl_cb_run(answer.data(), static_cast<std::size_t>(length), 1, mnl_socket_get_portid(socket.get()),
-                                call, const_cast<Visit*>(&visit));
-    if (more < 0) return errno;
-    if (more == MNL_CB_STOP || (!dump && !acked)) return 0;
-  }
-}
-
-int collect(const nlattr* attribute, void* data) {
-  auto& table = *static_cast<std::vector<const nlattr*>*>(data);
-  const auto type = mnl_attr_get_type(attribute);
-  if (type < table.size()) table[type] = attribute;
-  return MNL_CB_OK;
-}
-
-struct LinkKind {
+struct Link {
   std::uint32_t ifindex = 0;
+  std::string name;
   std::string kind;
+  std::uint32_t master = 0;
+  std::uint32_t lower = 0;  ///< of a VLAN device: what it stands on
+  std::uint16_t vid = 0;
   bool collect_metadata = false;
   std::uint16_t udp_port = 0;
+  std::uint32_t mtu = 0;
 };
 
-LinkKind read_kind(const nlmsghdr* message) {
-  LinkKind link;
+void read_kind(const nlattr* info, Link& link) {
+  const auto middle = netlink::attributes(info, IFLA_INFO_MAX);
+  if (middle[IFLA_INFO_KIND] != nullptr) link.kind = mnl_attr_get_str(middle[IFLA_INFO_KIND]);
+  if (middle[IFLA_INFO_DATA] == nullptr) return;
+  if (link.kind == "vxlan") {
+    const auto inner = netlink::attributes(middle[IFLA_INFO_DATA], IFLA_VXLAN_MAX);
+    if (const auto* flag = inner[IFLA_VXLAN_COLLECT_METADATA]) link.collect_metadata = mnl_attr_get_u8(flag) != 0;
+    if (const auto* port = inner[IFLA_VXLAN_PORT]) link.udp_port = ntohs(mnl_attr_get_u16(port));
+  } else if (link.kind == "vlan") {
+    const auto inner = netlink::attributes(middle[IFLA_INFO_DATA], IFLA_VLAN_MAX);
+    if (const auto* vid = inner[IFLA_VLAN_ID]) link.vid = mnl_attr_get_u16(vid);
+  }
+}
+
+Link read_link(const nlmsghdr* message) {
+  Link link;
   const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
   link.ifindex = static_cast<std::uint32_t>(info->ifi_index);
-  std::vector<const nlattr*> outer(IFLA_MAX + 1), middle(IFLA_INFO_MAX + 1), inner(IFLA_VXLAN_MAX + 1);
-  mnl_attr_parse(message, sizeof(ifinfomsg), collect, &outer);
-  if (outer[IFLA_LINKINFO] == nullptr) return link;
-  mnl_attr_parse_nested(outer[IFLA_LINKINFO], collect, &middle);
-  if (middle[IFLA_INFO_KIND] != nullptr) link.kind = mnl_attr_get_str(middle[IFLA_INFO_KIND]);
-  if (link.kind != "vxlan" || middle[IFLA_INFO_DATA] == nullptr) return link;
-  mnl_attr_parse_nested(middle[IFLA_INFO_DATA], collect, &inner);
-  if (const auto* flag = inner[IFLA_VXLAN_COLLECT_METADATA]) link.collect_metadata = mnl_attr_get_u8(flag) != 0;
-  if (const auto* port = inner[IFLA_VXLAN_PORT]) link.udp_port = ntohs(mnl_attr_get_u16(port));
+  const auto outer = netlink::attributes(message, sizeof(ifinfomsg), IFLA_MAX);
+  if (outer[IFLA_IFNAME] != nullptr) link.name = mnl_attr_get_str(outer[IFLA_IFNAME]);
+  if (outer[IFLA_MASTER] != nullptr) link.master = mnl_attr_get_u32(outer[IFLA_MASTER]);
+  if (outer[IFLA_LINK] != nullptr) link.lower = mnl_attr_get_u32(outer[IFLA_LINK]);
+  if (outer[IFLA_MTU] != nullptr) link.mtu = mnl_attr_get_u32(outer[IFLA_MTU]);
+  if (outer[IFLA_LINKINFO] != nullptr) read_kind(outer[IFLA_LINKINFO], link);
   return link;
 }
 
-int make_vxlan(const BpfSwitch::Vxlan& wanted) {
-  Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+int find_link(std::uint32_t ifindex, Link& found) {
+  netlink::Request request(RTM_GETLINK, 0);
+  request.link(ifindex);
+  return netlink::exchange(request, [&](const nlmsghdr* message) { found = read_link(message); });
+}
+
+int make_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu) {
+  netlink::Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
   auto* info = request.link(0);
   info->ifi_flags = IFF_UP;
   info->ifi_change = IFF_UP;
   mnl_attr_put_strz(request.header, IFLA_IFNAME, wanted.name.c_str());
+  mnl_attr_put_u32(request.header, IFLA_MTU, mtu);
   auto* link = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
   mnl_attr_put_strz(request.header, IFLA_INFO_KIND, "vxlan");
   auto* data = mnl_attr_nest_start(request.header, IFLA_INFO_DATA);
@@ -130,28 +102,48 @@ int make_vxlan(const BpfSwitch::Vxlan& wanted) {
     mnl_attr_put(request.header, IFLA_VXLAN_LOCAL6, 16, wanted.local->octets.data());
   mnl_attr_nest_end(request.header, data);
   mnl_attr_nest_end(request.header, link);
-  return exchange(request);
+  return netlink::exchange(request);
 }
 
-int bring_up(std::uint32_t ifindex) {
-  Request request(RTM_NEWLINK, NLM_F_ACK);
+int bring_up(std::uint32_t ifindex, std::uint32_t mtu) {
+  netlink::Request request(RTM_NEWLINK, NLM_F_ACK);
   auto* info = request.link(ifindex);
   info->ifi_flags = IFF_UP;
   info->ifi_change = IFF_UP;
-  return exchange(request);
+  mnl_attr_put_u32(request.header, IFLA_MTU, mtu);
+  return netlink::exchange(request);
+}
+
+void for_each_filter(std::uint32_t ifindex, std::uint32_t direction, const netlink::Visit& visit) {
+  netlink::Request request(RTM_GETTFILTER, NLM_F_DUMP);
+  auto* tc = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(request.header, sizeof(tcmsg)));
+  tc->tcm_family = AF_UNSPEC;
+  tc->tcm_ifindex = static_cast<int>(ifindex);
+  tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction);
+  netlink::exchange(request, visit);
 }
 
 bool has_filters(std::uint32_t ifindex) {
   std::size_t filters = 0;
-  for (const std::uint32_t direction : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS}) {
-    Request request(RTM_GETTFILTER, NLM_F_DUMP);
-    auto* tc = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(request.header, sizeof(tcmsg)));
-    tc->tcm_family = AF_UNSPEC;
-    tc->tcm_ifindex = static_cast<int>(ifindex);
-    tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction);
-    exchange(request, [&](const nlmsghdr*) { ++filters; });
-  }
+  for (const std::uint32_t direction : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS})
+    for_each_filter(ifindex, direction, [&](const nlmsghdr*) { ++filters; });
   return filters > 0;
+}
+
+// libbpf names a filter after its program: `switch_port:[17]`.
+std::string filter_name(const nlmsghdr* message) {
+  const auto outer = netlink::attributes(message, sizeof(tcmsg), TCA_MAX);
+  if (outer[TCA_KIND] == nullptr) return {};
+  std::string kind = mnl_attr_get_str(outer[TCA_KIND]);
+  if (kind != "bpf" || outer[TCA_OPTIONS] == nullptr) return kind;
+  const auto inner = netlink::attributes(outer[TCA_OPTIONS], TCA_BPF_MAX);
+  return inner[TCA_BPF_NAME] == nullptr ? kind : mnl_attr_get_str(inner[TCA_BPF_NAME]);
+}
+
+bool is_our_name(const std::string& filter) {
+  for (const std::string_view program : {"switch_port:", "switch_uplink:", "switch_tunnel:"})
+    if (filter.starts_with(program)) return true;
+  return false;
 }
 
 bpf_tc_hook ingress_of(std::uint32_t ifindex) {
@@ -230,33 +222,76 @@ void detach_ingress(std::uint32_t ifindex, bool with_clsact) {
   bpf_tc_hook_destroy(&hook);
 }
 
-Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted) {
+Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu) {
   if (wanted.name.empty() || wanted.name.size() >= IFNAMSIZ)
     return unexpected<Error>(Error{"a VXLAN device's name has 1 to 15 characters", wanted.name, ""});
   std::uint32_t ifindex = ifindex_of(wanted.name);
   if (ifindex == 0) {
-    const int error = make_vxlan(wanted);
+    const int error = make_vxlan(wanted, mtu);
     if (error != 0) return unexpected<Error>(failed("cannot make the VXLAN device", wanted.name, error));
     return ifindex_of(wanted.name);
   }
-  Request request(RTM_GETLINK, 0);
-  request.link(ifindex);
-  LinkKind found;
-  const int error = exchange(request, [&](const nlmsghdr* message) { found = read_kind(message); });
+  Link found;
+  const int error = find_link(ifindex, found);
   if (error != 0) return unexpected<Error>(failed("cannot read the interface", wanted.name, error));
   if (found.kind != "vxlan" || !found.collect_metadata || found.udp_port != wanted.udp_port)
     return unexpected<Error>(
         Error{"exists, but is no external VXLAN device on UDP port " + std::to_string(wanted.udp_port), wanted.name,
               "remove it or configure another name"});
-  const int up = bring_up(ifindex);
+  const int up = bring_up(ifindex, mtu);
   if (up != 0) return unexpected<Error>(failed("cannot bring the VXLAN device up", wanted.name, up));
   return ifindex;
 }
 
+HostUse host_use_of(std::uint32_t ifindex) {
+  HostUse use;
+  Link link, master;
+  find_link(ifindex, link);
+  if (link.master != 0 && find_link(link.master, master) == 0 && master.kind != "vrf") use.master = master.name;
+  netlink::Request request(RTM_GETLINK, NLM_F_DUMP);
+  request.link(0);
+  netlink::exchange(request, [&](const nlmsghdr* message) {
+    const Link other = read_link(message);
+    if (other.kind == "vlan" && other.lower == ifindex) use.vlans.push_back({other.name, other.vid});
+  });
+  use.filter = foreign_filter_at(ifindex);
+  return use;
+}
+
+std::string foreign_filter_at(std::uint32_t ifindex) {
+  std::string foreign;
+  for_each_filter(ifindex, TC_H_MIN_INGRESS, [&](const nlmsghdr* message) {
+    const auto* tc = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
+    if (TC_H_MAJ(tc->tcm_info) >> 16 != kFilterPriority) return;
+    if (const auto name = filter_name(message); !is_our_name(name)) foreign = name;
+  });
+  return foreign;
+}
+
+// A VM port is the switch's alone, and nothing of it reaches a bridge or VLAN device any more.
+std::string refusal_of(const HostUse& use, datapath::PortRole role) {
+  if (!use.filter.empty())
+    return "somebody else's tc filter, " + use.filter + ", stands at priority " + std::to_string(kFilterPriority) +
+           ", which is ours";
+  if (role == datapath::PortRole::kVm) return {};
+  if (!use.master.empty())
+    return "it belongs to " + use.master + ", whose frames would be cut off; take it out, or configure " + use.master;
+  if (role == datapath::PortRole::kAccess && !use.vlans.empty())
+    return "the host has " + use.vlans.front().name + " with VID " + std::to_string(use.vlans.front().vid) +
+           " on it, which would be cut off; an access port's tags are the stations'";
+  return {};
+}
+
+unsigned mtu_of_interface(std::uint32_t ifindex) {
+  Link link;
+  find_link(ifindex, link);
+  return link.mtu;
+}
+
 Result<void> delete_link(std::uint32_t ifindex) {
-  Request request(RTM_DELLINK, NLM_F_ACK);
+  netlink::Request request(RTM_DELLINK, NLM_F_ACK);
   request.link(ifindex);
-  const int error = exchange(request);
+  const int error = netlink::exchange(request);
   if (error != 0 && error != ENODEV)
     return unexpected<Error>(failed("cannot delete the interface", name_of(ifindex), error));
   return {};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "splitnve/base/result.hpp"
 #include "splitnve/datapath/rows.hpp"
@@ -31,9 +32,26 @@ Result<bool> attach_ingress(std::uint32_t ifindex, const std::string& name, int 
 /// Takes our program off; `with_clsact` takes the qdisc too, unless somebody else uses it. Nothing there is fine.
 void detach_ingress(std::uint32_t ifindex, bool with_clsact);
 
+/// What the host itself does with an interface.
+struct HostUse {
+  struct Vlan {
+    std::string name;
+    std::uint16_t vid = 0;
+  };
+  std::string master;       ///< the bridge, bond or team that it is a port of; a VRF changes nothing for frames
+  std::vector<Vlan> vlans;  ///< the host's VLAN devices on it
+  std::string filter;       ///< somebody else's tc filter in our place
+};
+HostUse host_use_of(std::uint32_t ifindex);
+/// Empty: there is none.
+std::string foreign_filter_at(std::uint32_t ifindex);
+/// Why an interface in such use cannot have a role (S26); empty: it can.
+std::string refusal_of(const HostUse& use, datapath::PortRole role);
+unsigned mtu_of_interface(std::uint32_t ifindex);
+
 /// The collect-metadata VXLAN device, made and brought up, or adopted if it is one. Returns its ifindex. Error: the
 /// name is taken by something else, or the kernel refuses.
-Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted);
+Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu);
 Result<void> delete_link(std::uint32_t ifindex);
 
 }  // namespace splitnve::host::bpf

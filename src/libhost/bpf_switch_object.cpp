@@ -9,12 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdarg>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+
+#include "bpf_switch_migrate.hpp"
 
 namespace splitnve::host::bpf {
 namespace {
@@ -65,40 +67,42 @@ Result<void> check_pin_root(const fs::path& root) {
   return {};
 }
 
-std::optional<unsigned> layout_of(const std::string& folder) {
-  unsigned layout = 0;
-  if (folder.size() < 2 || folder[0] != 'v') return std::nullopt;
-  const auto [end, failure] = std::from_chars(folder.data() + 1, folder.data() + folder.size(), layout);
-  if (failure != std::errc() || end != folder.data() + folder.size()) return std::nullopt;
-  return layout;
-}
-
 Result<void> check_layouts(const fs::path& root) {
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator(root, failure)) {
-    const auto layout = layout_of(entry.path().filename().string());
-    if (layout && *layout > SWITCH_LAYOUT)
-      return error("pins of a newer layout, " + std::to_string(*layout) + "; this version knows " +
-                       std::to_string(SWITCH_LAYOUT),
-                   root.string(), "start the newer version, or let it drain first");
-  }
+  for (const unsigned layout : layouts_in(root))
+    if (layout > SWITCH_LAYOUT)
+      return error(
+          "pins of a newer layout, " + std::to_string(layout) + "; this version knows " + std::to_string(SWITCH_LAYOUT),
+          root.string(), "start the newer version, or let it drain first");
   return {};
 }
 
-// New maps get the configured size; a pinned one must be asked for with the size that it has.
-void size_maps(switch_bpf* skeleton, std::uint32_t instances) {
+// 0: there is no such pin.
+std::uint32_t entries_of(const fs::path& pin) {
+  const int pinned = bpf_obj_get(pin.c_str());
+  if (pinned < 0) return 0;
+  bpf_map_info info{};
+  std::uint32_t length = sizeof info;
+  const bool known = bpf_obj_get_info_by_fd(pinned, &info, &length) == 0;
+  ::close(pinned);
+  return known ? info.max_entries : 0;
+}
+
+// New maps get the configured size, or that of the older layout whose rows they shall hold; a pinned one must be asked
+// for with the size that it has.
+void size_maps(switch_bpf* skeleton, std::uint32_t instances, const std::optional<std::string>& older) {
   bpf_map__set_max_entries(skeleton->maps.guard, instances);
   bpf_map__set_max_entries(skeleton->maps.fdb, instances * SWITCH_FDB_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.instance_counters, instances);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
     const char* pin = bpf_map__pin_path(map);
-    const int pinned = pin == nullptr ? -1 : bpf_obj_get(pin);
-    if (pinned < 0) continue;
-    bpf_map_info info{};
-    std::uint32_t length = sizeof info;
-    if (bpf_obj_get_info_by_fd(pinned, &info, &length) == 0) bpf_map__set_max_entries(map, info.max_entries);
-    ::close(pinned);
+    if (pin == nullptr) continue;  // constants of the programs
+    if (const auto entries = entries_of(pin); entries != 0) {
+      bpf_map__set_max_entries(map, entries);
+    } else if (older && bpf_map__type(map) == BPF_MAP_TYPE_HASH) {
+      const auto before = entries_of(fs::path(*older) / bpf_map__name(map));
+      bpf_map__set_max_entries(map, std::max(before, bpf_map__max_entries(map)));
+    }
   }
 }
 
@@ -122,7 +126,9 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
   switch_bpf* skeleton = switch_bpf__open_opts(&options);
   if (skeleton == nullptr) return error("cannot read the programs: " + first_warning, folder);
   std::unique_ptr<Object> object(new Object(skeleton, folder));
-  size_maps(skeleton, config.instances_max);
+  const auto older = older_layout(root, SWITCH_LAYOUT);
+  if (older) object->older_folder_ = (root / ("v" + std::to_string(*older))).string();
+  size_maps(skeleton, config.instances_max, object->older_folder_);
   first_warning.clear();
   const int loaded = switch_bpf__load(skeleton);
   if (loaded != 0) {
@@ -130,6 +136,9 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
     return error("the kernel refuses the switch: " + why, folder,
                  loaded == -EPERM ? "needs CAP_BPF and CAP_NET_ADMIN" : "");
   }
+  if (older)
+    if (auto copied = copy_pins(*object->older_folder_, folder, steps_from(*older)); !copied)
+      return unexpected<Error>(copied.error());
   const auto& maps = skeleton->maps;
   object->maps_ = Maps{Map<std::uint32_t, switch_port>(bpf_map__fd(maps.ports)),
                        Map<switch_access_key, switch_access>(bpf_map__fd(maps.access)),
@@ -139,6 +148,8 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
                        Map<std::uint32_t, std::uint32_t>(bpf_map__fd(maps.vnis)),
                        Map<std::uint32_t, switch_counters>(bpf_map__fd(maps.instance_counters)),
                        Map<std::uint32_t, switch_settings>(bpf_map__fd(maps.settings)),
+                       Map<switch_mac, std::uint32_t>(bpf_map__fd(maps.own_addresses)),
+                       bpf_map__fd(maps.floods),
                        bpf_map__fd(maps.drops)};
   return object;
 }
@@ -154,6 +165,13 @@ int Object::program_fd(BpfSwitch::Program program) const {
     case BpfSwitch::Program::kTunnel: return bpf_program__fd(skeleton_->progs.switch_tunnel);
   }
   return -1;
+}
+
+Result<void> Object::forget_older() {
+  if (!older_folder_) return {};
+  auto removed = remove_pins(*older_folder_);
+  if (removed) older_folder_.reset();
+  return removed;
 }
 
 Result<void> Object::unpin() {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bpf/switch_maps.h"
@@ -23,10 +24,13 @@ struct Maps {
   Map<std::uint32_t, std::uint32_t> vnis;
   Map<std::uint32_t, switch_counters> counters;
   Map<std::uint32_t, switch_settings> settings;
+  Map<switch_mac, std::uint32_t> own_addresses;
+  int floods_fd = -1;
   int drops_fd = -1;
 };
 
-/// Programs of this build over maps that are pinned in `<pin_root>/v<layout>`; found pins are reused with their rows.
+/// Programs of this build over maps that are pinned in `<pin_root>/v<layout>`; found pins are reused with their rows,
+/// and rows of an older layout are copied.
 class Object {
  public:
   static Result<std::unique_ptr<Object>> load(const BpfSwitch::Config& config);
@@ -36,6 +40,8 @@ class Object {
 
   const Maps& maps() const { return maps_; }
   int program_fd(BpfSwitch::Program program) const;
+  /// Removes the pins whose rows were copied.
+  Result<void> forget_older();
   /// Removes the pins and the folders that are empty then. The maps live on while programs are attached.
   Result<void> unpin();
 
@@ -44,6 +50,7 @@ class Object {
 
   switch_bpf* skeleton_;
   std::string folder_;
+  std::optional<std::string> older_folder_;
   Maps maps_;
 };
 

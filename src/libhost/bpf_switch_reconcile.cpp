@@ -136,7 +136,8 @@ Result<ReconcileReport> BpfSwitch::reconcile(const datapath::Rows& full) {
   const auto fdb = difference(maps.fdb, wanted.fdb, report);
   if (!fdb) return unexpected<Error>(fdb.error());
   state_->write({*domains, *access, *guards, *fdb}, report.failures);
-  for (const auto& done : {state_->unbind_strangers(report), state_->repair_vnis(), forget_counters(maps, wanted)})
+  for (const auto& done : {state_->unbind_strangers(report), state_->refresh_own_addresses(), state_->repair_vnis(),
+                           forget_counters(maps, wanted)})
     if (!done) return unexpected<Error>(done.error());
   return report;
 }

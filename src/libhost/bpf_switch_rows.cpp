@@ -30,6 +30,7 @@ static_assert(SWITCH_DROP_UNKNOWN_VNI == static_cast<int>(Drop::kUnknownVni));
 static_assert(SWITCH_DROP_RETURNED == static_cast<int>(Drop::kReturned));
 static_assert(SWITCH_DROP_TOO_SHORT == static_cast<int>(Drop::kTooShort));
 static_assert(SWITCH_DROP_REDIRECT == static_cast<int>(Drop::kRedirect));
+static_assert(SWITCH_DROP_UNKNOWN_NNVE == static_cast<int>(Drop::kUnknownNnve));
 static_assert(SWITCH_ROLE_ACCESS == static_cast<int>(PortRole::kAccess));
 static_assert(SWITCH_ROLE_VM == static_cast<int>(PortRole::kVm));
 static_assert(SWITCH_ROLE_UPLINK == static_cast<int>(PortRole::kUplink));
@@ -46,6 +47,25 @@ MacAddress mac_of(const Key& key) {
   MacAddress::Bytes octets;
   std::copy(std::begin(key.mac), std::end(key.mac), octets.begin());
   return MacAddress(octets);
+}
+
+// S26: the host has a VLAN device for this tag.
+bool is_hosts(const datapath::AccessRow& row, const PortTable& ports) {
+  const auto* bound = ports.find(row.port);
+  return bound != nullptr && std::count(bound->host_vids.begin(), bound->host_vids.end(), row.tag.value()) > 0;
+}
+
+// S24: a member beyond what one program run can copy to would be left out in silence.
+std::string beyond_flood_limit(const datapath::DomainRow& row) {
+  const auto said = [&](std::size_t members, const char* kind, std::size_t limit, const char* name) {
+    return "domain " + std::to_string(row.domain.value()) + " has " + std::to_string(members) + " " + kind +
+           " to flood to; the limit is " + std::to_string(limit) + " (" + name + ")";
+  };
+  if (row.local.size() > limits::kFloodLocalMax)
+    return said(row.local.size(), "local members", limits::kFloodLocalMax, "kFloodLocalMax");
+  if (row.remote.size() > limits::kFloodRemoteMax)
+    return said(row.remote.size(), "remote nNVEs", limits::kFloodRemoteMax, "kFloodRemoteMax");
+  return {};
 }
 
 std::optional<switch_member> encode(const datapath::FloodMember& member, const PortTable& ports, std::string& cause) {
@@ -100,11 +120,9 @@ EncodedDomain encode(const datapath::DomainRow& row, const PortTable& ports) {
   EncodedDomain out;
   out.key = row.domain.value();
   if (!row.present) return out;
-  if (row.local.size() > limits::kFloodLocalMax || row.remote.size() > limits::kFloodRemoteMax) {
+  if (const auto cause = beyond_flood_limit(row); !cause.empty()) {
     out.key.reset();
-    out.cause =
-        "domain " + std::to_string(row.domain.value()) + " has more flood members than " +
-        std::to_string(row.local.size() > limits::kFloodLocalMax ? limits::kFloodLocalMax : limits::kFloodRemoteMax);
+    out.cause = cause;
     return out;
   }
   switch_domain value{};
@@ -131,6 +149,11 @@ EncodedAccess encode(const datapath::AccessRow& row, const PortTable& ports) {
     return out;
   }
   out.key = switch_access_key{*ifindex, row.tag.value()};
+  if (row.domain && is_hosts(row, ports)) {
+    out.key.reset();
+    out.cause = "VID " + std::to_string(row.tag.value()) + " is the host's own on this port";
+    return out;
+  }
   if (row.domain) out.value = switch_access{row.domain->value(), row.unguarded ? SWITCH_UNGUARDED : 0u};
   return out;
 }

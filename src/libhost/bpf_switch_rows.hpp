@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "bpf/switch_maps.h"
 #include "splitnve/datapath/rows.hpp"
@@ -19,6 +20,7 @@ struct BoundPort {
   datapath::PortRole role = datapath::PortRole::kAccess;
   std::string name;
   bool attached = false;  ///< false: detached; the ifindex is kept so that its rows can still be named and removed
+  std::vector<std::uint16_t> host_vids;  ///< of the host's VLAN devices on it (S26)
 };
 
 /// Which interface each port id means. An interface has at most one port.

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include "bpf_switch_object.hpp"
 #include "bpf_switch_rows.hpp"
 #include "splitnve/host/bpf_switch.hpp"
+#include "splitnve/host/underlay.hpp"
 
 namespace splitnve::host::bpf {
 
@@ -99,6 +101,7 @@ struct Changes {
   Change<switch_guard_key, switch_guard> guards;
   Change<switch_fdb_key, switch_fdb> fdb;
 };
+BpfSwitch::Program program_of(datapath::PortRole role);
 Changes changes_of(const datapath::Rows& rows, const PortTable& ports, Failures& failures);
 
 }  // namespace splitnve::host::bpf
@@ -111,8 +114,10 @@ struct BpfSwitch::State {
   bpf::PortTable ports;
   std::unordered_map<std::uint32_t, std::uint32_t> vni_of;  ///< by domain, to find the VNI that a domain leaves
   std::uint32_t vxlan_ifindex = 0;
+  std::optional<UnderlayRoom> underlay;  ///< as it was when the switch was opened
 
   const bpf::Maps& maps() const { return object->maps(); }
+  Result<void> measure_underlay();
   /// Everything that `open` does once the maps are there.
   Result<void> adopt();
   Result<void> set_up_tunnels();
@@ -121,6 +126,8 @@ struct BpfSwitch::State {
 
   /// Binds a port and attaches its program; returns the cause of a failure, or nothing.
   std::string bind(const datapath::PortRow& row);
+  std::string refusal_to_bind(const datapath::PortRow& row, std::uint32_t ifindex, const bpf::HostUse& use) const;
+  Result<void> refresh_own_addresses();
   void unbind(PortId port);
   void unbind_interface(std::uint32_t ifindex);
   /// Rows that name one interface name another: its port's device was made anew.

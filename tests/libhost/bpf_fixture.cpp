@@ -80,7 +80,7 @@ std::ostream& operator<<(std::ostream& out, const Frame& frame) {
   return out << " type 0x" << std::hex << frame.type << std::dec << ", " << frame.payload.size() << " octets";
 }
 
-Wire::Wire(const std::string& interface_name) {
+Wire::Wire(const std::string& interface_name, std::optional<std::uint16_t> type) {
   fd_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
   EXPECT_GE(fd_, 0) << std::strerror(errno);
   const int on = 1, room = 8 << 20;
@@ -89,7 +89,7 @@ Wire::Wire(const std::string& interface_name) {
   EXPECT_EQ(::setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room), 0);
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_protocol = htons(type.value_or(ETH_P_ALL));
   address.sll_ifindex = static_cast<int>(::if_nametoindex(interface_name.c_str()));
   EXPECT_EQ(::bind(fd_, static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof address), 0) << interface_name;
 }

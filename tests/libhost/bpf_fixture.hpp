@@ -40,7 +40,8 @@ std::ostream& operator<<(std::ostream& out, const Frame& frame);
 /// A packet socket on one interface: sends inline tags, and receives with the tag put back where it was.
 class Wire {
  public:
-  explicit Wire(const std::string& interface_name);
+  /// With an EtherType it hears only what passed the switch, as a protocol of the host's stack would.
+  explicit Wire(const std::string& interface_name, std::optional<std::uint16_t> type = {});
   ~Wire();
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;

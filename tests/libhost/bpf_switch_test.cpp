@@ -163,11 +163,18 @@ TEST_F(BpfWires, flood_to_the_greatest_number_of_members) {
   }
   EXPECT_TRUE(two_->silent());
   EXPECT_TRUE(one_->silent());
+  EXPECT_EQ(bpf_switch_->flooded().frames, 1u);
+  EXPECT_EQ(bpf_switch_->flooded().copies, limits::kFloodLocalMax - 1);
 
   rows.domains[0].local.push_back(member(kPort2, 3000));
   const auto result = bpf_switch_->apply(BatchId(8), rows);
   ASSERT_EQ(result.failures.size(), 1u);
-  EXPECT_EQ(result.failures[0].cause, "domain 10 has more flood members than 64");
+  EXPECT_EQ(result.failures[0].cause, "domain 10 has 65 local members to flood to; the limit is 64 (kFloodLocalMax)");
+  rows.domains[0].local.pop_back();
+  rows.domains[0].remote.assign(limits::kFloodRemoteMax + 1, *datapath::UnderlayAddress::from_string("192.0.2.9"));
+  const auto remote = bpf_switch_->apply(BatchId(9), rows);
+  ASSERT_EQ(remote.failures.size(), 1u);
+  EXPECT_EQ(remote.failures[0].cause, "domain 10 has 65 remote nNVEs to flood to; the limit is 64 (kFloodRemoteMax)");
 }
 
 TEST_F(BpfWires, move_an_address_between_ports_by_one_row) {
@@ -329,7 +336,8 @@ class BpfTunnels : public BpfWires {
     BpfWires::SetUp();
     run("ip netns add far");
     run("ip netns exec far sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
-    run("ip link add und type veth peer name und netns far && ip link set und up && ip -n far link set und up");
+    run("ip link add und mtu 1600 type veth peer name und mtu 1600 netns far && ip link set und up && ip -n far link "
+        "set und up");
     run("ip addr add 192.0.2.1/24 dev und && ip -n far addr add 192.0.2.2/24 dev und");
     InNetns there("far");
     run("ip link add p9 type veth peer name p9-t && ip link set p9 up && ip link set p9-t up");

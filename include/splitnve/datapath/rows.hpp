@@ -131,6 +131,7 @@ enum class Drop : std::uint8_t {
   kReturned,         ///< came back from the uplink or a tunnel with the source of a local instance
   kTooShort,         ///< no complete Ethernet header
   kRedirect,         ///< the kernel refused the redirect or the tag push
+  kUnknownNnve,      ///< from a tunnel whose outer source neither owns the sender nor is in the domain's `remote`
   kCount_,
 };
 /// The snake_case name of a drop reason, as `vdpctl stats show` prints it.

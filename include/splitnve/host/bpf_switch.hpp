@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "splitnve/base/limits.hpp"
 #include "splitnve/host/datapath.hpp"
@@ -21,6 +22,13 @@ class BpfSwitch final : public Datapath {
     std::uint16_t udp_port = 4789;
     /// Source of the tunnels; kernels before 6.0 take it from routing instead.
     std::optional<datapath::UnderlayAddress> local;
+    /// What an access port carries at least; the underlay must carry it and the tunnel's headers (S25). A port with a
+    /// larger MTU than there is room for is refused when its row comes.
+    unsigned access_mtu = 1500;
+    /// nNVEs whose routes are measured too; ways that are not there yet are not judged.
+    std::vector<datapath::UnderlayAddress> remotes = {};
+    /// Judge no MTU: what does not fit is fragmented by the underlay's own stack.
+    bool allow_small_mtu = false;
   };
   struct Config {
     std::string pin_root;        ///< on a bpffs; the maps lie below it in v<layout>/ (Paths::pins)
@@ -29,9 +37,15 @@ class BpfSwitch final : public Datapath {
     std::uint32_t instances_max = limits::kInstancesMax;
   };
   enum class Program : std::uint8_t { kPort, kUplink, kTunnel };
+  /// Group frames that were flooded and the copies made of them, since the datapath was pinned (S24).
+  struct Flooded {
+    std::uint64_t frames = 0;
+    std::uint64_t copies = 0;
+  };
 
   /// Error, one line each: no bpffs, pins of a newer layout, no permission, a kernel without BPF, a program that the
-  /// kernel refuses, a VXLAN device that cannot be had.
+  /// kernel refuses, a VXLAN device that cannot be had, an underlay that is too small for it. Pins of an older layout
+  /// are copied and removed once all ports have the new programs.
   static Result<std::unique_ptr<BpfSwitch>> open(const Config& config);
   ~BpfSwitch() override;
 
@@ -42,6 +56,11 @@ class BpfSwitch final : public Datapath {
   datapath::InstanceCounters instance_counters(InstanceId instance) const override;
   void clear_counters(InstanceId instance) override;
   Result<void> tear_down() override;
+
+  Flooded flooded() const;
+  /// Why an interface cannot have a role: frames of the host would be cut off (S26), or somebody else's filter is in
+  /// our place. `apply` says the same of its rows; asked before, a start can be refused. Makes nothing.
+  static Result<void> check_port(const std::string& interface_name, datapath::PortRole role);
 
   /// For BPF_PROG_TEST_RUN.
   int program_fd(Program program) const;

@@ -4,7 +4,7 @@
  *
  *  access or VM port ------> switch_port: parse, tag -> access -> domain, clean?, guard + fdb(source) open? --+
  *  tnved's uplink ---------> switch_uplink: tag -> access -> domain (else the host's), clean?, not our own? --+
- *  VXLAN device -----------> switch_tunnel: vni -> domain, clean?, not our own? ------------------------------+
+ *  VXLAN device -----------> switch_tunnel: vni -> domain, known nNVE?, clean?, not our own? -----------------+
  *                                                                                                             |
  *            +---------------------------------------- strip the tag <---------------------------------------+
  *            |
@@ -49,6 +49,8 @@ SWITCH_HASH(domains, __u32, struct switch_domain, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(vnis, __u32, __u32, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(instance_counters, __u32, struct switch_counters, SWITCH_INSTANCES_MAX);
 SWITCH_MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct switch_settings, 1, 0);
+SWITCH_HASH(own_addresses, struct switch_mac, __u32, SWITCH_PORTS_MAX);
+SWITCH_MAP(floods, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_FLOODED_COUNT, 0);
 SWITCH_MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_DROP_COUNT, 0);
 
 /* VLAN 802.1ad and older stacks are no access tags: such a frame gets a VID that no row can have. */
@@ -80,6 +82,12 @@ static __always_inline int drop(enum switch_drop reason) {
   return TC_ACT_SHOT;
 }
 
+static __always_inline void count_flooded(enum switch_flooded what, __u32 more) {
+  __u32 key = what;
+  __u64* count = bpf_map_lookup_elem(&floods, &key);
+  if (count) *count += more;
+}
+
 /* The counters of an instance, made on first use; NULL without an instance or without memory. */
 static __always_inline struct switch_counters* counters_of(__u32 instance) {
   static const struct switch_counters zero = {};
@@ -91,8 +99,14 @@ static __always_inline struct switch_counters* counters_of(__u32 instance) {
   return bpf_map_lookup_elem(&instance_counters, &instance);
 }
 
-/* A segmentation-offloaded skb is as many frames as it will be cut into. Octets are counted without the tag. */
-static __always_inline __u64 frames_in(const struct __sk_buff* skb) { return skb->gso_segs ? skb->gso_segs : 1; }
+/* A segmentation-offloaded skb is as many frames as it will be cut into: a TAP device names only their size, and a TCP
+ * header over IPv4 is the usual one. Octets are counted without the tag. */
+#define GSO_HEADERS 54
+static __always_inline __u64 frames_in(const struct __sk_buff* skb) {
+  if (skb->gso_segs) return skb->gso_segs;
+  if (!skb->gso_size || skb->len <= GSO_HEADERS) return 1;
+  return (skb->len - GSO_HEADERS + skb->gso_size - 1) / skb->gso_size;
+}
 
 static __always_inline void count_rx(const struct __sk_buff* skb, __u32 instance) {
   struct switch_counters* counters = counters_of(instance);
@@ -210,46 +224,55 @@ static __always_inline int send_tagged(struct __sk_buff* skb, __u32 ifindex, __u
   return bpf_redirect(ifindex, 0);
 }
 
-/* One flood copy. `*pushed` is the tag that the skb bears; neighbours of one VID share the push. */
-static __always_inline void copy_tagged(struct __sk_buff* skb, const struct switch_member* to, __u32* pushed) {
+/* One flood copy; says how many it made. `*pushed` is the tag that the skb bears; neighbours of one VID share the push.
+ */
+static __always_inline __u32 copy_tagged(struct __sk_buff* skb, const struct switch_member* to, __u32* pushed) {
   const __u32 ifindex = to->ifindex, vid = to->vid;
   if (*pushed != vid) {
     if (*pushed) bpf_skb_vlan_pop(skb);
     *pushed = 0;
     if (vid && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vid)) {
       drop(SWITCH_DROP_REDIRECT);
-      return;
+      return 0;
     }
     *pushed = vid;
   }
-  if (bpf_clone_redirect(skb, ifindex, 0)) drop(SWITCH_DROP_REDIRECT);
+  if (!bpf_clone_redirect(skb, ifindex, 0)) return 1;
+  drop(SWITCH_DROP_REDIRECT);
+  return 0;
 }
 
-static __always_inline void flood_remote(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id) {
+static __always_inline __u32 flood_remote(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id) {
   const struct switch_settings* tunnels = find_settings();
-  __u32 i;
-  if (!tunnels || !tunnels->vxlan_ifindex) return;
+  __u32 i, copies = 0;
+  if (!tunnels || !tunnels->vxlan_ifindex) return 0;
   for (i = 0; i < SWITCH_FLOOD_REMOTE_MAX; ++i) {
-    if (i >= domain->n_remote || domain->id != id) return;
+    if (i >= domain->n_remote || domain->id != id) break;
     if (!aim(skb, tunnels, domain->vni, domain->remote[i]) || bpf_clone_redirect(skb, tunnels->vxlan_ifindex, 0))
       drop(SWITCH_DROP_REDIRECT);
+    else
+      ++copies;
   }
+  return copies;
 }
 
 /* S24: copies to everyone who shall have it; the frame itself ends here. */
 static __always_inline int flood(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id,
                                  const struct source* source) {
-  __u32 i, pushed = 0;
+  __u32 i, pushed = 0, copies = 0;
   for (i = 0; i < SWITCH_FLOOD_LOCAL_MAX; ++i) {
     const struct switch_member* to = &domain->local[i];
     if (i >= domain->n_local || domain->id != id) break;
     if (to->ifindex == source->ifindex && to->vid == source->vid) continue;
-    copy_tagged(skb, to, &pushed);
+    copies += copy_tagged(skb, to, &pushed);
   }
-  if (!source->from_port) return TC_ACT_STOLEN;
-  if (domain->uplink.ifindex) copy_tagged(skb, &domain->uplink, &pushed);
-  if (pushed) bpf_skb_vlan_pop(skb);
-  flood_remote(skb, domain, id);
+  if (source->from_port) {
+    if (domain->uplink.ifindex) copies += copy_tagged(skb, &domain->uplink, &pushed);
+    if (pushed) bpf_skb_vlan_pop(skb);
+    copies += flood_remote(skb, domain, id);
+  }
+  count_flooded(SWITCH_FLOODED_FRAMES, 1);
+  count_flooded(SWITCH_FLOODED_COPIES, copies);
   return TC_ACT_STOLEN;
 }
 
@@ -294,6 +317,50 @@ static __always_inline bool strip_tag(struct __sk_buff* skb, const struct frame*
 static __always_inline bool is_own_address(const struct frame* frame, const struct switch_port* port) {
   return port->role == SWITCH_ROLE_ACCESS &&
          (same_mac(frame->eth.h_source, port->mac) || same_mac(frame->eth.h_dest, port->mac));
+}
+
+/* S18: what comes out of a tunnel is a tenant's as well. */
+static __always_inline bool is_ours(const __u8* mac) {
+  struct switch_mac key = {};
+  __builtin_memcpy(key.mac, mac, ETH_ALEN);
+  return bpf_map_lookup_elem(&own_addresses, &key);
+}
+
+/* The VNI and the outer source, as rows write it; false for a frame that came through no tunnel. */
+static __always_inline bool read_tunnel(struct __sk_buff* skb, __u32* vni, __u32* nnve) {
+  const __u32 size = offsetof(struct bpf_tunnel_key, local_ipv6);
+  struct bpf_tunnel_key key = {};
+  /* Try both families: the helper insists that the flag matches the packet's. */
+  if (!bpf_skb_get_tunnel_key(skb, &key, size, 0)) {
+    nnve[0] = nnve[1] = 0;
+    nnve[2] = bpf_htonl(0xFFFF);
+    nnve[3] = bpf_htonl(key.remote_ipv4);
+  } else if (!bpf_skb_get_tunnel_key(skb, &key, size, BPF_F_TUNINFO_IPV6)) {
+    __builtin_memcpy(nnve, key.remote_ipv6, sizeof key.remote_ipv6);
+  } else {
+    return false;
+  }
+  *vni = key.tunnel_id;
+  return true;
+}
+
+static __always_inline bool same_nnve(const __u8* row, const __u32* nnve) {
+  const __u32* a = (const __u32*)row;
+  return a[3] == nnve[3] && a[2] == nnve[2] && a[1] == nnve[1] && a[0] == nnve[0];
+}
+
+/* Whether an nNVE takes part in a domain: it owns the source address, or the domain floods to it. */
+static __always_inline bool takes_part(__u32 id, const struct switch_fdb* owner, const __u32* nnve) {
+  const struct switch_domain* domain;
+  __u32 i;
+  if (owner && owner->kind == SWITCH_OWNER_REMOTE && same_nnve(owner->nnve, nnve)) return true;
+  domain = bpf_map_lookup_elem(&domains, &id);
+  if (!domain) return false;
+  for (i = 0; i < SWITCH_FLOOD_REMOTE_MAX; ++i) {
+    if (i >= domain->n_remote) return false;
+    if (same_nnve(domain->remote[i], nnve)) return true;
+  }
+  return false;
 }
 
 /* S6: a frame passes if the guard names an instance here and the fdb names the same one as the owner. */
@@ -365,23 +432,22 @@ int switch_uplink(struct __sk_buff* skb) {
 SEC("tc")
 int switch_tunnel(struct __sk_buff* skb) {
   struct source source = {.ifindex = skb->ifindex};
-  struct bpf_tunnel_key key = {};
+  const struct switch_fdb* owner;
   enum switch_drop reason;
   struct frame frame;
-  __u32 *domain, vni, id;
+  __u32 *domain, vni, id, nnve[4];
 
   if (!parse(skb, &frame)) return drop(SWITCH_DROP_TOO_SHORT);
-  /* Try both families: the helper insists that the flag matches the packet's. */
-  if (bpf_skb_get_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, local_ipv6), 0) &&
-      bpf_skb_get_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, local_ipv6), BPF_F_TUNINFO_IPV6))
-    return drop(SWITCH_DROP_UNKNOWN_VNI);
-  vni = key.tunnel_id;
+  if (!read_tunnel(skb, &vni, nnve)) return drop(SWITCH_DROP_UNKNOWN_VNI);
   domain = bpf_map_lookup_elem(&vnis, &vni);
   if (!domain) return drop(SWITCH_DROP_UNKNOWN_VNI);
   id = *domain;
+  owner = find_owner(id, frame.eth.h_source);
+  if (!takes_part(id, owner, nnve)) return drop(SWITCH_DROP_UNKNOWN_NNVE);
   reason = frame.tagged ? SWITCH_DROP_NESTED_TAG : unclean(&frame);
-  if (is_control(&frame)) reason = SWITCH_DROP_CONTROL_FRAME;
+  if (is_control(&frame) || is_ours(frame.eth.h_source) || is_ours(frame.eth.h_dest))
+    reason = SWITCH_DROP_CONTROL_FRAME;
   if (reason != SWITCH_DROP_COUNT) return drop(reason);
-  if (is_local(find_owner(id, frame.eth.h_source))) return drop(SWITCH_DROP_RETURNED);
+  if (is_local(owner)) return drop(SWITCH_DROP_RETURNED);
   return forward(skb, &frame, id, &source);
 }

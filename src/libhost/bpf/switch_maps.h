@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The maps of the eBPF switch, as its programs and the daemon both see them. A change of any key, value or size here is
- * a new layout: raise SWITCH_LAYOUT, under which the maps are pinned (<pin root>/v<SWITCH_LAYOUT>/<map>).
+ * a new layout: raise SWITCH_LAYOUT, under which the maps are pinned (<pin root>/v<SWITCH_LAYOUT>/<map>), and add the
+ * step that carries rows of the layout before to it (bpf_switch_migrate.cpp).
  *
  *   ports     ifindex                -> port, role, name     which interfaces are ours
  *   access    ifindex, vid           -> domain, flags        vid 0 is untagged
@@ -11,6 +12,8 @@
  *   vnis      vni                    -> domain
  *   settings  0                      -> the VXLAN device, and whose pins these are
  *   drops     SWITCH_DROP_*          -> frames, per CPU
+ *   floods    SWITCH_FLOODED_*       -> frames and copies, per CPU
+ *   own_addresses      mac           -> 1; of our access ports: no tenant's
  *   instance_counters  instance      -> frames and octets; made by its first frame
  *
  * No value has padding, so that keys and values compare by their octets. Ethernet and IP addresses are in wire order.
@@ -23,7 +26,7 @@
 namespace splitnve::host::bpf {
 #endif
 
-#define SWITCH_LAYOUT 1
+#define SWITCH_LAYOUT 2
 
 /* Hash maps allocate entries on demand; a map's size costs 16 octets per entry when empty. INSTANCES is a default that
  * the daemon may lower before the maps are made; FDB holds the remote addresses too. */
@@ -54,7 +57,16 @@ enum switch_drop {
   SWITCH_DROP_RETURNED,
   SWITCH_DROP_TOO_SHORT,
   SWITCH_DROP_REDIRECT,
+  SWITCH_DROP_UNKNOWN_NNVE,
   SWITCH_DROP_COUNT,
+};
+
+/* S24: frames that were flooded, and the copies made of them. */
+enum switch_flooded { SWITCH_FLOODED_FRAMES, SWITCH_FLOODED_COPIES, SWITCH_FLOODED_COUNT };
+
+struct switch_mac {
+  __u8 mac[6];
+  __u16 zero;
 };
 
 struct switch_port {

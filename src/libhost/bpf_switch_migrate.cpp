@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bpf_switch_migrate.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+#include "bpf/switch_maps.h"
+#include "bpf_switch_map.hpp"
+#include "splitnve/base/check.hpp"
+
+namespace splitnve::host::bpf {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kOldestLayout = 1;
+
+// Layout 2: one more drop reason, `own_addresses` and `floods` are new; rows are as before.
+std::optional<PinnedRow> from_1_to_2(const std::string&, PinnedRow row) { return row; }
+
+const std::vector<Step>& all_steps() {
+  static const std::vector<Step> steps = {from_1_to_2};
+  return steps;
+}
+
+// A pinned map, open as long as this lives.
+class Pin {
+ public:
+  explicit Pin(const fs::path& path) : fd_(bpf_obj_get(path.c_str())) {
+    std::uint32_t length = sizeof info_;
+    if (fd_ >= 0 && bpf_obj_get_info_by_fd(fd_, &info_, &length) != 0) info_ = {};
+  }
+  ~Pin() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+  bool is_map() const { return fd_ >= 0 && info_.key_size != 0; }
+  std::size_t key_size() const { return info_.key_size; }
+  std::size_t value_size() const {
+    const bool per_cpu = info_.type == BPF_MAP_TYPE_PERCPU_ARRAY || info_.type == BPF_MAP_TYPE_PERCPU_HASH;
+    if (!per_cpu) return info_.value_size;
+    const auto cpus = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
+    return (info_.value_size + std::size_t{7}) / 8 * 8 * cpus;
+  }
+  RawMap rows() const { return {fd_, key_size(), value_size()}; }
+
+ private:
+  int fd_;
+  bpf_map_info info_{};
+};
+
+OctetString octets(const void* data, std::size_t size) {
+  const auto* first = static_cast<const std::uint8_t*>(data);
+  return OctetString(first, first + size);
+}
+
+std::optional<PinnedRow> carried(const std::string& map, PinnedRow row, std::span<const Step> steps) {
+  std::optional<PinnedRow> now = std::move(row);
+  for (const auto& step : steps) {
+    if (!now) break;
+    now = step(map, std::move(*now));
+  }
+  return now;
+}
+
+std::optional<unsigned> layout_of(const std::string& folder) {
+  unsigned layout = 0;
+  if (folder.size() < 2 || folder[0] != 'v') return std::nullopt;
+  const auto [end, failure] = std::from_chars(folder.data() + 1, folder.data() + folder.size(), layout);
+  if (failure != std::errc() || end != folder.data() + folder.size()) return std::nullopt;
+  return layout;
+}
+
+Result<void> copy_map(const std::string& name, const Pin& from, const Pin& to, std::span<const Step> steps) {
+  OctetString keys, values;
+  std::size_t count = 0, misfits = 0;
+  auto read = from.rows().read_all([&](const void* key, const void* value) {
+    const auto row = carried(name, {octets(key, from.key_size()), octets(value, from.value_size())}, steps);
+    if (!row) return;
+    misfits += row->key.size() == to.key_size() && row->value.size() == to.value_size() ? 0 : 1;
+    keys.insert(keys.end(), row->key.begin(), row->key.end());
+    values.insert(values.end(), row->value.begin(), row->value.end());
+    ++count;
+  });
+  if (!read) return read;
+  if (misfits != 0)
+    return unexpected<Error>(Error{"the pinned map is not of the layout that its folder names", name,
+                                   "stop the daemon, remove its pins, and start it"});
+  const auto refused = to.rows().put(keys.data(), values.data(), count);
+  if (refused.empty()) return {};
+  return unexpected<Error>(Error{"cannot carry " + std::to_string(refused.size()) +
+                                     " rows of the older layout over: " + std::strerror(refused.front().error),
+                                 name, ""});
+}
+
+}  // namespace
+
+std::span<const Step> steps_from(unsigned layout) {
+  static_assert(SWITCH_LAYOUT == 2, "a new layout needs a step that leads to it");
+  ensure(layout >= kOldestLayout && layout <= SWITCH_LAYOUT, "a layout that never was");
+  return std::span(all_steps()).subspan(layout - kOldestLayout);
+}
+
+std::vector<unsigned> layouts_in(const std::string& root) {
+  std::vector<unsigned> layouts;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(root, failure))
+    if (const auto layout = layout_of(entry.path().filename().string())) layouts.push_back(*layout);
+  return layouts;
+}
+
+std::optional<unsigned> older_layout(const std::string& root, unsigned layout) {
+  std::optional<unsigned> oldest;
+  for (const unsigned found : layouts_in(root))
+    if (found >= kOldestLayout && found < layout && found < oldest.value_or(layout)) oldest = found;
+  return oldest;
+}
+
+Result<void> copy_pins(const std::string& from, const std::string& to, std::span<const Step> steps) {
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(to, failure)) {
+    const auto name = entry.path().filename();
+    const Pin before(fs::path(from) / name), now(entry.path());
+    if (!before.is_map() || !now.is_map()) continue;
+    if (auto copied = copy_map(name.string(), before, now, steps); !copied) return copied;
+  }
+  if (failure) return unexpected<Error>(Error{"cannot read the folder of pins: " + failure.message(), to, ""});
+  return {};
+}
+
+Result<void> remove_pins(const std::string& folder) {
+  std::error_code failure;
+  std::vector<fs::path> pins;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) pins.push_back(entry.path());
+  for (const auto& pin : pins)
+    if (!failure) fs::remove(pin, failure);
+  if (!failure) fs::remove(folder, failure);
+  if (failure) return unexpected<Error>(Error{"cannot remove the pins: " + failure.message(), folder, ""});
+  return {};
+}
+
+}  // namespace splitnve::host::bpf
