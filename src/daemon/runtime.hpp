@@ -11,6 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "audit.hpp"
 #include "settings.hpp"
 #include "splitnve/host/bpf_switch.hpp"
 #include "splitnve/host/control.hpp"
@@ -72,6 +75,17 @@ class Runtime {
   /// An answer that `take` says it took goes to no asker of the control socket: for verbs that ask much at once.
   void on_answer(std::function<bool(const agent::Answer&)> take) { take_answer_ = std::move(take); }
 
+  /// A plane of this daemon alone, such as its authority: adds what differs, or makes it right and counts that.
+  using AuditPlane = std::function<void(AuditReport&, bool fix)>;
+  void audit_also(AuditPlane plane) { audit_plane_ = std::move(plane); }
+
+  /// The verb `audit {"fix"}`: rows of differences, then their number. The store's answer comes from its own thread.
+  void add_audit_verb() {
+    control_->add("audit", host::Access::kAdmin, [this](const nlohmann::json& args, host::Responder respond) {
+      audit(args.value("fix", false), std::move(respond));
+    });
+  }
+
   Agent& agent() { return agent_; }
   host::Log& log() { return log_; }
   host::Datapath& datapath() { return *datapath_; }
@@ -126,6 +140,51 @@ class Runtime {
     for (const auto& failure : report->failures)
       log_.event(host::LogLevel::kError, "datapath.failed", {{"row", std::to_string(failure.index)}}, failure.cause);
     return {};
+  }
+
+  void audit(bool fix, host::Responder respond) {
+    AuditReport report;
+    const datapath::Rows want = agent_.desired_rows();
+    const auto have = datapath_->dump();
+    if (!have) return respond.fail(have.error());
+    report.add("datapath", datapath::differences(want, *have));
+    if (fix && !report.findings.empty()) {
+      const auto repaired = datapath_->reconcile(want);
+      if (!repaired) return respond.fail(repaired.error());
+      const auto now = datapath_->dump();
+      report.fixed = report.findings.size() - (now ? datapath::differences(want, *now).size() : 0);
+    }
+    if (audit_plane_) audit_plane_(report, fix);
+    if constexpr (requires(const Agent& agent) { agent.desired_records(); }) {
+      audit_store(fix, std::move(report), std::move(respond));
+    } else {
+      report.not_compared.emplace_back("store");
+      answer_audit(std::move(report), std::move(respond));
+    }
+  }
+
+  /// What is wanted is read now: all of it has been handed to the store's queue, behind which the read stands.
+  void audit_store(bool fix, AuditReport report, host::Responder respond) {
+    auto shared = std::make_shared<AuditReport>(std::move(report));
+    auto want = std::make_shared<std::vector<agent::StoreRecord>>(agent_.desired_records());
+    store_->read([this, fix, shared, want, respond](host::StoreThread::Records records) {
+      auto have = std::make_shared<host::StoreThread::Records>(std::move(records));
+      loop_.post([this, fix, shared, want, respond, have] {
+        if (!*have) return host::Responder(respond).fail(have->error());
+        auto found = differences(*want, **have);
+        // Batch 0 is nobody's: the agent ignores its result, the next audit tells.
+        if (fix && !found.empty() && store_->submit({BatchId(0), repairs(*want, **have)})) shared->fixed += found.size();
+        shared->add("store", std::move(found));
+        answer_audit(std::move(*shared), respond);
+      });
+    });
+  }
+
+  void answer_audit(AuditReport report, host::Responder respond) {
+    log_.event(report.findings.empty() ? host::LogLevel::kInfo : host::LogLevel::kWarning, "daemon.audited",
+               {{"differences", std::to_string(report.findings.size())}, {"fixed", std::to_string(report.fixed)}},
+               report.findings.empty() ? "" : report.findings.front().difference.row);
+    respond.stream(stream_report(std::move(report)));
   }
 
   host::EffectHandlers handlers(Publish publish) {
@@ -189,6 +248,7 @@ class Runtime {
   std::unique_ptr<host::StoreThread> store_;  ///< before the driver goes: it may still answer into the loop
   boost::unordered_flat_map<PortId, unsigned> interface_index_;
   std::function<bool(const agent::Answer&)> take_answer_;
+  AuditPlane audit_plane_;
   host::Timer summary_;
 };
 

@@ -105,7 +105,8 @@ void ControlConnection::make_rows() {
   for (std::size_t n = 0; n < kControlRowsPerTurn && output_.size() < kControlOutputOctetsMax; ++n) {
     nlohmann::json row;
     if (!request_->rows(row)) {
-      answer(request_->asker, nlohmann::json{{"ok", true}, {"result", nlohmann::json::object()}});
+      if (!row.is_object()) row = nlohmann::json::object();
+      answer(request_->asker, nlohmann::json{{"ok", true}, {"result", std::move(row)}});
       return;
     }
     append(nlohmann::json{{"id", request_->id}, {"row", std::move(row)}});

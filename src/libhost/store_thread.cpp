@@ -3,6 +3,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <variant>
 
 #include "splitnve/base/check.hpp"
 #include "splitnve/host/store.hpp"
@@ -15,28 +16,52 @@ struct StoreThread::Impl {
 
   void run() {
     while (true) {
-      std::vector<agent::Persist> group = take();
-      if (group.empty()) return;
-      answer(store->apply_group(group));
+      Turn turn = take();
+      if (turn.read) {
+        turn.read(read_all());
+      } else if (turn.group.empty()) {
+        return;
+      } else {
+        answer(store->apply_group(turn.group));
+      }
     }
   }
-  /// Waits for batches; empty only when it is time to end and nothing is left.
-  std::vector<agent::Persist> take() {
+  /// A read, or batches that may share a transaction; neither only when it is time to end and nothing is left.
+  struct Turn {
+    std::vector<agent::Persist> group;
+    ReadTo read;
+  };
+  Turn take() {
     std::unique_lock lock(guard);
     arrived.wait(lock, [this] { return ending || !queue.empty(); });
-    std::vector<agent::Persist> group;
-    while (!queue.empty() && group.size() < kStoreGroupBatchesMax) {
-      group.push_back(std::move(queue.front()));
+    Turn turn;
+    while (!queue.empty() && turn.group.size() < kStoreGroupBatchesMax) {
+      auto* batch = std::get_if<agent::Persist>(&queue.front());
+      if (batch == nullptr && !turn.group.empty()) break;
+      if (batch == nullptr) {
+        turn.read = std::move(std::get<ReadTo>(queue.front()));
+        queue.pop_front();
+        break;
+      }
+      turn.group.push_back(std::move(*batch));
       queue.pop_front();
     }
-    return group;
+    return turn;
+  }
+  Records read_all() {
+    std::vector<agent::StoreRecord> records;
+    auto loaded = store->load([&records](std::uint64_t key, Octets value) {
+      records.push_back({key, OctetString(value.begin(), value.end())});
+    });
+    if (!loaded) return unexpected<Error>(loaded.error());
+    return records;
   }
 
   std::unique_ptr<Store> store;
   AnswerTo answer;
   std::mutex guard;  ///< of queue and ending
   std::condition_variable arrived;
-  std::deque<agent::Persist> queue;
+  std::deque<std::variant<agent::Persist, ReadTo>> queue;
   bool ending = false;
   std::thread thread;  ///< last: it starts when everything else stands
 };
@@ -59,10 +84,18 @@ bool StoreThread::submit(agent::Persist batch) {
   {
     const std::lock_guard lock(impl_->guard);
     if (impl_->queue.size() >= kStoreQueueBatchesMax) return false;
-    impl_->queue.push_back(std::move(batch));
+    impl_->queue.emplace_back(std::move(batch));
   }
   impl_->arrived.notify_one();
   return true;
+}
+
+void StoreThread::read(ReadTo done) {
+  {
+    const std::lock_guard lock(impl_->guard);
+    impl_->queue.emplace_back(std::move(done));
+  }
+  impl_->arrived.notify_one();
 }
 
 }  // namespace splitnve::host

@@ -94,6 +94,8 @@ class Agent {
   /// Everything the authority shall hold now.
   std::vector<agent::AuthorityRow> desired_authority() const;
   std::vector<agent::AuthorityTag> desired_tags() const;
+  /// Everything the store shall hold now, once what has been handed out is committed.
+  std::vector<agent::StoreRecord> desired_records() const;
 
   // --- inputs ---
   void handle_frame(PortId port, Octets frame, Instant now);

@@ -31,9 +31,20 @@ daemon::MachineNeeds needs_of(const nnved::FileConfig& file) {
 
 /// Everything the restored TSIs claim, for an authority that keeps nothing of its own.
 agent::Publish claims_of(const nnved::Agent& nnved) {
-  agent::Publish claims{BatchId(0), nnved.desired_authority(), {}};
-  for (const auto& vap : nnved.vaps()) claims.tags.push_back({vap.vn, vap.port, vap.local_tag, true});
-  return claims;
+  return {BatchId(0), nnved.desired_authority(), nnved.desired_tags()};
+}
+
+void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& authority, daemon::AuditReport& report, bool fix) {
+  const auto found = [&] {
+    auto rows = daemon::differences(nnved.desired_authority(), authority.rows());
+    for (auto& tag : daemon::differences(nnved.desired_tags(), authority.tags())) rows.push_back(std::move(tag));
+    return rows;
+  };
+  const auto before = found();
+  report.add("authority", before);
+  if (!fix || before.empty()) return;
+  authority.reconcile(claims_of(nnved));
+  report.fixed += before.size() - found().size();
 }
 
 int run(nnved::FileConfig& file) {
@@ -56,7 +67,9 @@ int run(nnved::FileConfig& file) {
   if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
   // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
   authority.reconcile(claims_of(runtime.agent()));
+  runtime.audit_also([&](daemon::AuditReport& report, bool fix) { audit_authority(runtime.agent(), authority, report, fix); });
   nnved::add_verbs(runtime, file);
+  runtime.add_audit_verb();
   return runtime.run();
 }
 

@@ -23,6 +23,14 @@ std::vector<agent::AuthorityTag> Agent::desired_tags() const {
   return tags;
 }
 
+std::vector<agent::StoreRecord> Agent::desired_records() const {
+  std::vector<agent::StoreRecord> records;
+  impl_->tsis.rows().for_each([&](Index instance, const TsiRow&) {
+    if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
+  });
+  return records;
+}
+
 std::uint32_t Agent::tsi_slots() const { return impl_->tsis.rows().slots(); }
 
 std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {

@@ -42,6 +42,7 @@ int run(tnved::FileConfig& file) {
   };
   if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
   tnved::add_verbs(runtime, file);
+  runtime.add_audit_verb();
   return runtime.run();
 }
 

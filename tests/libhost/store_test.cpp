@@ -9,6 +9,7 @@
 
 #include <condition_variable>
 #include <fstream>
+#include <future>
 #include <map>
 #include <mutex>
 
@@ -202,6 +203,19 @@ TEST_F(StoreTest, TheThreadAnswersEveryBatchOnceAndInOrder) {
   std::unique_lock lock(guard);
   ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(30), [&] { return answered.size() == 1000; }));
   for (std::uint64_t i = 1; i <= 1000; ++i) ASSERT_EQ(answered[i - 1], i);
+}
+
+TEST_F(StoreTest, AReadSeesWhatWasSubmittedBeforeItAndNothingLater) {
+  std::promise<StoreThread::Records> promise;
+  StoreThread thread(open(), [](const std::vector<agent::BatchResult>&) {});
+  for (std::uint64_t i = 1; i <= 300; ++i) ASSERT_TRUE(thread.submit(batch(i, {{i, {1}}})));
+  thread.read([&promise](StoreThread::Records records) { promise.set_value(std::move(records)); });
+  for (std::uint64_t i = 301; i <= 600; ++i) ASSERT_TRUE(thread.submit(batch(i, {{i, {1}}})));
+  const auto records = promise.get_future().get();
+  ASSERT_TRUE(records.has_value());
+  ASSERT_EQ(records->size(), 300u);
+  EXPECT_EQ(records->back().key, 300u);
+  EXPECT_EQ(records->back().value, OctetString{1});
 }
 
 TEST_F(StoreTest, TheThreadCommitsWhatIsQueuedBeforeItEnds) {

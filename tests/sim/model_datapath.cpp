@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "splitnve/datapath/difference.hpp"
+
 namespace splitnve::sim {
 namespace {
 
@@ -18,20 +20,6 @@ void put(Map& map, const Key& key, const Row& row, bool present) {
     map.insert_or_assign(key, row);
   else
     map.erase(key);
-}
-
-std::string text(PortId port) { return "port " + std::to_string(port.value()); }
-std::string text(DomainId domain) { return "domain " + std::to_string(domain.value()); }
-
-template <class Map, class Name>
-void compare(const char* table, const Map& have, const Map& want, Name&& name, std::vector<std::string>& out) {
-  for (const auto& [key, row] : want) {
-    const auto at = have.find(key);
-    if (at == have.end()) out.push_back(std::string(table) + " " + name(key) + ": missing");
-    else if (!(at->second == row)) out.push_back(std::string(table) + " " + name(key) + ": differs");
-  }
-  for (const auto& [key, row] : have)
-    if (!want.contains(key)) out.push_back(std::string(table) + " " + name(key) + ": stale");
 }
 
 }  // namespace
@@ -52,19 +40,20 @@ std::size_t ModelDatapath::reconcile(const datapath::Rows& full) {
   return count;
 }
 
+datapath::Rows ModelDatapath::dump() const {
+  datapath::Rows rows;
+  for (const auto& [key, row] : ports_) rows.ports.push_back(row);
+  for (const auto& [key, row] : domains_) rows.domains.push_back(row);
+  for (const auto& [key, row] : access_) rows.access.push_back(row);
+  for (const auto& [key, row] : guards_) rows.guards.push_back(row);
+  for (const auto& [key, row] : fdb_) rows.fdb.push_back(row);
+  return rows;
+}
+
 std::vector<std::string> ModelDatapath::differences(const datapath::Rows& full) const {
-  ModelDatapath want;
-  want.apply(BatchId(0), full);
-  std::vector<std::string> out;
-  compare("port", ports_, want.ports_, [](PortId p) { return text(p); }, out);
-  compare("domain", domains_, want.domains_, [](DomainId d) { return text(d); }, out);
-  compare("access", access_, want.access_,
-          [](const auto& k) { return text(k.first) + " vid " + std::to_string(k.second.value()); }, out);
-  compare("guard", guards_, want.guards_,
-          [](const auto& k) { return text(std::get<0>(k)) + " " + text(std::get<1>(k)) + " " + std::get<2>(k).to_string(); },
-          out);
-  compare("fdb", fdb_, want.fdb_, [](const auto& k) { return text(k.first) + " " + k.second.to_string(); }, out);
-  return out;
+  std::vector<std::string> lines;
+  for (const auto& found : datapath::differences(full, dump())) lines.push_back(found.row + ": " + to_string(found.kind));
+  return lines;
 }
 
 std::optional<datapath::LocalOwner> ModelDatapath::open_owner(DomainId domain, MacAddress mac) const {

@@ -19,7 +19,8 @@ class ModelDatapath {
   agent::BatchResult apply(BatchId batch, const datapath::Rows& rows);
   /// Makes the tables exactly `full`; returns how many rows differed.
   std::size_t reconcile(const datapath::Rows& full);
-  /// Lines `table key: have / want` for every difference; empty when equal.
+  datapath::Rows dump() const;
+  /// Lines `table key: missing | stale | differs`; empty when equal.
   std::vector<std::string> differences(const datapath::Rows& full) const;
 
   const std::map<FdbKey, datapath::FdbRow>& fdb() const { return fdb_; }

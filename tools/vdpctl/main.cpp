@@ -52,7 +52,10 @@ Exit show(host::ControlClient& client, const Request& request) {
   if (request.json_output) array.end();
   if (!result) return complain(result.error().to_string());
   if (!request.json_output) std::fputs(table(request.verb, rows).c_str(), stdout);
-  return Exit::kOk;
+  if (request.verb != "audit") return Exit::kOk;
+  const std::size_t differences = result->value("differences", 0u), fixed = result->value("fixed", 0u);
+  if (!request.json_output) std::printf("differences %zu, fixed %zu\n", differences, fixed);
+  return differences == fixed ? Exit::kOk : Exit::kRefused;
 }
 
 Exit change(host::ControlClient& client, const Request& request) {

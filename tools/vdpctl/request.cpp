@@ -19,6 +19,7 @@ struct Options {
   std::string vsi, vn, interface_name, reason, file, apply_file;
   std::vector<std::string> macs;
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
+  bool fix = false;
 };
 
 const CLI::Validator& is_uuid() {
@@ -57,6 +58,7 @@ json args_of(const Options& options) {
   if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
   if (options.instance != 0) args["instance"] = options.instance;
   if (!options.reason.empty()) args["reason"] = options.reason;
+  if (options.fix) args["fix"] = true;
   return args;
 }
 
@@ -127,6 +129,8 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
     object->add_subcommand("show", "list what the daemon knows");
   }
   add_tsi_verbs(*app.get_subcommand("tsi"), options);
+  app.add_subcommand("audit", "compare what shall be with datapath, authority and store; exit 1 while they differ")
+      ->add_flag("--fix", options.fix, "make them right");
   CLI::App* config = app.add_subcommand("config", "configuration files");
   config->require_subcommand(1);
   config->add_subcommand("check", "the daemon's own check, without starting it")
@@ -138,7 +142,8 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
     return app.exit(error) == 0 ? Exit::kOk : Exit::kUsage;
   }
   const CLI::App* object = app.get_subcommands().front();
-  request.verb = object->get_name() + "." + object->get_subcommands().front()->get_name();
+  request.verb = object->get_name();
+  if (!object->get_subcommands().empty()) request.verb += "." + object->get_subcommands().front()->get_name();
   request.args = args_of(options);
   if (options.timeout_ms != 0) request.silence_max = std::chrono::milliseconds(options.timeout_ms);
   request.check_file = options.file;

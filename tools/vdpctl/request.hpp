@@ -20,7 +20,7 @@ struct Request {
   std::chrono::milliseconds silence_max{30000};  ///< how long to wait for the daemon; its own deadlines are shorter
   std::string check_file;                        ///< `config check`: no socket, the daemon's own check
   std::string apply_file;                        ///< `tsi apply`: the TSIs to bring to their states
-  bool has_rows() const { return verb.ends_with(".show"); }
+  bool has_rows() const { return verb.ends_with(".show") || verb == "audit"; }
 };
 
 /// The request, or the exit code when usage, help or version was printed.

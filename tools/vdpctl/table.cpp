@@ -73,6 +73,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"REFUSED", "refused"},
         {"TIMEOUTS", "timeouts"}}},
       {"stats.show", {{"GROUP", "group"}, {"COUNTER", "counter"}, {"VALUE", "value"}}},
+      {"audit", {{"PLANE", "plane"}, {"ROW", "row"}, {"DIFFERENCE", "difference"}}},
       {"refusal.show",
        {{"AGE-S", "age_s"},
         {"PORT", "port"},

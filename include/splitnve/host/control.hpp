@@ -59,7 +59,7 @@ struct ControlStats {
   std::uint64_t denied = 0;  ///< admin verb by a reader
 };
 
-/// Fills `row` and returns true, or returns false when there are no more rows.
+/// Fills `row` and returns true, or returns false when there are no more rows; an object in `row` is then the result.
 using RowSource = std::function<bool(nlohmann::json& row)>;
 
 class ControlServer;

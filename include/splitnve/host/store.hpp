@@ -53,12 +53,17 @@ class Store {
 class StoreThread {
  public:
   using AnswerTo = std::function<void(std::vector<agent::BatchResult>)>;
+  using Records = Result<std::vector<agent::StoreRecord>>;
+  using ReadTo = std::function<void(Records)>;
   StoreThread(std::unique_ptr<Store> store, AnswerTo answer);
   ~StoreThread();
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
   /// False: the queue is full, the batch was not taken and is not answered.
   [[nodiscard]] bool submit(agent::Persist batch);
+  /// Reads every record as the batches submitted so far leave them; `done` is called once, on the store's thread, unless
+  /// the destructor comes first.
+  void read(ReadTo done);
 
  private:
   struct Impl;
