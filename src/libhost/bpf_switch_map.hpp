@@ -61,11 +61,16 @@ class Map {
   std::vector<Refusal> erase(std::span<const Key> keys) const { return raw_.erase(keys.data(), keys.size()); }
   void erase(const Key& key) const { raw_.erase(&key, 1); }
   bool get(const Key& key, Value& value) const { return raw_.get(&key, &value); }
+  /// As RawMap::read_all.
+  template <class Visit>
+  Result<void> for_each(Visit visit) const {
+    return raw_.read_all([&](const void* key, const void* value) {
+      visit(*static_cast<const Key*>(key), *static_cast<const Value*>(value));
+    });
+  }
   Result<std::vector<Row>> read_all() const {
     std::vector<Row> rows;
-    auto read = raw_.read_all([&](const void* key, const void* value) {
-      rows.emplace_back(*static_cast<const Key*>(key), *static_cast<const Value*>(value));
-    });
+    auto read = for_each([&](const Key& key, const Value& value) { rows.emplace_back(key, value); });
     if (!read) return unexpected<Error>(read.error());
     return rows;
   }

@@ -109,6 +109,10 @@ std::span<const Step> steps_from(unsigned layout) {
   return std::span(all_steps()).subspan(layout - kOldestLayout);
 }
 
+std::string layout_folder(const std::string& root, unsigned layout) {
+  return std::string(root).append("/v").append(std::to_string(layout));
+}
+
 std::vector<unsigned> layouts_in(const std::string& root) {
   std::vector<unsigned> layouts;
   std::error_code failure;

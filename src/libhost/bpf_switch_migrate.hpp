@@ -30,6 +30,8 @@ using Step = std::function<std::optional<PinnedRow>(const std::string& map, Pinn
 /// The steps from a layout to that of this build, one per layout between.
 std::span<const Step> steps_from(unsigned layout);
 
+/// `<root>/v<layout>`.
+std::string layout_folder(const std::string& root, unsigned layout);
 /// The layouts that have a folder `v<n>` below a pin root.
 std::vector<unsigned> layouts_in(const std::string& root);
 /// The oldest one below `layout`: of two, the older is whole and the younger a copy that was not finished.

@@ -110,7 +110,7 @@ void size_maps(switch_bpf* skeleton, std::uint32_t instances, const std::optiona
 
 Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
   const fs::path root = fs::path(config.pin_root + "/").parent_path();
-  const std::string folder = (root / ("v" + std::to_string(SWITCH_LAYOUT))).string();
+  const std::string folder = layout_folder(root, SWITCH_LAYOUT);
   if (auto ok = probe_kernel(); !ok) return unexpected<Error>(ok.error());
   if (auto ok = check_pin_root(root); !ok) return unexpected<Error>(ok.error());
   if (auto ok = check_layouts(root); !ok) return unexpected<Error>(ok.error());
@@ -127,7 +127,7 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
   if (skeleton == nullptr) return error("cannot read the programs: " + first_warning, folder);
   std::unique_ptr<Object> object(new Object(skeleton, folder));
   const auto older = older_layout(root, SWITCH_LAYOUT);
-  if (older) object->older_folder_ = (root / ("v" + std::to_string(*older))).string();
+  if (older) object->older_folder_ = layout_folder(root, *older);
   size_maps(skeleton, config.instances_max, object->older_folder_);
   first_warning.clear();
   const int loaded = switch_bpf__load(skeleton);

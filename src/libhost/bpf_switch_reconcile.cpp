@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Full comparison of what is wanted with what the kernel has: writes only the differences, deletes strangers.
 #include <algorithm>
-#include <set>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "bpf_switch_state.hpp"
 #include "splitnve/host/bpf_switch.hpp"
@@ -15,23 +15,23 @@ using bpf::Change;
 template <class Key, class Value>
 Result<Change<Key, Value>> difference(const bpf::Map<Key, Value>& map, const Change<Key, Value>& wanted,
                                       ReconcileReport& report) {
-  const auto actual = map.read_all();
-  if (!actual) return unexpected<Error>(actual.error());
-  std::unordered_map<Key, std::size_t, bpf::OctetHash, bpf::OctetEqual> place;
-  for (std::size_t i = 0; i < wanted.put_keys.size(); ++i) place.emplace(wanted.put_keys[i], i);
+  bpf::PlaceOf<Key> place;
+  place.reserve(wanted.put_keys.size());
+  for (std::uint32_t i = 0; i < wanted.put_keys.size(); ++i) place.emplace(wanted.put_keys[i], i);
   std::vector<bool> equal(wanted.put_keys.size());
   Change<Key, Value> out;
   std::size_t found = 0;
-  for (const auto& [key, value] : *actual) {
+  auto read = map.for_each([&](const Key& key, const Value& value) {
     const auto row = place.find(key);
     if (row == place.end()) {
       out.erase_keys.push_back(key);
-      continue;
+      return;
     }
     ++found;
     equal[row->second] = bpf::OctetEqual()(value, wanted.put_values[row->second]);
     ++(equal[row->second] ? report.unchanged : report.changed);
-  }
+  });
+  if (!read) return unexpected<Error>(read.error());
   report.added += wanted.put_keys.size() - found;
   report.removed += out.erase_keys.size();
   for (std::size_t i = 0; i < wanted.put_keys.size(); ++i) {
@@ -56,7 +56,9 @@ Result<void> read_rows(const bpf::Map<Key, Value>& map, std::vector<Row>& rows, 
 Result<void> forget_counters(const bpf::Maps& maps, const bpf::Changes& wanted) {
   const auto counted = maps.counters.read_all();
   if (!counted) return unexpected<Error>(counted.error());
-  std::set<std::uint32_t> known;
+  if (counted->empty()) return {};
+  boost::unordered_flat_set<std::uint32_t> known;
+  known.reserve(wanted.guards.put_values.size());
   for (const auto& guard : wanted.guards.put_values) known.insert(guard.instance);
   for (const auto& owner : wanted.fdb.put_values) known.insert(owner.instance);
   std::vector<std::uint32_t> strangers;
