@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   app.add_option("--duplicate", parameters.duplicate, "probability that it arrives twice")->check(CLI::Range(0.0, 0.9));
   app.add_option("--reorder", parameters.reorder, "probability that it is delayed past others")->check(CLI::Range(0.0, 0.9));
   app.add_option("--crash-rate", parameters.crash_per_1000_events, "crashes per 1,000 events");
+  app.add_option("--flap-rate", parameters.flap_per_1000_events, "link flaps per 1,000 events");
+  app.add_option("--operator-rate", parameters.operator_per_1000_events, "TSIs removed by the operator per 1,000 events");
   app.add_option("--steps", parameters.steps, "events before everything must settle");
   app.add_option("--seed", parameters.seed, "first seed");
   app.add_flag("--trace", parameters.trace, "history of transitions and operations to stderr");

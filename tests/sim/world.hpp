@@ -27,6 +27,8 @@ struct Parameters {
   double duplicate = 0.0;
   double reorder = 0.0;
   double crash_per_1000_events = 0.0;
+  double flap_per_1000_events = 0.2;      ///< a host's link goes down for 5 ms to 5 s
+  double operator_per_1000_events = 0.2;  ///< nnved's operator removes a TSI
   std::uint64_t steps = 20000;
   std::uint64_t seed = 1;
   bool trace = false;
@@ -40,6 +42,8 @@ struct Report {
   std::uint64_t lifecycle_operations = 0;
   std::uint64_t migrations = 0;
   std::uint64_t crashes = 0;
+  std::uint64_t flaps = 0;
+  std::uint64_t removals = 0;  ///< by the operator
   std::size_t tsis = 0;
   Duration virtual_time{};
 };
@@ -64,6 +68,7 @@ class World {
     std::map<std::uint64_t, OctetString> store;
     std::uint32_t incarnation = 0;
     bool alive = true;
+    bool link_up = true;      ///< a host's uplink
     Instant programs_done{};  ///< back ends answer in order
     Instant commits_done{};
     Instant claims_done{};
@@ -95,6 +100,7 @@ class World {
     bool ever_started = false;
     std::vector<Step> plan;  ///< next step at the back
     bool waiting = false;    ///< for an answer to the step in progress
+    bool removed = false;    ///< by the operator: shut down as soon as its plan is done
     std::optional<unsigned> arriving_at;
     std::set<unsigned> excused;  ///< hosts whose port for it may close: told to, or refused by the nNVE
   };
@@ -103,6 +109,8 @@ class World {
   void build();
   void start_node(Node& node);
   void crash(Node& node);
+  void flap(Node& host);
+  void set_link(Node& host, bool up);
   void at(Instant when, std::function<void()> action);
   void step();
   void pump(Node& node);
@@ -118,6 +126,7 @@ class World {
   // --- world_vms.cpp: lifecycle operations ---
   void build_vms();
   void operate();
+  void operator_removes(Node& node);
   void plan_for(std::size_t vm);
   void advance(std::size_t vm);
   void issue(std::size_t vm, const Step& step);

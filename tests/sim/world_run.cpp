@@ -87,6 +87,11 @@ void World::start_node(Node& node) {
     node.tnved->restore(records, now_);
   }
   node.datapath.reconcile(with_agent(node, [](auto& a) { return a.desired_rows(); }));
+  for (unsigned host = 0; host < parameters_.hosts; ++host) {
+    if (nodes_[host]->link_up) continue;
+    if (&switch_of(host) == &node) node.nnved->handle_link(port_of(host), false, now_);
+    if (nodes_[host].get() == &node) node.tnved->handle_link(PortId(1), false, now_);
+  }
   pump(node);
 }
 
@@ -104,6 +109,28 @@ void World::crash(Node& node) {
       if (!node.is_switch && asked.step.host == node.index && asked.incarnation < node.incarnation) lost.push_back(asker);
     for (auto asker : lost) answered(asker, false, "tnved restarted");
   });
+}
+
+/// Both ends see the link go, and come back; a process that starts meanwhile sees it as it is then.
+void World::flap(Node& host) {
+  if (!host.link_up) return;
+  ++report_.flaps;
+  set_link(host, false);
+  at(now_ + milliseconds(5 + below(chance(0.9) ? 500 : 5000)), [this, &host] { set_link(host, true); });
+}
+
+void World::set_link(Node& host, bool up) {
+  host.link_up = up;
+  trace("host " + std::to_string(host.index) + (up ? " link up" : " link down"));
+  Node& node = switch_of(host.index);
+  if (node.alive) {
+    node.nnved->handle_link(port_of(host.index), up, now_);
+    pump(node);
+  }
+  if (host.alive) {
+    host.tnved->handle_link(PortId(1), up, now_);
+    pump(host);
+  }
 }
 
 Report World::run() {
@@ -136,9 +163,15 @@ void World::step() {
   queue_.pop();
   ++report_.events;
   action();
-  if (operating_ && chance(parameters_.crash_per_1000_events / 1000)) {
+  if (!operating_) return;
+  if (chance(parameters_.crash_per_1000_events / 1000)) {
     Node& victim = *nodes_[below(static_cast<unsigned>(nodes_.size()))];
     if (victim.alive) crash(victim);
+  }
+  if (chance(parameters_.flap_per_1000_events / 1000)) flap(*nodes_[below(parameters_.hosts)]);
+  if (chance(parameters_.operator_per_1000_events / 1000)) {
+    const unsigned switches = static_cast<unsigned>(nodes_.size()) - parameters_.hosts;
+    operator_removes(*nodes_[parameters_.hosts + below(switches)]);
   }
 }
 
@@ -222,11 +255,15 @@ void World::transmit(Node& from, const agent::Transmit& effect) {
     to = &switch_of(from.index);
     port = port_of(from.index);
   }
+  Node& host = from.is_switch ? *to : from;
+  if (!host.link_up) return;
   const int copies = chance(parameters_.loss) ? 0 : chance(parameters_.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     Instant when = now_ + microseconds(20 + below(30));
     if (chance(parameters_.reorder)) when += microseconds(below(5000));
-    at(when, [this, to, port, frame = effect.frame] { arrive(*to, port, frame); });
+    at(when, [this, to, port, &host, frame = effect.frame] {
+      if (host.link_up) arrive(*to, port, frame);
+    });
   }
 }
 
@@ -244,13 +281,14 @@ void World::apply_program(Node& node, const agent::Program& effect) {
 }
 
 std::string summary(const Parameters& parameters, const Report& report, double wall_seconds) {
-  char line[320];
+  char line[400];
   std::snprintf(line, sizeof line,
-                "sim: %s seed=%llu tsis=%zu events=%llu operations=%llu migrations=%llu crashes=%llu differences=%zu "
-                "virtual=%.1fs wall=%.1fs",
+                "sim: %s seed=%llu tsis=%zu events=%llu operations=%llu migrations=%llu crashes=%llu flaps=%llu removals=%llu "
+                "differences=%zu virtual=%.1fs wall=%.1fs",
                 report.pass ? "PASS" : "FAIL", static_cast<unsigned long long>(parameters.seed), report.tsis,
                 static_cast<unsigned long long>(report.events), static_cast<unsigned long long>(report.lifecycle_operations),
                 static_cast<unsigned long long>(report.migrations), static_cast<unsigned long long>(report.crashes),
+                static_cast<unsigned long long>(report.flaps), static_cast<unsigned long long>(report.removals),
                 report.differences.size(), std::chrono::duration<double>(report.virtual_time).count(), wall_seconds);
   return line;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lifecycle operations: each VM walks through a random plan of verbs, one at a time, as a hypervisor would.
 #include <algorithm>
+#include <utility>
 
 #include "world.hpp"
 
@@ -29,6 +30,22 @@ void World::operate() {
   if (!operating_) return;
   plan_for(below(static_cast<unsigned>(vms_.size())));
   at(now_ + microseconds(200 + below(4000)), [this] { operate(); });
+}
+
+/// The nNVE de-associates some TSI by itself; its VM is then shut down, whatever the plan made of it.
+void World::operator_removes(Node& node) {
+  if (!node.alive || node.nnved->tsi_slots() == 0) return;
+  const auto view = node.nnved->tsi(below(node.nnved->tsi_slots()));
+  if (!view) return;
+  ++report_.removals;
+  const std::size_t index = vm_by_vsi_.at(view->vsi);
+  Vm& vm = vms_[index];
+  vm.removed = true;
+  for (unsigned host = 0; host < parameters_.hosts; ++host)
+    if (&switch_of(host) == &node) vm.excused.insert(host);
+  node.nnved->remove_tsi(view->instance, "removed by the operator", now_);
+  pump(node);
+  advance(index);
 }
 
 /// Chooses what happens next to a VM that is at rest. Steps are taken from the back.
@@ -73,6 +90,8 @@ void World::plan_for(std::size_t index) {
 
 void World::advance(std::size_t index) {
   Vm& vm = vms_[index];
+  if (!vm.waiting && vm.plan.empty() && std::exchange(vm.removed, false) && vm.phase != Phase::kAbsent)
+    vm.plan.push_back({vm.host, Verb::kShutdown});
   if (vm.waiting || vm.plan.empty()) return;
   const Step step = vm.plan.back();
   if (!nodes_[step.host]->alive) {
@@ -116,6 +135,7 @@ void World::answered(std::uint64_t asker, bool ok, const std::string& reason) {
   vm.waiting = false;
   trace(vm.interface_name + " " + tnved::to_string(asked.step.verb) + " at host " + std::to_string(asked.step.host) +
         (ok ? ": done" : ": refused: " + reason));
+  if (!ok) vm.excused.insert(asked.step.host);  // the VM was told not to run there
   complete(asked.vm, asked.step, ok);
   // A refused step is not tried again in the same instant.
   if (ok) advance(asked.vm);
@@ -166,7 +186,7 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
 
 bool World::plans_done() const {
   return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->alive; }) &&
-         std::all_of(vms_.begin(), vms_.end(), [](const Vm& vm) { return !vm.waiting && vm.plan.empty(); });
+         std::all_of(vms_.begin(), vms_.end(), [](const Vm& vm) { return !vm.waiting && vm.plan.empty() && !vm.removed; });
 }
 
 }  // namespace splitnve::sim
