@@ -133,13 +133,28 @@ void Station::reassert_all(Instant now) {
       entry.refused = false;
       if (entry.renewable()) entry.renew = true;
     }
-    // A request under way may be lost with the link: it is sent again, and an answer to the first sending still counts.
-    if (row.state == State::kAwaitingResponse || row.state == State::kUnconfirmed) row.state = State::kSettled;
-    if (row.response_timer) deadlines_.clear(h);
-    row.response_timer = false;
-    row.timeouts = 0;
-    advance(h, now);
+    ask_again(h, now);
   }
+}
+
+/// A request under way may be lost or out of date: it is sent again, and an answer to the first sending still counts.
+void Station::ask_again(Handle handle, Instant now) {
+  Row& row = associations_[handle];
+  if (row.state == State::kAwaitingResponse || row.state == State::kUnconfirmed) row.state = State::kSettled;
+  if (row.response_timer) deadlines_.clear(handle);
+  row.response_timer = false;
+  row.timeouts = 0;
+  advance(handle, now);
+}
+
+void Station::describe(Handle handle, const ManagerId& manager, VsiType type, Instant now) {
+  Row& row = associations_[handle];
+  if (row.manager == manager && row.type == type) return;
+  row.manager = manager;
+  row.type = type;
+  for (Entry& entry : row.entries)
+    if (entry.renewable()) entry.renew = true;
+  ask_again(handle, now);
 }
 
 /// The owner has changed something of the association: what follows depends on what is under way.

@@ -60,6 +60,7 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
                            "nNVE " + uplink.nnve->to_string() + " answers"});
     if (before) uplink.station.reassert_all(now);
   }
+  uplink.reassert_due(now);
   switch (verdict) {
     case ecp::Session::Verdict::kDelivered:
     case ecp::Session::Verdict::kDuplicate:
@@ -123,7 +124,7 @@ void Agent::Impl::drain_stations(Instant now) {
     // A new association may get the handle of one whose Closed is still queued: it waits until none is.
     for (Slot slot : std::exchange(to_open_, {})) {
       if (!tsis_.contains(slot) || tsis_[slot].handle != kNoHandle || tsis_[slot].vm == VmState::kLeaving) continue;
-      open_association(slot);
+      open_association(slot, now);
       pursue(slot, now);
     }
   } while (opened);
@@ -173,6 +174,7 @@ void Agent::Impl::handle_time(Instant now) {
   for (Uplink& uplink : uplinks_) {
     if (uplink.link_up) uplink.session.handle_time(now);
     drain_session(uplink, now);
+    uplink.reassert_due(now);
     uplink.station.handle_time(now);
   }
   drain_stations(now);
@@ -201,6 +203,7 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
       uplink.station.reassert_all(now);
     } else {
       uplink.session.link_down();
+      uplink.last_request.reset();
     }
   }
   pump(now);
@@ -211,7 +214,7 @@ std::optional<Instant> Agent::Impl::next_deadline() const {
   next = earliest(next, earliest(program_retry_at_, store_retry_at_));
   for (const Uplink& uplink : uplinks_) {
     if (uplink.link_up) next = earliest(next, uplink.session.next_deadline());
-    next = earliest(next, uplink.station.next_deadline());
+    next = earliest(next, earliest(uplink.station.next_deadline(), uplink.reassert_at));
   }
   return next;
 }
@@ -226,6 +229,7 @@ std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant 
 }
 datapath::Rows Agent::desired_rows() const { return impl_->desired_rows(); }
 void Agent::handle_event(const LifecycleEvent& event, Instant now) { impl_->handle_event(event, now); }
+void Agent::handle_addresses(const AddressEvent& event, Instant now) { impl_->handle_addresses(event, now); }
 void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle_frame(port, frame, now); }
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }

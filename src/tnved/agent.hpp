@@ -42,6 +42,23 @@ struct LifecycleEvent {
   std::optional<VsiType> type;
 };
 
+/// What happens to some addresses of a live TSI; the TSI's state and its other addresses stay as they are (C7, D8).
+enum class AddressVerb : std::uint8_t {
+  kAdd,         ///< Associate them, or reserve them if the VM does not forward
+  kRemove,      ///< De-Associate them
+  kDeactivate,  ///< Pre-Associate them: reserved, closed, whatever the VM does
+  kActivate,    ///< they follow the VM again
+};
+const char* to_string(AddressVerb verb);
+
+struct AddressEvent {
+  AddressVerb verb = AddressVerb::kAdd;
+  VsiId vsi;
+  std::uint64_t asker = 0;    ///< as in LifecycleEvent
+  std::optional<GroupId> vn;  ///< if given, it must be the TSI's
+  std::vector<MacAddress> macs;
+};
+
 /// The VM as we were told; what its port may do follows from it and from the nNVE's word.
 enum class VmState : std::uint8_t { kDefined, kRunning, kSuspended, kDeparting, kArriving, kLeaving };
 const char* to_string(VmState state);
@@ -51,6 +68,7 @@ struct AddressView {
   vdp::Level desired = vdp::Level::kNone;
   vdp::Level confirmed = vdp::Level::kNone;
   Vid vid;
+  bool held = false;  ///< the nNVE took it away; asked for again only on demand (S7)
 };
 struct TsiView {
   InstanceId instance;
@@ -64,6 +82,7 @@ struct TsiView {
   Vid vid;
   bool port_open = false;      ///< the VM's port forwards
   bool unconfirmed = false;    ///< no answer of late; still forwarding as before (S8)
+  bool held = false;           ///< held by the peer: every address is (S7)
   std::string reason;          ///< last refusal or failure
   std::vector<AddressView> addresses;
 };
@@ -74,7 +93,7 @@ struct PeerView {  ///< the nNVE behind an uplink
   Instant last_heard;
   std::uint32_t tsis = 0, unconfirmed = 0;
   std::uint64_t ecpdus_received = 0, duplicates = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0,
-                keepalives = 0, refused = 0, timeouts = 0;
+                keepalives = 0, refused = 0, timeouts = 0, reasserted = 0;
 };
 
 /// The hypervisor agent: lifecycle events, frames and results in, effects out; no clock, no I/O.
@@ -92,6 +111,8 @@ class Agent {
   datapath::Rows desired_rows() const;
 
   void handle_event(const LifecycleEvent& event, Instant now);
+  /// All named addresses change or, with a false Answer, none does.
+  void handle_addresses(const AddressEvent& event, Instant now);
   void handle_frame(PortId port, Octets frame, Instant now);
   bool handle_work(std::size_t budget, Instant now);
   void handle_time(Instant now);

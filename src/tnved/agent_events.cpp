@@ -11,6 +11,10 @@ bool describes(Verb verb) { return verb == Verb::kCreate || verb == Verb::kMigra
 bool ends_waiting_to_run(Verb verb) {
   return verb == Verb::kSuspend || verb == Verb::kShutdown || verb == Verb::kMigrateOut || verb == Verb::kAbort;
 }
+/// What the peer holds is asked for again by an operator or by a VM that begins to run (S7).
+bool asks_again(Verb verb) {
+  return verb == Verb::kCreate || verb == Verb::kStart || verb == Verb::kResume || verb == Verb::kMigrateIn;
+}
 
 /// Who waits for the first confirmation of a VM that does not run yet, and where a refused resume leads back to.
 Phase phase_after(Phase phase, std::optional<VmState> before, VmState next) {
@@ -86,8 +90,11 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   if (known && tsis_[*known].closing) {
     const Tsi& old = tsis_[*known];
     const bool same = old.uplink == *via && old.vn == event.vn && old.manager == manager && old.type == type;
-    if (!same && old.uplink != *via) return "the VSI is still leaving another uplink: try again when it is gone";
-    tsis_[*known].closing = !same;
+    if (old.uplink == *via) {
+      tsis_[*known].closing = !same;
+    } else {
+      abandon_association(*known);
+    }
   }
   const Slot slot = known ? *known : tsis_.add(event.vsi);
   Tsi& tsi = tsis_[slot];
@@ -101,7 +108,7 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   tsi.guest_tag = event.guest_tag;
   tsi.manager = manager;
   tsi.type = type;
-  tsi.gone = tsi.held = tsi.arrival = false;
+  tsi.gone = tsi.arrival = false;
   tsi.addresses.clear();
   announce_level(slot, "created anew");
   for (MacAddress mac : event.macs) tsi.addresses.push_back(Address(mac));
@@ -113,18 +120,23 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   return refusal;
 }
 
-std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, Instant) {
+std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, Instant now) {
   Tsi& tsi = tsis_[slot];
-  if (event.vn != tsi.vn || event.guest_tag != tsi.guest_tag || event.manager.value_or(tsi.manager) != tsi.manager ||
-      event.type.value_or(tsi.type) != tsi.type)
-    return "VN, guest tag, manager and type of a live TSI stay as they are: shut it down first";
+  if (event.vn != tsi.vn || event.guest_tag != tsi.guest_tag)
+    return "VN and guest tag of a live TSI stay as they are: shut it down first";
+  const ManagerId manager = event.manager.value_or(tsi.manager);
+  const VsiType type = event.type.value_or(tsi.type);
+  if (type.id >> 24 != 0) return "a VSI type id has 24 bits";
   if (auto refusal = may_hold(event, domain(tsi), slot); !refusal.empty()) return refusal;
   if (!event.interface_name.empty())
     if (auto refusal = bind(slot, event.interface_name); !refusal.empty()) return refusal;
-  for (Address& address : tsi.addresses)
-    address.removing = std::find(event.macs.begin(), event.macs.end(), address.mac) == event.macs.end();
+  for (Address& address : tsi.addresses) {
+    const bool named = std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end();
+    address.wanted = named ? vdp::Level::kActive : vdp::Level::kNone;
+  }
   for (MacAddress mac : event.macs)
     if (tsi.find(mac) == nullptr) add_address(slot, Address(mac));
+  describe_attributes(slot, manager, type, now);
   return "";
 }
 
@@ -160,7 +172,7 @@ void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optiona
   // Only a VM that someone waits for can be refused; another one's intent stands until it is met.
   tsi.phase = event.asker == 0 && before != outcome.next ? Phase::kSteady : phase;
   if (before && before != outcome.next) tsi.fall_back = *before;
-  tsi.held = false;
+  if (asks_again(event.verb)) release_hold(slot);
   tsi.retries = 0;
   retries_.clear(slot);
   if (outcome.next == VmState::kLeaving) {
@@ -172,7 +184,7 @@ void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optiona
     }
     enter(slot, outcome.next, because, now);
   }
-  ask(slot, {event.asker, event.verb, outcome.wait, now + config_.start_deadline});
+  ask(slot, {event.asker, outcome.wait, now + config_.start_deadline});
 }
 
 void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant now) {
@@ -188,24 +200,38 @@ void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant
   pursue(slot, now);
 }
 
-void Agent::Impl::open_association(Slot slot) {
+void Agent::Impl::open_association(Slot slot, Instant now) {
   Tsi& tsi = tsis_[slot];
   Uplink& via = uplink(tsi);
-  tsi.handle = via.station.open({tsi.vsi, tsi.manager, tsi.type, tsi.vn, via.config.format});
+  if (const auto left_over = via.station.find(tsi.vsi, tsi.vn)) {  // abandoned there before, and not yet closed
+    tsi.handle = *left_over;
+    via.station.describe(tsi.handle, tsi.manager, tsi.type, now);
+  } else {
+    tsi.handle = via.station.open({tsi.vsi, tsi.manager, tsi.type, tsi.vn, via.config.format});
+  }
   tsi.closing = false;
   via.own(tsi.handle, slot);
+}
+
+/// The uplink goes on taking leave of its nNVE, but the TSI has done with it.
+void Agent::Impl::abandon_association(Slot slot) {
+  Tsi& tsi = tsis_[slot];
+  unconfirmed(slot, false);
+  uplink(tsi).slot_of[tsi.handle] = Uplink::kOrphan;
+  tsi.handle = kNoHandle;
+  tsi.closing = false;
 }
 
 /// Asks the nNVE for what the VM's state wants; the station answers for each address with Confirmed or Refused.
 void Agent::Impl::pursue(Slot slot, Instant now) {
   Tsi& tsi = tsis_[slot];
   if (tsi.handle == kNoHandle || tsi.closing) return;
-  const Intent wanted = intent(tsi.vm);
+  const Intent asked = intent(tsi.vm);
   auto& station = uplink(tsi).station;
-  station.set_status(tsi.handle, wanted.suspended, !wanted.suspended && (wanted.migrating || tsi.arrival));
+  station.set_status(tsi.handle, asked.suspended, !asked.suspended && (asked.migrating || tsi.arrival));
   for (Address& address : tsi.addresses) {
     address.awaited = true;
-    station.set_entry(tsi.handle, address.mac, address.removing ? vdp::Level::kNone : wanted.level, address.vid, now);
+    station.set_entry(tsi.handle, address.mac, wanted(tsi, address), address.vid, now);
   }
   to_check(slot);
 }
@@ -279,7 +305,8 @@ void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
   const bool may_open = intent(tsi.vm).forwards && tsi.port.value() != 0;
   bool any = false;
   for (Address& address : tsi.addresses) {
-    const bool open = may_open && !address.removing && address.confirmed == vdp::Level::kActive;
+    const bool open =
+        may_open && wanted(tsi, address) == vdp::Level::kActive && address.confirmed == vdp::Level::kActive;
     any = any || open;
     if (open == address.open) continue;
     address.open = open;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's inside, shared by its four sources:
+// The agent's inside, shared by its five sources:
 //   agent.cpp           inputs, the frame path, the pump that hands out batches
 //   agent_events.cpp    the VM path: verbs to intents, the share of a TSI in the virtual switch
+//   agent_addresses.cpp addresses of a live TSI that come, go, stop and start; what is held; attributes in place
 //   agent_verdicts.cpp  what the nNVE, the datapath, the store and the clock say; answers to those who asked
 //   agent_views.cpp     restore, wanted rows, views
 #pragma once
@@ -33,7 +34,6 @@ struct Agent::Impl {
   /// Someone who waits for an Answer about a TSI.
   struct Asker {
     std::uint64_t id;
-    Verb verb;
     Wait wait;
     Instant deadline;
   };
@@ -74,12 +74,26 @@ struct Agent::Impl {
   void enter(Slot slot, VmState next, const std::string& reason, Instant now);
   void pursue(Slot slot, Instant now);
   void leave(Slot slot, const std::string& reason, bool forget, Instant now);
-  void open_association(Slot slot);
+  void open_association(Slot slot, Instant now);
   void join(Slot slot);
   void part(Slot slot, const std::string& reason);
   void add_address(Slot slot, Address address);
   void refresh_ports(Slot slot, const std::string& reason);
   void touch_addresses(Slot slot);
+  void abandon_association(Slot slot);
+
+  // --- agent_addresses.cpp ---
+  void handle_addresses(const AddressEvent& event, Instant now);
+  std::string may_change(const Tsi& tsi, const AddressEvent& event) const;
+  void change_address(Slot slot, AddressVerb verb, MacAddress mac);
+  vdp::Level wanted(const Tsi& tsi, const Address& address) const {
+    return wanted_level(tsi.vm, address.wanted, address.held);
+  }
+  bool drop_entering(Slot slot, Instant now);
+  void hold(Slot slot, Instant now);
+  void release_hold(Slot slot);
+  void describe_attributes(Slot slot, ManagerId manager, VsiType type, Instant now);
+  bool restore_attributes(Slot slot, Instant now);
 
   // --- agent_verdicts.cpp ---
   void handle_station(std::size_t uplink, const vdp::Station::Event& event, Instant now);
@@ -99,6 +113,7 @@ struct Agent::Impl {
   bool stands_on(const Tsi& tsi, const RowKeys& failed) const;
   bool settled(const Tsi& tsi) const;
   bool closed_here(const Tsi& tsi) const;
+  bool datapath_settled(const Tsi& tsi) const;  ///< nothing of it is on its way to the datapath
   bool fulfilled(const Tsi& tsi, Wait wait) const;
   bool stored(const Tsi& tsi) const { return !tsi.store_dirty && tsi.stores_waiting == 0; }
   void overdue(Slot slot, Instant now);
@@ -141,6 +156,8 @@ struct Agent::Impl {
   VSwitch vswitch_;
   std::deque<agent::Effect> effects_;
   boost::unordered_flat_map<Slot, std::string> reasons_;
+  /// Manager and type that the nNVE had confirmed, while it has not confirmed others.
+  boost::unordered_flat_map<Slot, std::pair<ManagerId, VsiType>> attributes_before_;
   boost::unordered_flat_map<Slot, boost::container::small_vector<Asker, 1>> askers_;
   boost::unordered_flat_map<std::uint64_t, Batch> batches_;
   std::uint64_t last_batch_ = 0;

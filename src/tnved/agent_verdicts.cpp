@@ -45,6 +45,7 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
   using vdp::Station;
   const auto handle = std::visit([](const auto& e) { return e.handle; }, event);
   auto& slots = uplinks_[via].slot_of;
+  if (handle < slots.size() && slots[handle] == Uplink::kOrphan) return;
   ensure(handle < slots.size() && tsis_.contains(slots[handle]), "a station event names an association of a TSI");
   const Slot slot = slots[handle];
   ensure(tsis_[slot].handle == handle, "a TSI knows its association");
@@ -66,9 +67,10 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   // A closing association speaks of the addresses that it had, not of those that the TSI was created anew with.
   if (address == nullptr || (tsi.closing && tsi.vm != VmState::kLeaving)) return;
   address->awaited = false;
+  if (event.level != vdp::Level::kNone) address->entering = false;
   const bool changed = address->confirmed != event.level || address->vid != event.vid;
   set_confirmed(slot, *address, event.level, event.vid);
-  if (address->removing && event.level == vdp::Level::kNone) {
+  if (address->removing() && event.level == vdp::Level::kNone) {
     const DomainId in = domain(tsi);
     if (tsi.joined) {
       if (tsi.port.value() != 0) vswitch_.touch_guard(in, tsi.port, event.mac);
@@ -83,8 +85,9 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   const bool complete =
       std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
   if (!complete) return;
-  if (!tsi.program_failed && tsi.vm != VmState::kLeaving) set_reason(slot, "");
-  tsi.held = false;
+  const bool any_held = std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.held; });
+  if (!tsi.program_failed && tsi.vm != VmState::kLeaving && !any_held) set_reason(slot, "");
+  attributes_before_.erase(slot);
   tsi.retries = 0;
   retries_.clear(slot);
   // Only the request that makes the TSI active tells of the arrival; its keep-alives do not.
@@ -134,7 +137,13 @@ void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant
     if (!listed) set_confirmed(slot, address, vdp::Level::kNone, Vid());
   }
   announce_level(slot, why);
-  meet(slot, word_of(event.status), why, now);
+  const bool reverted = restore_attributes(slot, now), dropped = drop_entering(slot, now);
+  if ((!reverted && !dropped) || !event.status.keep) return meet(slot, word_of(event.status), why, now);
+  // What was new is given up, what was there before is kept: the TSI itself was refused nothing.
+  set_reason(slot, why);
+  to_store(slot);
+  refresh_ports(slot, why);
+  answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
 }
 
 void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant now) {
@@ -148,9 +157,11 @@ void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant
   announce_level(slot, why);
   // Several addresses lose one after the other: the fate is the TSI's when none is left, else its others go on.
   if (tsi.level() != vdp::Level::kNone) {
+    address->held = !address->removing();
     set_reason(slot, why);
     to_store(slot);
-    return refresh_ports(slot, why);
+    refresh_ports(slot, why);
+    return pursue(slot, now);
   }
   meet(slot, Word::kRevoked, why, now);
 }
@@ -170,7 +181,7 @@ void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now
         levels_met(tsi) ? retries_.set(slot, now + 2 * config_.vdp.keepalive_interval()) : retry_later(slot, now);
       break;
     case Fate::kRetry: retry_later(slot, now); break;
-    case Fate::kHold: tsi.held = true; break;
+    case Fate::kHold: hold(slot, now); break;
     case Fate::kFallBack:
       enter(slot, tsi.fall_back, why, now);
       set_reason(slot, why);
@@ -226,9 +237,8 @@ void Agent::Impl::retry(Slot slot, Instant now) {
 }
 
 bool Agent::Impl::levels_met(const Tsi& tsi) const {
-  const vdp::Level wanted = intent(tsi.vm).level;
   return std::all_of(tsi.addresses.begin(), tsi.addresses.end(),
-                     [wanted](const Address& a) { return !a.removing && a.confirmed == wanted; });
+                     [&](const Address& a) { return !a.removing() && a.confirmed == wanted(tsi, a); });
 }
 
 // --- the datapath and the store ---
@@ -335,11 +345,19 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
 bool Agent::Impl::settled(const Tsi& tsi) const {
   const auto awaited = [](const Address& address) { return address.awaited; };
   if (!levels_met(tsi) || std::any_of(tsi.addresses.begin(), tsi.addresses.end(), awaited)) return false;
-  return stored(tsi) && (!intent(tsi.vm).forwards || tsi.port_open);
+  const bool shall_open =
+      intent(tsi.vm).forwards && std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [&](const Address& a) {
+        return wanted(tsi, a) == vdp::Level::kActive;
+      });
+  return stored(tsi) && datapath_settled(tsi) && (!shall_open || tsi.port_open);
 }
 
 bool Agent::Impl::closed_here(const Tsi& tsi) const {
-  return !tsi.member_open && !tsi.program_dirty && tsi.programs_waiting == 0 && !tsi.program_failed;
+  return !tsi.member_open && datapath_settled(tsi);
+}
+
+bool Agent::Impl::datapath_settled(const Tsi& tsi) const {
+  return !tsi.program_dirty && tsi.programs_waiting == 0 && !tsi.program_failed;
 }
 
 bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait) const {
@@ -347,6 +365,7 @@ bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait) const {
     case Wait::kNothing: return true;
     case Wait::kStored: return stored(tsi);
     case Wait::kSettled: return settled(tsi);
+    case Wait::kTrimmed: return settled(tsi);
     case Wait::kClosed: return closed_here(tsi) && settled(tsi);
     case Wait::kGone: return closed_here(tsi) && tsi.gone && stored(tsi);
   }
@@ -369,6 +388,7 @@ void Agent::Impl::check(Slot slot, Instant now) {
   if (tsi.store_dirty || tsi.stores_waiting != 0 || tsi.program_dirty || tsi.programs_waiting != 0) return;
   answer_if(slot, [](const Asker&) { return true; }, true, "");
   reasons_.erase(slot);
+  attributes_before_.erase(slot);
   retries_.clear(slot);
   --uplink(tsi).tsis;
   tsis_.remove(slot);
@@ -381,10 +401,11 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
   const auto ends = [&due](Wait wait) {
     return [&due, wait](const Asker& asker) { return due(asker) && asker.wait == wait; };
   };
-  if (closed_here(tsi)) {
-    const std::string silent = "the port is closed; the nNVE has not answered yet and is asked again";
+  if (datapath_settled(tsi)) {
+    const std::string silent = "closed here; the nNVE has not answered yet and is asked again";
     bool any = false;
-    for (Wait wait : {Wait::kClosed, Wait::kGone})
+    for (Wait wait : {Wait::kClosed, Wait::kGone, Wait::kTrimmed}) {
+      if (wait != Wait::kTrimmed && tsi.member_open) continue;
       answer_if(
           slot,
           [&](const Asker& a) {
@@ -393,6 +414,7 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
             return yes;
           },
           true, silent);
+    }
     if (any)
       notice("TNVED_CLOSE_UNANSWERED", agent::Notice::Level::kWarning, "vsi=" + tsi.vsi.to_string() + " " + silent);
   }
@@ -400,7 +422,11 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
   const bool settling = at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(Wait::kSettled));
   const std::string last = reason(slot).empty() ? "" : "; last: " + reason(slot);
   const std::string why = "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last;
-  if (settling) meet(slot, Word::kDeadline, why, now);
+  if (settling && drop_entering(slot, now)) {
+    answer_if(slot, ends(Wait::kSettled), false, why);
+  } else if (settling) {
+    meet(slot, Word::kDeadline, why, now);
+  }
   answer_if(slot, due, false, why);
 }
 

@@ -17,7 +17,7 @@ TsiRecord Agent::Impl::record(const Tsi& tsi) const {
   record.port = tsi.port;
   if (tsi.port.value() != 0) record.interface_name = vswitch_.interface_name(tsi.port);
   for (const Address& address : tsi.addresses)
-    if (!address.removing) record.addresses.push_back({address.mac, address.confirmed, address.vid});
+    record.addresses.push_back({address.mac, address.confirmed, address.vid, address.wanted, address.held});
   return record;
 }
 
@@ -63,8 +63,12 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   tsi.manager = read->manager;
   tsi.type = read->type;
   tsi.arrival = read->arrival;
-  for (const auto& address : read->addresses)
-    tsi.addresses.push_back(same_uplink ? Address(address.mac, address.vid, address.confirmed) : Address(address.mac));
+  for (const auto& stored_one : read->addresses) {
+    Address address = same_uplink ? Address(stored_one.mac, stored_one.vid, stored_one.confirmed) : Address(stored_one.mac);
+    address.wanted = stored_one.wanted;
+    address.held = same_uplink && stored_one.held;
+    tsi.addresses.push_back(address);
+  }
   tsi.announced = tsi.level();
   if (tsi.vm != VmState::kLeaving) {
     join(slot);
@@ -74,7 +78,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
       if (port) tsi.port = *port;
     }
   }
-  open_association(slot);
+  open_association(slot, now);
   for (const Address& address : tsi.addresses)
     uplink(tsi).station.restore_entry(tsi.handle, address.mac, address.confirmed, address.vid, now);
   if (tsi.vm == VmState::kLeaving) {
@@ -105,7 +109,6 @@ datapath::Rows Agent::Impl::desired_rows() const {
 std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   if (!tsis_.contains(slot)) return std::nullopt;
   const Tsi& tsi = tsis_[slot];
-  const Intent wanted = intent(tsi.vm);
   TsiView view;
   view.instance = TsiTable::instance(slot);
   view.vsi = tsi.vsi;
@@ -122,10 +125,10 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   view.port_open = tsi.port_open;
   view.unconfirmed = tsi.unconfirmed;
   view.reason = reason(slot);
-  if (tsi.held) view.reason += " (held by the peer: start or resume asks again)";
+  view.held = tsi.held();
+  if (view.held) view.reason += " (held by the peer: start or resume asks again)";
   for (const Address& address : tsi.addresses) {
-    const auto desired = address.removing ? vdp::Level::kNone : wanted.level;
-    view.addresses.push_back({address.mac, desired, address.confirmed, address.vid});
+    view.addresses.push_back({address.mac, wanted(tsi, address), address.confirmed, address.vid, address.held});
     if (view.vid.is_null() && address.confirmed != vdp::Level::kNone) view.vid = address.vid;
   }
   return view;
@@ -152,6 +155,7 @@ std::vector<PeerView> Agent::Impl::peers() const {
     view.keepalives = station.keepalives;
     view.refused = station.refused;
     view.timeouts = station.timeouts;
+    view.reasserted = uplink.reasserted;
     views.push_back(view);
   }
   return views;

@@ -53,7 +53,37 @@ Result<std::vector<MacAddress>> macs_argument(const json& args) {
   return macs;
 }
 
+Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, const AgentConfig& config) {
+  AddressEvent event;
+  event.verb = verb;
+  const auto vsi = daemon::vsi_argument(args);
+  if (!vsi) return unexpected<Error>(vsi.error());
+  event.vsi = *vsi;
+  if (args.contains("vn")) {
+    const auto vn = vn_argument(args, config);
+    if (!vn) return unexpected<Error>(vn.error());
+    event.vn = *vn;
+  }
+  auto macs = macs_argument(args);
+  if (!macs) return unexpected<Error>(macs.error());
+  event.macs = std::move(*macs);
+  return event;
+}
+
 }  // namespace
+
+void add_address_verbs(daemon::Runtime<Agent>& runtime) {
+  for (const auto verb :
+       {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate, AddressVerb::kActivate})
+    runtime.control().add(std::string("tsi.") + to_string(verb), Access::kAdmin,
+                          [&runtime, verb](const json& args, Responder respond) {
+                            auto event = address_event_from(verb, args, runtime.agent().config());
+                            if (!event) return respond.fail(event.error());
+                            event->asker = respond.asker();
+                            runtime.agent().handle_addresses(*event, host::Loop::now());
+                            runtime.driver().kick();
+                          });
+}
 
 /// The interface name may come with any verb; guest tag, VN and addresses describe the TSI.
 Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig& config) {
@@ -86,7 +116,8 @@ json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const Ts
                          {"vid", address.vid.value()},
                          {"desired", vdp::to_string(address.desired)},
                          {"confirmed", vdp::to_string(address.confirmed)},
-                         {"active", address.confirmed == vdp::Level::kActive}});
+                         {"active", address.confirmed == vdp::Level::kActive},
+                         {"held", address.held}});
   std::string uplink;
   for (const auto& candidate : config.uplinks)
     if (candidate.id == tsi.uplink) uplink = candidate.interface_name;
@@ -102,6 +133,7 @@ json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const Ts
            {"vid", tsi.vid.value()},
            {"port_open", tsi.port_open},
            {"unconfirmed", tsi.unconfirmed},
+           {"held", tsi.held},
            {"num_of_addr", tsi.addresses.size()},
            {"addresses", std::move(addresses)},
            {"reason", tsi.reason}};
@@ -176,7 +208,8 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"requests", peer.requests},
                     {"keepalives", peer.keepalives},
                     {"refused", peer.refused},
-                    {"timeouts", peer.timeouts}});
+                    {"timeouts", peer.timeouts},
+                    {"reasserted", peer.reasserted}});
   }
   return rows;
 }
@@ -195,6 +228,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
       runtime.agent().handle_event(*event, host::Loop::now());
       runtime.driver().kick();
     });
+  add_address_verbs(runtime);
   add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
     respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },

@@ -12,6 +12,9 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file);
 /// The verb for many TSIs at once (control_apply.cpp).
 void add_apply_verb(daemon::Runtime<Agent>& runtime);
 
+/// Registers tsi.add-address, tsi.remove-address, tsi.deactivate-address and tsi.activate-address.
+void add_address_verbs(daemon::Runtime<Agent>& runtime);
+
 /// A lifecycle event from a verb's arguments, without an asker. Error: names the argument and what to write instead.
 Result<LifecycleEvent> event_from(Verb verb, const nlohmann::json& args, const AgentConfig& config);
 

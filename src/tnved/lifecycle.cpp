@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tnved/lifecycle.hpp"
 
+#include <algorithm>
+
 namespace splitnve::tnved {
 namespace {
 
@@ -132,6 +134,16 @@ const char* to_string(Verb verb) {
   return "unknown";
 }
 
+const char* to_string(AddressVerb verb) {
+  switch (verb) {
+    case AddressVerb::kAdd: return "add-address";
+    case AddressVerb::kRemove: return "remove-address";
+    case AddressVerb::kDeactivate: return "deactivate-address";
+    case AddressVerb::kActivate: return "activate-address";
+  }
+  return "unknown";
+}
+
 const char* to_string(VmState state) {
   switch (state) {
     case VmState::kDefined: return "defined";
@@ -168,6 +180,10 @@ Intent intent(VmState state) {
     case VmState::kLeaving: return {};
   }
   return {};
+}
+
+vdp::Level wanted_level(VmState state, vdp::Level address_max, bool held) {
+  return held ? vdp::Level::kNone : std::min(intent(state).level, address_max);
 }
 
 Fate fate(VmState state, Phase phase, Word word) {

@@ -28,6 +28,7 @@ enum class Wait : std::uint8_t {
   kStored,   ///< the new state is in the store
   kSettled,  ///< the nNVE confirmed the wanted levels, the datapath and the store have them
   kClosed,   ///< the port is closed here; the nNVE's answer is waited for, but not for ever
+  kTrimmed,  ///< the named addresses are closed here; the nNVE's answer is waited for, but not for ever
   kGone,     ///< as kClosed, and the nNVE has let go
 };
 
@@ -49,6 +50,8 @@ struct Intent {
   bool forwards = false;   ///< the port is open for addresses that the nNVE has Activated
   friend bool operator==(const Intent&, const Intent&) = default;
 };
+/// What is wanted of one address: what the VM's state asks for, at most what the address may have.
+vdp::Level wanted_level(VmState state, vdp::Level address_max, bool held);
 /// Towards an nNVE that does not understand Associate -> Pre-Associate the station keeps a suspended VM's VSI
 /// Associated with S=1; the port is closed here all the same (S20).
 Intent intent(VmState state);

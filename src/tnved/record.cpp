@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint8_t kFlagArrival = 0x01;
 constexpr std::size_t kFixedOctets = 58;
-constexpr std::size_t kAddressOctets = 9;
+constexpr std::size_t kAddressOctets = 11;
 
 bool read_mac(BoundedReader& reader, MacAddress& out) {
   MacAddress::Bytes octets{};
@@ -32,10 +32,10 @@ bool read_id(BoundedReader& reader, Id& out) {
   return true;
 }
 
-Decoded<void> read_identity(BoundedReader& reader, TsiRecord& record) {
-  std::uint8_t version = 0, vm = 0, flags = 0;
+Decoded<void> read_identity(BoundedReader& reader, std::uint8_t& version, TsiRecord& record) {
+  std::uint8_t vm = 0, flags = 0;
   if (!reader.u8(version)) return reader.error("truncated record");
-  if (version != kRecordVersion) return reader.error("record of another version");
+  if (version == 0 || version > kRecordVersion) return reader.error("record of another version");
   if (!reader.u8(vm) || !reader.u8(flags)) return reader.error("truncated record");
   if (vm > static_cast<std::uint8_t>(VmState::kLeaving)) return reader.error("unknown VM state");
   record.vm = static_cast<VmState>(vm);
@@ -58,6 +58,29 @@ Decoded<void> read_interface(BoundedReader& reader, TsiRecord& record) {
   record.interface_name.assign(name.begin(), name.end());
   if (record.interface_name.empty() != (record.port.value() == 0))
     return reader.error("VM port without interface name");
+  return {};
+}
+
+bool read_level(BoundedReader& reader, vdp::Level& out, bool& known) {
+  std::uint8_t value = 0;
+  if (!reader.u8(value)) return false;
+  known = value <= static_cast<std::uint8_t>(vdp::Level::kActive);
+  out = known ? static_cast<vdp::Level>(value) : vdp::Level::kNone;
+  return true;
+}
+
+Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecord::Address& address) {
+  bool known = false;
+  if (!read_mac(reader, address.mac) || !read_level(reader, address.confirmed, known))
+    return reader.error("truncated address");
+  if (!known) return reader.error("unknown level");
+  if (!address.mac.is_usable_source()) return reader.error("address that no VM may have");
+  if (!read_vid(reader, address.vid)) return reader.error("truncated address");
+  if (version == 1) return {};
+  std::uint8_t held = 0;
+  if (!read_level(reader, address.wanted, known) || !reader.u8(held)) return reader.error("truncated address");
+  if (!known || held > 1) return reader.error("unknown wish");
+  address.held = held != 0;
   return {};
 }
 
@@ -87,6 +110,8 @@ OctetString encode_record(const TsiRecord& record) {
     writer.octets(address.mac.octets());
     writer.u8(static_cast<std::uint8_t>(address.confirmed));
     writer.u16(address.vid.value());
+    writer.u8(static_cast<std::uint8_t>(address.wanted));
+    writer.u8(address.held ? 1 : 0);
   }
   ensure(!writer.overflowed() && writer.room() == 0, "a record has the size that was computed for it");
   return out;
@@ -95,19 +120,15 @@ OctetString encode_record(const TsiRecord& record) {
 Decoded<TsiRecord> decode_record(Octets octets) {
   BoundedReader reader(octets);
   TsiRecord record;
-  if (auto read = read_identity(reader, record); !read) return unexpected<DecodeError>(read.error());
+  std::uint8_t version = 0;
+  if (auto read = read_identity(reader, version, record); !read) return unexpected<DecodeError>(read.error());
   if (auto read = read_interface(reader, record); !read) return unexpected<DecodeError>(read.error());
   std::uint16_t count = 0;
   if (!reader.u16(count)) return reader.error("truncated record");
   if (count == 0 || count > limits::kAddressesPerInstanceMax) return reader.error("address count out of range");
   for (unsigned i = 0; i < count; ++i) {
     TsiRecord::Address address;
-    std::uint8_t level = 0;
-    if (!read_mac(reader, address.mac) || !reader.u8(level) || !read_vid(reader, address.vid))
-      return reader.error("truncated address");
-    if (level > static_cast<std::uint8_t>(vdp::Level::kActive)) return reader.error("unknown level");
-    if (!address.mac.is_usable_source()) return reader.error("address that no VM may have");
-    address.confirmed = static_cast<vdp::Level>(level);
+    if (auto read = read_address(reader, version, address); !read) return unexpected<DecodeError>(read.error());
     record.addresses.push_back(address);
   }
   if (!reader.empty()) return reader.error("octets after the record");

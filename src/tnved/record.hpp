@@ -2,7 +2,8 @@
 // A TSI as the state store keeps it: one compact record under its instance id.
 //
 //   version(1) vm(1) flags(1) uplink(4) VN(4) guest tag(2) VSI format(1) VSI-ID(16) manager(16) type id(4) type
-//   version(1) VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2)
+//   version(1) VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2) wanted(1)
+//   held(1). Version 1 has neither `wanted` nor `held`: its addresses follow the VM.
 #pragma once
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@
 
 namespace splitnve::tnved {
 
-inline constexpr std::uint8_t kRecordVersion = 1;
+inline constexpr std::uint8_t kRecordVersion = 2;
 /// An interface name has at most 15 octets (IFNAMSIZ - 1).
 inline constexpr std::size_t kInterfaceNameOctetsMax = 15;
 
@@ -33,6 +34,8 @@ struct TsiRecord {
     MacAddress mac;
     vdp::Level confirmed = vdp::Level::kNone;
     Vid vid;
+    vdp::Level wanted = vdp::Level::kActive;  ///< kNone: on its way out
+    bool held = false;                        ///< held by the peer (S7)
     friend bool operator==(const Address&, const Address&) = default;
   };
   std::vector<Address> addresses;
@@ -40,7 +43,7 @@ struct TsiRecord {
 };
 
 OctetString encode_record(const TsiRecord& record);
-/// Errors, with the offset: truncated, trailing octets, another version, a value that no agent writes.
+/// Reads version 1 as well. Errors, with the offset: truncated, trailing octets, another version, a value that no agent writes.
 Decoded<TsiRecord> decode_record(Octets octets);
 
 }  // namespace splitnve::tnved

@@ -26,10 +26,16 @@ struct Address {
   MacAddress mac;
   Vid vid;  ///< assigned or remembered (S13)
   vdp::Level confirmed;
+  /// The most that is wanted of it: kActive follows the VM, kReserved is deactivated by name (D8), kNone is no longer
+  /// described and goes when the nNVE has let it go.
+  vdp::Level wanted = vdp::Level::kActive;
   bool open = false;      ///< its FDB row is wanted
   bool vid_used = false;  ///< `vid` is counted in the domain
   bool awaited = false;   ///< the station owes its word on what was asked last
-  bool removing = false;  ///< no longer described; goes when the nNVE has let it go
+  bool held = false;      ///< taken away by the nNVE; not asked for before someone wants it again (S7)
+  bool entering = false;  ///< added by name and not yet confirmed: a refusal drops it
+
+  bool removing() const { return wanted == vdp::Level::kNone; }
 };
 
 /// One TSI, compact. What the VM's owner wants, what the nNVE and the datapath said; strings live elsewhere.
@@ -42,7 +48,6 @@ struct Tsi {
   std::uint8_t uplink = 0;                   ///< index of the uplink
   std::uint8_t retries = 0;                  ///< refusals in a row, for the back-off
   bool arrival = false;                      ///< requests carry M until the nNVE has confirmed
-  bool held = false;                         ///< held by the peer (S7)
   bool unconfirmed = false;                  ///< S8
   bool closing = false;                      ///< the station is de-associating the handle
   bool gone = false;                         ///< the nNVE has let go; the store has to follow
@@ -68,6 +73,16 @@ struct Tsi {
     for (auto& address : addresses)
       if (address.mac == mac) return &address;
     return nullptr;
+  }
+  /// Is everything that is described of it held by the peer (S7)?
+  bool held() const {
+    bool any = false;
+    for (const auto& address : addresses) {
+      if (address.removing()) continue;
+      if (!address.held) return false;
+      any = true;
+    }
+    return any;
   }
   /// The nNVE's word for the TSI as a whole: the highest level of its addresses.
   vdp::Level level() const {

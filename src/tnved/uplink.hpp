@@ -10,6 +10,10 @@
 
 namespace splitnve::tnved {
 
+/// A restarted nNVE begins with a random ECP sequence, and so does one that lost ECPDUs on the way skip some: both cost at
+/// most one repetition of all associations in this time.
+inline constexpr Duration kReassertPause = std::chrono::seconds(1);
+
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
 struct Uplink {
   Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first)
@@ -25,14 +29,22 @@ struct Uplink {
   std::uint32_t tsis = 0;
   std::uint32_t unconfirmed = 0;
   std::uint64_t ecpdus_received = 0;
-  std::vector<std::uint32_t> slot_of;  ///< by station handle
+  std::vector<std::uint32_t> slot_of;  ///< by station handle; kOrphan: a TSI that has moved to another uplink left it
+  static constexpr std::uint32_t kOrphan = 0xFFFFFFFF;
+  std::optional<EcpSequence> last_request;  ///< of the nNVE, accepted
+  std::optional<Instant> reassert_at;       ///< the nNVE may have restarted: say everything again then
+  std::optional<Instant> reasserted_at;
+  std::uint64_t reasserted = 0;
 
   /// May this frame's source speak as our nNVE? The first to acknowledge what we sent becomes it; another one only when
   /// the known one has been silent for the dead-peer time.
   bool admits(const ecp::Frame& frame, Instant now) const;
   /// Requires admits(). The conversation is with whoever the nNVE is; the session's peer stands for it.
   ecp::Session::Verdict accept(ecp::Frame frame, Instant now);
+  /// Says everything again if that is due; at most once per kReassertPause.
+  void reassert_due(Instant now);
 
+  void note_request(EcpSequence sequence, Instant now);
   void own(vdp::Station::Handle handle, std::uint32_t slot) {
     if (handle >= slot_of.size()) slot_of.resize(static_cast<std::size_t>(handle) + 1);
     slot_of[handle] = slot;

@@ -214,7 +214,7 @@ void Bench::respond(Octets vdpdu) {
     const auto association = vdp::decode_association(*tlv);
     ensure(association.has_value(), "the agent sends well-formed associations");
     Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
-                    tlvs_per_ecpdu.size()};
+                    tlvs_per_ecpdu.size(), association->type};
     for (std::size_t i = 0; i < association->count; ++i) request.entries.push_back(association->entry(i));
     requests.push_back(request);
     ++tlvs;

@@ -28,6 +28,7 @@ struct Request {
   std::vector<vdp::FilterEntry> entries;
   Instant at;
   std::size_t ecpdu;  ///< which ECPDU carried it
+  VsiType type{};
 };
 
 /// What the datapath holds, as printable rows.
@@ -67,6 +68,8 @@ class Bench {
   /// A VDPDU of the nNVE's own, in the next ECPDU.
   void nnve_sends(TlvType command, std::uint8_t status, const Request& like);
   void nnve_frame(ecp::Operation operation, EcpSequence sequence, Octets payload);
+  /// Its ECP sequence begins somewhere else.
+  void nnve_restarts() { sequence_ = static_cast<std::uint16_t>(sequence_ + 4711); }
   void inject(const OctetString& frame) {
     agent->handle_frame(PortId(1), frame, now);
     work();

@@ -21,8 +21,8 @@ TsiRecord sample() {
   record.port = PortId(4097);
   record.interface_name = "tap-vm17";
   record.addresses = {{MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100)},
-                      {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101)},
-                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid()}};
+                      {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101), vdp::Level::kReserved, false},
+                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, true}};
   return record;
 }
 
@@ -46,7 +46,8 @@ TEST(TsiRecord, ReadsWhatItWroteForAnyRecord) {
     record.addresses.clear();
     for (std::uint64_t n = 1 + random() % 5; n > 0; --n)
       record.addresses.push_back({MacAddress(0x020000000000u + (random() & 0xFFFFFFFF)),
-                                  static_cast<vdp::Level>(random() % 3), Vid(static_cast<std::uint16_t>(random()))});
+                                  static_cast<vdp::Level>(random() % 3), Vid(static_cast<std::uint16_t>(random())),
+                                  static_cast<vdp::Level>(random() % 3), random() % 2 != 0});
     const auto read = decode_record(encode_record(record));
     ASSERT_TRUE(read.has_value()) << read.error().cause;
     EXPECT_EQ(*read, record);
@@ -77,6 +78,26 @@ TEST(TsiRecord, RefusesAnotherVersionAndValuesThatNobodyWrites) {
   EXPECT_TRUE(refuses(55, 16)) << "interface name too long";
   EXPECT_TRUE(refuses(66, 0x03)) << "group address";
   EXPECT_TRUE(refuses(72, 3)) << "level";
+  EXPECT_TRUE(refuses(75, 3)) << "wanted level";
+  EXPECT_TRUE(refuses(76, 2)) << "held";
+}
+
+TEST(TsiRecord, ReadsTheFirstVersionWhoseAddressesFollowTheVm) {
+  auto record = sample();
+  for (auto& address : record.addresses) {
+    address.wanted = vdp::Level::kActive;
+    address.held = false;
+  }
+  OctetString old = encode_record(record);
+  old[0] = 1;
+  const std::size_t first = old.size() - record.addresses.size() * 11;
+  OctetString first_version(old.begin(), old.begin() + static_cast<std::ptrdiff_t>(first));
+  for (std::size_t i = 0; i < record.addresses.size(); ++i)
+    first_version.insert(first_version.end(), old.begin() + static_cast<std::ptrdiff_t>(first + i * 11),
+                         old.begin() + static_cast<std::ptrdiff_t>(first + i * 11 + 9));
+  const auto read = decode_record(first_version);
+  ASSERT_TRUE(read.has_value()) << read.error().cause;
+  EXPECT_EQ(*read, record);
 }
 
 }  // namespace

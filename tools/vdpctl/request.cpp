@@ -81,6 +81,16 @@ void add_description(CLI::App& verb, Options& options) {
   add_interface(verb, options);
 }
 
+/// The addresses that an address verb names; `--vn` only makes sure.
+void add_addresses(CLI::App& verb, Options& options) {
+  verb.add_option("--vn", options.vn, "refuse unless the TSI is in this virtual network");
+  verb.add_option("--mac", options.macs, "an address; may be repeated")
+      ->required()
+      ->check(is_mac())
+      ->take_all()
+      ->expected(1, -1);
+}
+
 void add_tsi_verbs(CLI::App& tsi, Options& options) {
   struct Known {
     const char* name;
@@ -96,6 +106,10 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       {"shutdown", "de-associate and forget", nullptr},
       {"migrate-out", "the VM is about to leave: still forwarding, marked", nullptr},
       {"migrate-in", "the VM arrives: reserve here, forward after resume", add_description},
+      {"add-address", "one more address of a live TSI; its others go on", add_addresses},
+      {"remove-address", "an address less", add_addresses},
+      {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses},
+      {"activate-address", "the address follows the VM again", add_addresses},
       {"abort", "the migration failed: the source stays, the destination forgets", nullptr},
   };
   for (const Known& known : kVerbs) {

@@ -29,6 +29,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"GUARD", "guard"},
         {"OPEN", "port_open"},
         {"UNCONFIRMED", "unconfirmed"},
+        {"HELD", "held"},
         {"MIGRATING", "migrating"},
         {"SUSPENDED", "suspended"},
         {"SUPERSEDED", "superseded"},

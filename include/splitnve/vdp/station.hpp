@@ -88,6 +88,8 @@ class Station {
   /// A VSI may have one association per group; requires that this one does not exist.
   Handle open(const Spec& spec);
   std::optional<Handle> find(const VsiId& vsi, GroupId group) const;
+  /// Manager and type are attributes (S1): a change is told with a repetition of what is confirmed, without a gap.
+  void describe(Handle handle, const ManagerId& manager, VsiType type, Instant now);
   /// Adds the address or changes what is wanted of it. `vid` is the VID remembered for this bridge, null for "assign";
   /// it is ignored while the entry holds an assigned one. Answered by Confirmed or Refused. Wanting something of an
   /// association that is closing ends the closing: no Closed follows.
@@ -217,6 +219,7 @@ class Station {
   void enqueue(Handle handle, Need need, bool front = false);
   void dequeue(Handle handle);
   void renew(Handle handle, Instant now);
+  void ask_again(Handle handle, Instant now);
   void time_out(Handle handle, Instant now);
   void answered_again(Handle handle);
   void finish(Handle handle);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// A live TSI whose description changes while its state stays: addresses that come, go, stop and start (C7, D8, D10),
+// what the nNVE took away and holds (S7), manager and type (S1).
+#include <algorithm>
+
+#include "tnved/agent_impl.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+bool adds(AddressVerb verb) { return verb == AddressVerb::kAdd; }
+bool takes_away(AddressVerb verb) { return verb == AddressVerb::kRemove || verb == AddressVerb::kDeactivate; }
+
+}  // namespace
+
+void Agent::Impl::handle_addresses(const AddressEvent& event, Instant now) {
+  drain_stations(now);
+  const auto known = tsis_.find(event.vsi);
+  if (!known) return answer(event.asker, false, "this VSI is not known here");
+  const Slot slot = *known;
+  if (auto refusal = may_change(tsis_[slot], event); !refusal.empty()) return answer(event.asker, false, refusal);
+  for (MacAddress mac : event.macs) change_address(slot, event.verb, mac);
+  to_store(slot);
+  refresh_ports(slot, to_string(event.verb));
+  pursue(slot, now);
+  const Wait wait = takes_away(event.verb) ? Wait::kTrimmed : Wait::kSettled;
+  ask(slot, {event.asker, wait, now + config_.start_deadline});
+  drain_stations(now);
+}
+
+std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) const {
+  if (tsi.vm == VmState::kLeaving) return "the VM is being shut down";
+  if (event.vn && *event.vn != tsi.vn) return "the VSI is in VN " + std::to_string(tsi.vn.value());
+  if (event.macs.empty()) return "no address named";
+  std::size_t stays = 0;  // described, and not named by the event
+  for (const Address& address : tsi.addresses) {
+    const bool named = std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end();
+    if (!address.removing() && !named) ++stays;
+  }
+  if (adds(event.verb) && stays + event.macs.size() > limits::kAddressesPerInstanceMax)
+    return "too many addresses for one TSI";
+  if (event.verb == AddressVerb::kRemove && stays == 0)
+    return "a TSI keeps at least one MAC address: shut it down instead";
+  for (auto mac = event.macs.begin(); mac != event.macs.end(); ++mac) {
+    if (!mac->is_usable_source()) return mac->to_string() + " is no address that a VM may have";
+    if (std::find(event.macs.begin(), mac, *mac) != mac) return mac->to_string() + " is named twice";
+    const bool here = std::any_of(tsi.addresses.begin(), tsi.addresses.end(),
+                                  [&](const Address& a) { return a.mac == *mac && !a.removing(); });
+    if (!adds(event.verb) && !here) return mac->to_string() + " is no address of this TSI";
+    const auto holder = tsis_.holder(domain(tsi), *mac);
+    if (holder && tsis_[*holder].vsi != tsi.vsi)
+      return mac->to_string() + " belongs to VSI " + tsis_[*holder].vsi.to_string() + " in this VN";
+  }
+  return "";
+}
+
+void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
+  if (adds(verb) && tsis_[slot].find(mac) == nullptr) add_address(slot, Address(mac));
+  Address& address = *tsis_[slot].find(mac);
+  switch (verb) {
+    case AddressVerb::kAdd:
+      address.entering = address.confirmed == vdp::Level::kNone;
+      address.wanted = vdp::Level::kActive;
+      address.held = false;
+      break;
+    case AddressVerb::kRemove: address.wanted = vdp::Level::kNone; break;
+    case AddressVerb::kDeactivate: address.wanted = vdp::Level::kReserved; break;
+    case AddressVerb::kActivate:
+      address.wanted = vdp::Level::kActive;
+      address.held = false;
+      break;
+  }
+}
+
+/// Addresses that were added and never confirmed are given up. True if there were any.
+bool Agent::Impl::drop_entering(Slot slot, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  bool any = false;
+  for (Address& address : tsi.addresses) {
+    if (!std::exchange(address.entering, false)) continue;
+    address.wanted = vdp::Level::kNone;
+    any = true;
+  }
+  if (!any) return false;
+  to_store(slot);
+  pursue(slot, now);
+  return true;
+}
+
+/// The nNVE wants to be left alone with this VSI: nothing of it is asked for, not even after a link flap.
+void Agent::Impl::hold(Slot slot, Instant now) {
+  for (Address& address : tsis_[slot].addresses) address.held = !address.removing();
+  retries_.clear(slot);
+  pursue(slot, now);
+}
+
+void Agent::Impl::release_hold(Slot slot) {
+  for (Address& address : tsis_[slot].addresses) address.held = false;
+}
+
+/// Manager and type are attributes: a change updates the association in place (S1).
+void Agent::Impl::describe_attributes(Slot slot, ManagerId manager, VsiType type, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  if (tsi.manager == manager && tsi.type == type) return;
+  attributes_before_.try_emplace(slot, tsi.manager, tsi.type);
+  tsi.manager = manager;
+  tsi.type = type;
+  to_store(slot);
+  if (tsi.handle != kNoHandle && !tsi.closing) uplink(tsi).station.describe(tsi.handle, manager, type, now);
+}
+
+/// A refused change of attributes is taken back, else the nNVE would refuse every keep-alive too. True if there was one.
+bool Agent::Impl::restore_attributes(Slot slot, Instant now) {
+  const auto before = attributes_before_.find(slot);
+  if (before == attributes_before_.end()) return false;
+  const auto [manager, type] = before->second;
+  Tsi& tsi = tsis_[slot];
+  tsi.manager = manager;
+  tsi.type = type;
+  attributes_before_.erase(before);
+  if (tsi.handle != kNoHandle && !tsi.closing) uplink(tsi).station.describe(tsi.handle, manager, type, now);
+  return true;
+}
+
+}  // namespace splitnve::tnved
