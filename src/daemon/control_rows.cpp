@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "splitnve/base/limits.hpp"
 #include "splitnve/host/loop.hpp"
 
 namespace splitnve::daemon {
@@ -21,6 +22,16 @@ Result<VsiId> vsi_argument(const json& args) {
   if (!text) return unexpected<Error>(text.error());
   if (const auto vsi = VsiId::from_uuid(*text)) return *vsi;
   return unexpected<Error>(Error{"\"" + *text + "\" is no UUID", "args.vsi", "write it like 11111111-2222-3333-4444-555555555501"});
+}
+
+Result<InstanceId> instance_argument(const json& args) {
+  const auto at = args.find("instance");
+  if (at == args.end() || !at->is_number_unsigned())
+    return unexpected<Error>(Error{"argument \"instance\" is missing or no number", "args", "take it from tsi.show"});
+  const auto value = at->get<std::uint64_t>();
+  if (value == 0 || value > limits::kInstancesMax)
+    return unexpected<Error>(Error{"there is no TSI instance " + at->dump(), "args.instance", "take it from tsi.show"});
+  return InstanceId(static_cast<std::uint32_t>(value));
 }
 
 host::RowSource stream_slots(std::function<std::uint32_t()> count, std::function<std::optional<json>(std::uint32_t)> row_at) {

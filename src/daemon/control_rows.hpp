@@ -21,6 +21,8 @@ namespace splitnve::daemon {
 Result<std::string> text_argument(const nlohmann::json& args, const std::string& key);
 /// The `vsi` argument, a UUID.
 Result<VsiId> vsi_argument(const nlohmann::json& args);
+/// The `instance` argument, a number as tsi.show prints it.
+Result<InstanceId> instance_argument(const nlohmann::json& args);
 
 /// Streams rows that `row_at(index)` makes for every index below `count()`; an empty one is left out. Nothing is held
 /// but the index, so a table may change while it is shown.

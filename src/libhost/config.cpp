@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "bounded_json.hpp"
 #include "config_lines.hpp"
 #include "splitnve/base/check.hpp"
 
@@ -235,8 +236,9 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
   const auto at = [&](std::size_t line) { return file_name + ":" + std::to_string(line); };
   auto impl = std::make_unique<ConfigNode::Document>();
   impl->file_name = file_name;
+  bool too_deep = false;
   try {
-    impl->root = json::parse(text, nullptr, true, true);
+    impl->root = json::parse(text, depth_guard(too_deep), true, true);
   } catch (const json::parse_error& error) {
     // "[json.exception.parse_error.101] parse error at line 3, column 5: syntax error while ..."; the rest is for
     // people.
@@ -245,6 +247,9 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
     return unexpected<Error>(
         Error{std::string(what), at(line_of_offset(text, error.byte == 0 ? 0 : error.byte - 1)), ""});
   }
+  if (too_deep)
+    return unexpected<Error>(
+        Error{"objects and arrays nest deeper than " + std::to_string(kJsonDepthMax) + " levels", file_name, ""});
   impl->lines = find_lines(text);
   if (!impl->lines.duplicates.empty()) {
     const auto& twice = impl->lines.duplicates.front();

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "control_connection.hpp"
+#include "control_request.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/paths.hpp"
 
@@ -140,7 +141,7 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   void on_line(ControlConnection& connection, std::string_view line) override;
   void on_oversize(ControlConnection& connection) override;
   void on_closed(ControlConnection& connection) override;
-  void serve(ControlConnection& connection, const json& request);
+  void serve(ControlConnection& connection, const ControlRequest& request);
   /// The connection that waits for this answer; nullptr when it has gone. The asker is then known no more.
   ControlConnection* take_asker(std::uint64_t asker);
 
@@ -191,30 +192,20 @@ void Responder::Backend::on_oversize(ControlConnection& connection) {
 }
 
 void Responder::Backend::on_line(ControlConnection& connection, std::string_view line) {
-  const json request = json::parse(line, nullptr, false);
-  const auto malformed = [&](const char* what) {
-    ++stats.malformed;
-    connection.refuse(
-        failure_without_id({what, "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"}));
-  };
-  if (request.is_discarded()) return malformed("the line is not JSON");
-  if (!request.is_object()) return malformed("the line is not a JSON object");
-  if (const auto id = request.find("id"); id == request.end() || !id->is_number_integer())
-    return malformed("the request has no integer \"id\"");
-  if (const auto verb = request.find("verb"); verb == request.end() || !verb->is_string())
-    return malformed("the request has no \"verb\"");
-  if (const auto args = request.find("args"); args != request.end() && !args->is_object())
-    return malformed("\"args\" is not an object");
-  serve(connection, request);
+  const auto request = parse_request(line);
+  if (request) return serve(connection, *request);
+  ++stats.malformed;
+  connection.refuse(failure_without_id(
+      {request.error(), "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"}));
 }
 
-void Responder::Backend::serve(ControlConnection& connection, const json& request) {
+void Responder::Backend::serve(ControlConnection& connection, const ControlRequest& request) {
   ++stats.requests;
   const std::uint64_t asker = ++last_asker;
   askers.emplace(asker, connection.id());
-  connection.begin(asker, request.at("id"));
+  connection.begin(asker, request.id);
   Responder responder(weak_from_this(), asker);
-  const auto& name = request.at("verb").get_ref<const std::string&>();
+  const std::string& name = request.verb;
   const auto verb = verbs.find(name);
   if (verb == verbs.end()) return responder.fail({"unknown verb '" + name + "'", "verb", ""});
   if (verb->second.needed == Access::kAdmin && connection.access() != Access::kAdmin) {
@@ -222,9 +213,8 @@ void Responder::Backend::serve(ControlConnection& connection, const json& reques
     return responder.fail({"the verb '" + name + "' needs administrator rights", "verb",
                            "run it as root or as a member of the admin group"});
   }
-  const auto args = request.find("args");
   try {
-    verb->second.handler(args == request.end() ? json::object() : *args, responder);
+    verb->second.handler(request.args, responder);
   } catch (const json::exception& error) {
     responder.fail({std::string("bad argument: ") + error.what(), "args", ""});
   }

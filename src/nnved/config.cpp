@@ -136,10 +136,7 @@ std::optional<VxlanSettings> read_vxlan(const ConfigNode& root) {
   return vxlan;
 }
 
-}  // namespace
-
-Result<FileConfig, std::vector<Error>> load_config(const std::string& path) {
-  auto document = host::ConfigDocument::load(path);
+Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> document) {
   if (!document) return unexpected<std::vector<Error>>(std::vector{document.error()});
   const auto root = document->root();
   FileConfig file;
@@ -161,6 +158,16 @@ Result<FileConfig, std::vector<Error>> load_config(const std::string& path) {
   auto complaints = document->finish();
   if (!complaints.empty()) return unexpected<std::vector<Error>>(std::move(complaints));
   return file;
+}
+
+}  // namespace
+
+Result<FileConfig, std::vector<Error>> load_config(const std::string& path) {
+  return read_file(host::ConfigDocument::load(path));
+}
+
+Result<FileConfig, std::vector<Error>> parse_config(std::string_view text, const std::string& file_name) {
+  return read_file(host::ConfigDocument::parse(text, file_name));
 }
 
 }  // namespace splitnve::nnved

@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config.hpp"
@@ -25,5 +26,7 @@ struct FileConfig {
 
 /// Error list: every complaint of the file, each with line, key and what was expected.
 Result<FileConfig, std::vector<Error>> load_config(const std::string& path);
+/// The same of a file's text; `file_name` stands in the complaints.
+Result<FileConfig, std::vector<Error>> parse_config(std::string_view text, const std::string& file_name);
 
 }  // namespace splitnve::nnved

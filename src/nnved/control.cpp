@@ -106,12 +106,11 @@ std::vector<json> refusal_rows(const Agent& agent) {
 }
 
 void remove_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
-  const auto at = args.find("instance");
-  if (at == args.end() || !at->is_number_unsigned())
-    return respond.fail({"argument \"instance\" is missing or no number", "args", "take it from tsi.show"});
+  const auto instance = daemon::instance_argument(args);
+  if (!instance) return respond.fail(instance.error());
   const std::string reason = args.value("reason", "removed by the operator");
-  if (!runtime.agent().remove_tsi(InstanceId(at->get<std::uint32_t>()), reason, host::Loop::now()))
-    return respond.fail({"there is no TSI instance " + at->dump(), "args.instance", "take it from tsi.show"});
+  if (!runtime.agent().remove_tsi(*instance, reason, host::Loop::now()))
+    return respond.fail({"there is no TSI instance " + std::to_string(instance->value()), "args.instance", "take it from tsi.show"});
   runtime.driver().kick();
   respond.ok();
 }

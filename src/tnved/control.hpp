@@ -15,7 +15,4 @@ void add_apply_verb(daemon::Runtime<Agent>& runtime);
 /// Registers tsi.add-address, tsi.remove-address, tsi.deactivate-address and tsi.activate-address.
 void add_address_verbs(daemon::Runtime<Agent>& runtime);
 
-/// A lifecycle event from a verb's arguments, without an asker. Error: names the argument and what to write instead.
-Result<LifecycleEvent> event_from(Verb verb, const nlohmann::json& args, const AgentConfig& config);
-
 }  // namespace splitnve::tnved

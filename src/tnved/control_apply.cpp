@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "control.hpp"
+#include "control_arguments.hpp"
 
 namespace splitnve::tnved {
 namespace {

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control_arguments.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/control_rows.hpp"
+
+namespace splitnve::tnved {
+namespace {
+
+using nlohmann::json;
+
+unexpected<Error> bad_argument(const std::string& key, const std::string& what, const std::string& remedy) {
+  return unexpected<Error>(Error{what, "args." + key, remedy});
+}
+
+/// The `vn` argument: an id, or the alias or id of a VN in the configuration as text.
+Result<GroupId> vn_argument(const json& args, const AgentConfig& config) {
+  const auto at = args.find("vn");
+  if (at == args.end()) return bad_argument("vn", "no VN given", "give its alias or id");
+  if (at->is_number_unsigned()) {
+    const auto value = at->get<std::uint64_t>();
+    if (value > 0 && value < (1u << 24)) return GroupId(static_cast<std::uint32_t>(value));
+    return bad_argument("vn", std::to_string(value) + " is no VN ID", "VN IDs are 1..16777215");
+  }
+  std::string known;
+  for (const auto& vn : config.vns) {
+    if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return vn.id;
+    known += (known.empty() ? "" : ", ") + vn.alias;
+  }
+  return bad_argument("vn", "no VN " + at->dump() + " in the configuration", "known: " + known + "; or give the id as a number");
+}
+
+Result<std::vector<MacAddress>> macs_argument(const json& args) {
+  std::vector<MacAddress> macs;
+  const auto at = args.find("macs");
+  if (at == args.end() || !at->is_array() || at->empty())
+    return bad_argument("macs", "no addresses given", "give at least one MAC address");
+  if (at->size() > limits::kAddressesPerInstanceMax)
+    return bad_argument("macs", "too many addresses", "at most " + std::to_string(limits::kAddressesPerInstanceMax));
+  for (const auto& item : *at) {
+    const auto mac = item.is_string() ? MacAddress::from_string(item.get<std::string>()) : std::nullopt;
+    if (!mac || !mac->is_usable_source()) return bad_argument("macs", item.dump() + " is no unicast MAC address", "write it like 02:aa:00:00:00:01");
+    macs.push_back(*mac);
+  }
+  return macs;
+}
+
+/// Absent or 0: the port is no trunk.
+Result<Vid> guest_tag_argument(const json& args) {
+  const auto at = args.find("guest_tag");
+  if (at == args.end()) return Vid();
+  if (!at->is_number_unsigned() || at->get<std::uint64_t>() > 4094)
+    return bad_argument("guest_tag", at->dump() + " is no VLAN ID", "1..4094, or leave it out");
+  return Vid(at->get<std::uint16_t>());
+}
+
+}  // namespace
+
+Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, const AgentConfig& config) {
+  AddressEvent event;
+  event.verb = verb;
+  const auto vsi = daemon::vsi_argument(args);
+  if (!vsi) return unexpected<Error>(vsi.error());
+  event.vsi = *vsi;
+  if (args.contains("vn")) {
+    const auto vn = vn_argument(args, config);
+    if (!vn) return unexpected<Error>(vn.error());
+    event.vn = *vn;
+  }
+  auto macs = macs_argument(args);
+  if (!macs) return unexpected<Error>(macs.error());
+  event.macs = std::move(*macs);
+  return event;
+}
+
+/// The interface name may come with any verb; guest tag, VN and addresses describe the TSI.
+Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig& config) {
+  LifecycleEvent event;
+  event.verb = verb;
+  const auto vsi = daemon::vsi_argument(args);
+  if (!vsi) return unexpected<Error>(vsi.error());
+  event.vsi = *vsi;
+  event.interface_name = args.value("interface", "");
+  if (event.interface_name.size() > 15) return bad_argument("interface", "no interface has a name this long", "at most 15 characters");
+  if (verb != Verb::kCreate && verb != Verb::kMigrateIn) return event;
+  const auto vn = vn_argument(args, config);
+  if (!vn) return unexpected<Error>(vn.error());
+  event.vn = *vn;
+  auto macs = macs_argument(args);
+  if (!macs) return unexpected<Error>(macs.error());
+  event.macs = std::move(*macs);
+  const auto tag = guest_tag_argument(args);
+  if (!tag) return unexpected<Error>(tag.error());
+  event.guest_tag = *tag;
+  return event;
+}
+
+}  // namespace splitnve::tnved
