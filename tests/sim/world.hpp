@@ -139,6 +139,8 @@ class World {
   void check_one_owner(DomainId domain, MacAddress mac);
   void check_tag(const Node& node, const datapath::AccessRow& row);
   void excuse_refusals(const Node& host, const OctetString& frame);
+  /// At any time: what an idle back end holds is what its agent wants of it.
+  void check_datapaths();
   std::vector<std::string> compare_all() const;
   void compare_host(const Node& host, std::vector<std::string>& out) const;
   void compare_switch(const Node& node, std::vector<std::string>& out) const;

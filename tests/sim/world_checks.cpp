@@ -38,6 +38,16 @@ void World::check_program(Node& node, const agent::Program& effect, const ModelD
   for (const auto& row : effect.rows.access) check_tag(node, row);
 }
 
+void World::check_datapaths() {
+  for (const auto& node : nodes_) {
+    if (!node->alive || node->programs_done >= now_) continue;
+    const auto wanted = node->is_switch ? node->nnved->desired_rows() : node->tnved->desired_rows();
+    const auto lines = node->datapath.differences(wanted);
+    if (!lines.empty())
+      fail((node->is_switch ? "switch " : "host ") + std::to_string(node->index) + " at rest: " + lines.front());
+  }
+}
+
 /// A9: over all switches at most one open owner of an address, and only one that a VM event activated.
 void World::check_one_owner(DomainId domain, MacAddress mac) {
   unsigned owners = 0;

@@ -14,6 +14,7 @@ using std::chrono::seconds;
 /// Virtual networks get IDs that differ from tags and indexes, so that a mix-up shows.
 constexpr std::uint32_t kFirstVn = 70001;
 constexpr Duration kSettleMax = seconds(240);
+constexpr std::uint64_t kFullCheckEvents = 10000;
 
 /// Calls `f` with whichever agent the node runs.
 template <class Node, class F>
@@ -163,6 +164,7 @@ void World::step() {
   queue_.pop();
   ++report_.events;
   action();
+  if (report_.events % kFullCheckEvents == 0) check_datapaths();
   if (!operating_) return;
   if (chance(parameters_.crash_per_1000_events / 1000)) {
     Node& victim = *nodes_[below(static_cast<unsigned>(nodes_.size()))];

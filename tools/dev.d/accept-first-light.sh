@@ -5,26 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 logs=build/accept-first-light
-mkdir -p "$logs"
-failed=0
 chosen=" ${*:-1 2 3 4 5 6} "
+mkdir -p "$logs"
 
-# item N TEXT FUNCTION: runs FUNCTION with its output in a log; FUNCTION prints its evidence on descriptor 3.
-item() {
-  local n=$1 text=$2 log="$logs/$1.log" evidence status=0
-  [[ $chosen == *" $n "* ]] || return 0
-  # A subshell with errexit of its own: `status=$?` behind || would switch it off inside.
-  set +e
-  evidence=$( (set -e; "$3") 3>&1 >"$log" 2>&1)
-  status=$?
-  set -e
-  if [ "$status" = 0 ]; then
-    echo "PASS $n: $text ($(paste -sd';' <<<"$evidence" | sed 's/;/; /g'))"
-  else
-    echo "FAIL $n: $text (${evidence:+$evidence; }see $log)"
-    failed=1
-  fi
-}
+. tools/dev.d/lib/accept.sh
 
 fresh_clone() {
   local clone started
@@ -43,12 +27,6 @@ fresh_clone() {
   .ci/run   # is `tools/dev test`
   echo ".ci/run: $((SECONDS - started)) s" >&3
   [ $((SECONDS - started)) -lt 1200 ]
-}
-
-# Runs ctest of the dev build for a regular expression, verbosely.
-dev_tests() {
-  tools/dev build --preset dev >/dev/null
-  ctest --test-dir build/dev --no-tests=error -V -R "$1"
 }
 
 captures_and_tables() {
@@ -89,12 +67,7 @@ leak() {
   tests/netns/leak.sh build/release | tee >(tail -1 >&3)
 }
 
-conformance() {
-  local line
-  line=$(tests/conformance_test.sh)
-  echo "$line" >&3
-  [ "$(sed -nE 's/^conformance: ([0-9]+) of.*/\1/p' <<<"$line")" -ge 30 ]
-}
+conformance() { conformance_at_least 30; }
 
 item 1 "fresh clone: demo twice, tools/dev test, .ci/run under 20 minutes" fresh_clone
 item 2 "captures decode and re-encode, truncation is located, state x event tables are covered" captures_and_tables
