@@ -12,6 +12,13 @@ using host::Access;
 using host::Responder;
 using nlohmann::json;
 
+/// The RFC writes states with a capital, as the log does; JSON has them in lower case.
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
 /// Names of ports for people; ports are numbered from 1 in the order of the configuration.
 std::string port_name(const Agent& agent, PortId id) {
   for (const auto& port : agent.config().ports)
@@ -36,7 +43,7 @@ json tsi_row(const Agent& agent, const host::Datapath& datapath, const TsiView& 
            {"vn_alias", daemon::alias_of(agent.config().vns, tsi.vn)},
            {"port", port_name(agent, tsi.port)},
            {"station", tsi.station.to_string()},
-           {"state", to_string(tsi.state)},
+           {"state", lower_case(to_string(tsi.state))},
            {"vid", tsi.vid.value()},
            {"guard", tsi.guarded ? "mac" : "none"},
            {"migrating", tsi.migrating},
@@ -55,7 +62,7 @@ std::vector<json> vn_rows(const Agent& agent) {
     rows.push_back({{"port", port_name(agent, vap.port)},
                     {"vn", vap.vn.value()},
                     {"vn_alias", daemon::alias_of(agent.config().vns, vap.vn)},
-                    {"state", to_string(vap.state)},
+                    {"state", lower_case(to_string(vap.state))},
                     {"associated_tsis", vap.associated_tsis},
                     {"local_tag", vap.local_tag.value()},
                     {"vni", vap.vni},
