@@ -45,8 +45,11 @@ Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant 
     return drop("not for us"), kNoIndex;
   if (frame.source == own) return drop("our own frame"), kNoIndex;
   if (!policy.admits_station(port_index, frame.source)) return drop("station not admitted"), kNoIndex;
-  if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end())
+  if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end()) {
+    // A station that speaks to us alone shares its segment with others: it is answered alone, too.
+    peers[known->second].session.set_destination(unicast ? frame.source : ecp::kNearestCustomerBridge);
     return known->second;
+  }
   if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
   if (ports[port_index].peers >= limits::kPeersPerPortMax) return drop("too many peers"), kNoIndex;
   return create_peer(port_index, frame.source, unicast ? frame.source : ecp::kNearestCustomerBridge, now);

@@ -24,8 +24,10 @@ std::uint64_t mix(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
-bool addressed_to_us(const ecp::Frame& frame, MacAddress own) {
-  return frame.destination == ecp::kNearestCustomerBridge || frame.destination == own ||
+bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
+  if (frame.destination == uplink.mac) return true;
+  if (uplink.nnve) return false;  // what goes to the group may be for another station of the segment
+  return frame.destination == ecp::kNearestCustomerBridge ||
          frame.destination == ecp::kNearestBridge || frame.destination == ecp::kNearestNonTpmrBridge;
 }
 
@@ -51,7 +53,7 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto frame = ecp::decode_frame(octets);
   if (!frame) return count_drop(frame.error().cause);
   if (frame->source == uplink.config.mac) return count_drop("our own frame came back");
-  if (!addressed_to_us(*frame, uplink.config.mac)) return count_drop("destination is not ours");
+  if (!addressed_to_us(*frame, uplink.config)) return count_drop("destination is not ours");
   if (!uplink.admits(*frame, now)) return count_drop("source is not the uplink's nNVE");
   const auto before = uplink.nnve;
   const auto verdict = uplink.accept(*frame, now);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <set>
 
 #include "config_file.hpp"
@@ -18,7 +19,9 @@ void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& 
 }
 
 void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
-  static const std::vector<std::string> kFormats{"group-mac-vid", "mac-vid"};
+  static const std::vector<std::string> kFormats{"group-mac-vid", "mac-vid", "group-vid", "vid"};
+  static constexpr std::array kFormatOf{vdp::FilterFormat::kGroupMacVid, vdp::FilterFormat::kMacVid,
+                                        vdp::FilterFormat::kGroupVid, vdp::FilterFormat::kVid};
   std::set<std::string> interfaces;
   std::uint32_t next = 1;
   for (const auto& node : root.array("uplinks")) {
@@ -27,7 +30,8 @@ void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector
     uplink.interface_name = node.text("interface");
     if (!interfaces.insert(uplink.interface_name).second) node.refuse("interface", "an interface that no other uplink has");
     uplink.vns = daemon::read_vns(node, "vns", names);
-    uplink.format = node.choice("format", kFormats, 0) == 0 ? vdp::FilterFormat::kGroupMacVid : vdp::FilterFormat::kMacVid;
+    uplink.format = kFormatOf[node.choice("format", kFormats, 0)];
+    if (node.has("nnve")) uplink.nnve = node.mac("nnve");
     uplink.peer_capabilities = daemon::read_capabilities(node);
     config.uplinks.push_back(std::move(uplink));
   }

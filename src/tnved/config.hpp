@@ -2,6 +2,7 @@
 // What tnved is told: plain structs, filled from JSON by config.cpp at the edge, or directly by a test.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct UplinkConfig {
   PortId id;
   std::string interface_name;
   MacAddress mac;           ///< our address on it; the edge fills it from the interface
+  /// The nNVE by address: it alone is listened to and ECP goes to it, not to the group, so that stations which share the
+  /// segment do not hear each other's conversations (D2, E1). Without it the link has one station.
+  std::optional<MacAddress> nnve;
   std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   vdp::PeerCapabilities peer_capabilities;  ///< what the nNVE is known to understand

@@ -18,7 +18,7 @@ inline constexpr Duration kReassertPause = std::chrono::seconds(1);
 struct Uplink {
   Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first)
       : config(uplink),
-        session({uplink.mac, MacAddress(), ecp::kNearestCustomerBridge, agent.ecp, first}),
+        session({uplink.mac, MacAddress(), uplink.nnve.value_or(ecp::kNearestCustomerBridge), agent.ecp, first}),
         station(agent.vdp, uplink.peer_capabilities) {}
 
   UplinkConfig config;
@@ -37,7 +37,7 @@ struct Uplink {
   std::uint64_t reasserted = 0;
 
   /// May this frame's source speak as our nNVE? The first to acknowledge what we sent becomes it; another one only when
-  /// the known one has been silent for the dead-peer time.
+  /// the known one has been silent for the dead-peer time. A configured nNVE stays the one.
   bool admits(const ecp::Frame& frame, Instant now) const;
   /// Requires admits(). The conversation is with whoever the nNVE is; the session's peer stands for it.
   ecp::Session::Verdict accept(ecp::Frame frame, Instant now);

@@ -139,6 +139,8 @@ class Session {
   /// back may have restarted (S11). What was acknowledged stays in the inbox.
   void link_down();
   void set_timing(Timing timing);
+  /// Frames go there from now on: to the peer itself, or to a group address.
+  void set_destination(MacAddress destination) { config_.destination = destination; }
 
   /// May a VDPDU be sent now (nothing outstanding, no back-off running)?
   bool ready(Instant now) const;
