@@ -13,6 +13,9 @@ std::optional<CommandLine> parse_command_line(int argc, char** argv, const char*
   auto* config = app.add_option("--config,-c", line.config, "run with this configuration file");
   auto* only_check = app.add_option("--check", check, "read this configuration file, say what is wrong with it, and exit");
   config->excludes(only_check);
+  if (std::string_view(daemon) == "nnved")
+    app.add_flag("--recover-from-peers", line.recover_from_peers,
+                 "with a damaged or lost store: move it aside, let the stations tell their TSIs again");
   try {
     app.parse(argc, argv);
     if (line.config.empty() && check.empty()) throw CLI::RequiredError("--config FILE or --check FILE");

@@ -3,6 +3,7 @@
 #pragma once
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,6 +33,10 @@ inline std::uint64_t random_seed() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
+/// How long `drain` waits for the other side before it answers that something is left, and how often it looks.
+inline constexpr Duration kDrainTime = std::chrono::seconds(10);
+inline constexpr Duration kDrainLook = std::chrono::milliseconds(50);
+
 /// Owns everything around one agent. Call start(), then run(), which returns after SIGTERM or SIGINT; what is pinned in
 /// the kernel goes on forwarding (S34).
 template <class Agent>
@@ -44,7 +49,9 @@ class Runtime {
       : settings_(settings),
         log_(log_options(settings)),
         agent_(std::move(config), random_seed()),
-        summary_(loop_, [this] { summarize(); }) {}
+        summary_(loop_, [this] { summarize(); }),
+        recovery_(loop_, [this] { end_recovery(); }),
+        drain_(loop_, [this] { look_at_drain(); }) {}
 
   /// Store into agent, agent into datapath, then ports and control socket. An error is one line for the operator.
   Result<void> start(host::BpfSwitch::Config datapath, const std::vector<std::pair<PortId, std::string>>& ports, Publish publish) {
@@ -86,6 +93,31 @@ class Runtime {
     });
   }
 
+  /// How an agent drains: begins or ends it; has nothing left.
+  struct Drain {
+    std::function<void(bool on)> set;
+    std::function<bool()> done;
+  };
+  /// The verbs `drain {"remove"}`, answered when nothing is left or after kDrainTime, and `undrain` (S34).
+  void add_drain_verbs(Drain drain) {
+    drain_how_ = std::move(drain);
+    control_->add("drain", host::Access::kAdmin, [this](const nlohmann::json& args, host::Responder respond) {
+      draining_ = true;
+      remove_when_drained_ = remove_when_drained_ || args.value("remove", false);
+      drain_asked_.push_back(std::move(respond));
+      drain_ends_ = host::Loop::now() + kDrainTime;
+      drain_how_.set(true);
+      driver_->kick();
+      drain_.arm(host::Loop::now() + kDrainLook);
+    });
+    control_->add("undrain", host::Access::kAdmin, [this](const nlohmann::json&, host::Responder respond) {
+      draining_ = false;
+      drain_how_.set(false);
+      respond.ok();
+    });
+  }
+  bool draining() const { return draining_; }
+
   Agent& agent() { return agent_; }
   host::Log& log() { return log_; }
   host::Datapath& datapath() { return *datapath_; }
@@ -102,12 +134,19 @@ class Runtime {
   Result<void> restore() {
     if (auto made = host::make_parent_folder(settings_.paths.store, 0750); !made) return made;
     if (auto made = host::make_parent_folder(settings_.control.path, 0755); !made) return made;
-    auto store = host::Store::open(settings_.paths.store);
-    if (!store) return unexpected<Error>(store.error());
+    std::error_code unknown;
+    store_lost_ = settings_.recover_from_peers && !std::filesystem::exists(settings_.paths.store, unknown);
     std::vector<agent::StoreRecord> records;
-    auto loaded = (*store)->load(
-        [&](std::uint64_t key, Octets value) { records.push_back({key, OctetString(value.begin(), value.end())}); });
-    if (!loaded) return loaded;
+    auto store = open_store(records);
+    if (!store && settings_.recover_from_peers && host::Store::is_damage(store.error())) {
+      const auto aside = host::Store::set_aside(settings_.paths.store);
+      if (!aside) return unexpected<Error>(aside.error());
+      log_.event(host::LogLevel::kWarning, "store.set_aside", {{"file", *aside}}, store.error().what);
+      store_lost_ = true;
+      store = open_store(records);
+    }
+    if (!store) return unexpected<Error>(store.error());
+    store_empty_ = records.empty();
     const std::size_t unreadable = agent_.restore(records, host::Loop::now());
     log_.event(host::LogLevel::kInfo, "store.restored",
                {{"records", std::to_string(records.size())}, {"unreadable", std::to_string(unreadable)}});
@@ -119,15 +158,73 @@ class Runtime {
     return {};
   }
 
+  Result<std::unique_ptr<host::Store>> open_store(std::vector<agent::StoreRecord>& records) {
+    records.clear();
+    auto store = host::Store::open(settings_.paths.store);
+    if (!store) return store;
+    auto loaded = (*store)->load(
+        [&](std::uint64_t key, Octets value) { records.push_back({key, OctetString(value.begin(), value.end())}); });
+    if (!loaded) return unexpected<Error>(loaded.error());
+    return store;
+  }
+
   Result<void> open_datapath(host::BpfSwitch::Config config) {
     config.pin_root = settings_.paths.pins;
     auto opened = host::BpfSwitch::open(config);
     if (!opened) return unexpected<Error>(opened.error());
     datapath_ = std::move(*opened);
+    if (const auto recovering = recover(); !recovering || *recovering) return recovering.map([](bool) {});
     return reconcile("start");
   }
 
+  /// True if the store is lost while the datapath holds what it should tell of, or the operator says that it is lost:
+  /// a reconcile would then cut what the stations still use (S13). An agent without recovery never comes here.
+  Result<bool> recover() {
+    if constexpr (requires(Agent& agent, const datapath::Rows& rows, Instant now) { agent.recover(rows, true, now); }) {
+      if (!store_empty_) return false;
+      bind_ports();
+      const auto found = datapath_->dump();
+      if (!found) return unexpected<Error>(found.error());
+      if (!store_lost_ && found->guards.empty() && found->access.empty()) return false;
+      agent_.recover(*found, store_lost_, host::Loop::now());
+      recovery_.arm(*agent_.recovery_ends());
+      return true;
+    }
+    return false;
+  }
+  bool recovering() const {
+    if constexpr (requires(const Agent& agent) { agent.recovery_ends(); }) return agent_.recovery_ends().has_value();
+    return false;
+  }
+  void end_recovery() {
+    if constexpr (requires(Agent& agent, Instant now) { agent.end_recovery(now); }) {
+      agent_.end_recovery(host::Loop::now());
+      if (auto done = reconcile("recovery over"); !done)
+        log_.event(host::LogLevel::kError, "datapath.failed", {}, done.error().to_string());
+      driver_->kick();
+    }
+  }
+  void bind_ports() {
+    datapath::Rows ports;
+    ports.ports = agent_.desired_rows().ports;
+    for (const auto& failure : datapath_->apply(BatchId(0), ports).failures)
+      log_.event(host::LogLevel::kError, "datapath.failed", {{"row", std::to_string(failure.index)}}, failure.cause);
+  }
+
+  void look_at_drain() {
+    const bool done = drain_how_.done();
+    if (!done && host::Loop::now() < drain_ends_) return drain_.arm(host::Loop::now() + kDrainLook);
+    if (drain_asked_.empty()) return loop_.stop();  // the answer has had its turn
+    for (auto& asked : std::exchange(drain_asked_, {}))
+      asked.ok({{"drained", done}, {"removed", done && remove_when_drained_}});
+    if (!done || !remove_when_drained_) return;
+    if (auto removed = datapath_->tear_down(); !removed)
+      log_.event(host::LogLevel::kError, "datapath.failed", {}, removed.error().to_string());
+    drain_.arm(host::Loop::now() + kDrainLook);
+  }
+
   Result<void> reconcile(const char* cause) {
+    if (recovering()) return bind_ports(), Result<void>();
     const auto report = datapath_->reconcile(agent_.desired_rows());
     if (!report) return unexpected<Error>(report.error());
     log_.event(host::LogLevel::kInfo, "datapath.reconciled",
@@ -143,6 +240,8 @@ class Runtime {
   }
 
   void audit(bool fix, host::Responder respond) {
+    if (recovering())
+      return respond.fail({"the store was lost: the stations are still telling what shall be", "audit", "try again later"});
     AuditReport report;
     const datapath::Rows want = agent_.desired_rows();
     const auto have = datapath_->dump();
@@ -180,10 +279,12 @@ class Runtime {
     });
   }
 
+  static host::LogLevel level_of(bool well) { return well ? host::LogLevel::kInfo : host::LogLevel::kWarning; }
   void answer_audit(AuditReport report, host::Responder respond) {
-    log_.event(report.findings.empty() ? host::LogLevel::kInfo : host::LogLevel::kWarning, "daemon.audited",
+    const bool well = report.findings.empty();
+    log_.event(level_of(well), "daemon.audited",
                {{"differences", std::to_string(report.findings.size())}, {"fixed", std::to_string(report.fixed)}},
-               report.findings.empty() ? "" : report.findings.front().difference.row);
+               well ? "" : report.findings.front().difference.row);
     respond.stream(stream_report(std::move(report)));
   }
 
@@ -249,13 +350,19 @@ class Runtime {
   boost::unordered_flat_map<PortId, unsigned> interface_index_;
   std::function<bool(const agent::Answer&)> take_answer_;
   AuditPlane audit_plane_;
-  host::Timer summary_;
+  bool store_lost_ = false, store_empty_ = false;
+  bool draining_ = false, remove_when_drained_ = false;
+  Drain drain_how_;
+  std::vector<host::Responder> drain_asked_;
+  Instant drain_ends_{};
+  host::Timer summary_, recovery_, drain_;
 };
 
 /// `--config FILE` runs, `--check FILE` only reads. Exit status: 0 well, 1 cannot run, 2 wrong configuration or usage.
 struct CommandLine {
   std::string config;
   bool check_only = false;
+  bool recover_from_peers = false;
 };
 /// `nullopt`: help or version was printed, or the usage was wrong; `status` is then the exit status.
 std::optional<CommandLine> parse_command_line(int argc, char** argv, const char* daemon, int& status);

@@ -22,6 +22,7 @@ struct Settings {
   host::Paths paths;
   host::LogLevel log_level = host::LogLevel::kInfo;
   host::ControlOptions control;
+  bool recover_from_peers = false;  ///< nnved: a damaged store is moved aside, the stations tell their state again
 };
 
 /// Reads `role` (must be `role`), `instance`, `log_level`, `paths` and `control`.

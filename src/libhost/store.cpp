@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <bit>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -24,6 +25,8 @@ using Database = std::unique_ptr<sqlite3, DatabaseCloser>;
 using Statement = std::unique_ptr<sqlite3_stmt, DatabaseCloser>;
 
 /// What a person should know of an SQLite failure on this file.
+constexpr const char* kDamaged = "the state store is damaged: ";
+
 Error store_error(const std::string& path, int code, const char* detail) {
   switch (code & 0xFF) {
     case SQLITE_BUSY:
@@ -32,7 +35,7 @@ Error store_error(const std::string& path, int code, const char* detail) {
               "stop the other daemon of this instance, or give this one its own instance name"};
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-      return {std::string("the state store is damaged: ") + detail, path,
+      return {kDamaged + std::string(detail), path,
               "move " + path + " away and start again; the peers then tell their state anew"};
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
@@ -136,6 +139,19 @@ int Store::Impl::write(const agent::Persist& batch) {
   for (const auto& record : batch.records)
     if (const int code = write(record); code != SQLITE_OK) return code;
   return SQLITE_OK;
+}
+
+bool Store::is_damage(const Error& error) { return error.what.starts_with(kDamaged); }
+
+Result<std::string> Store::set_aside(const std::string& path) {
+  std::string aside;
+  std::error_code failed;
+  for (unsigned n = 1; aside.empty() || std::filesystem::exists(aside, failed); ++n)
+    aside = path + ".corrupt-" + std::to_string(n);
+  std::filesystem::rename(path, aside, failed);
+  if (failed) return unexpected<Error>(Error{"cannot move the damaged state store: " + failed.message(), path, "move it by hand"});
+  for (const char* beside : {"-wal", "-shm", "-journal"}) std::filesystem::rename(path + beside, aside + beside, failed);
+  return aside;
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -180,9 +180,6 @@ bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
-bool Agent::remove_tsi(InstanceId instance, const std::string& reason, Instant now) {
-  return impl_->remove_tsi(instance, reason, now);
-}
 std::optional<agent::Effect> Agent::poll_effect() {
   auto& effects = impl_->journal.effects;
   if (effects.empty()) return std::nullopt;

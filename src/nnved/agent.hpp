@@ -62,6 +62,13 @@ struct PortView {
   bool up = true;
   std::uint32_t peers = 0, tsis = 0, vids_free = 0;
 };
+/// What an operator took out of service: a VN on the port of this name, or a VSI in a VN.
+struct LatchView {
+  GroupId vn;
+  std::string interface_name;
+  std::optional<VsiId> vsi;
+  std::string reason;
+};
 /// A refusal kept for `vdpctl` when there is no TSI to show it on; a bounded ring.
 struct RefusalView {
   Instant at;
@@ -97,6 +104,14 @@ class Agent {
   /// Everything the store shall hold now, once what has been handed out is committed.
   std::vector<agent::StoreRecord> desired_records() const;
 
+  /// Instead of `restore`, with a lost store (S13): the stations tell their TSIs again within one keep-alive timeout.
+  /// Until then `found`, what the datapath still holds, keeps its VIDs, instance numbers and flood members; with
+  /// `hold_vids` no VID is given to a VN that has none, except from a port's `recovery_vids`. The datapath must not be
+  /// reconciled before `recovery_ends`: then call `end_recovery`, drain the effects, and reconcile.
+  void recover(const datapath::Rows& found, bool hold_vids, Instant now);
+  std::optional<Instant> recovery_ends() const;
+  void end_recovery(Instant now);
+
   // --- inputs ---
   void handle_frame(PortId port, Octets frame, Instant now);
   /// Processes at most `budget` VDPDUs, peers in turn; true if more wait.
@@ -108,6 +123,19 @@ class Agent {
   // --- operator ---
   /// De-associates the TSI at its station (bridge-initiated) and removes it. False: no such instance.
   bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
+  /// Takes a VSI of a VN, or a VN on a port, out of service until it is released (S7): its TSIs are removed as above,
+  /// Associates get code 4 with the reason, also after a restart. False: limits::kLatchesMax stand, or no such port.
+  bool latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now);
+  bool latch_vn(PortId port, GroupId vn, const std::string& reason, Instant now);
+  /// False: nothing is latched there.
+  bool release_tsi(const VsiId& vsi, GroupId vn, Instant now);
+  bool release_vn(PortId port, GroupId vn, Instant now);
+  /// Removes all TSIs as above and refuses new ones until `undrain` or a restart (S34). Returns how many there were.
+  std::size_t drain(const std::string& reason, Instant now);
+  void undrain();
+  bool draining() const;
+  /// Draining, no TSI left, and every station has been told as far as it acknowledges.
+  bool is_drained() const;
 
   // --- outputs ---
   std::optional<agent::Effect> poll_effect();
@@ -120,6 +148,7 @@ class Agent {
   std::vector<PeerView> peers() const;
   std::vector<PortView> ports() const;
   std::vector<RefusalView> refusals() const;
+  std::vector<LatchView> latches() const;
   /// Frames dropped by cause, as the decoder or a limit named it.
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   const AgentConfig& config() const;

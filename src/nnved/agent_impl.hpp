@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of the agent: agent.cpp (frames and effects), decide.cpp (requests), pipeline.cpp (works and results),
-// upkeep.cpp (time, links, ages), restore.cpp, views.cpp.
+// upkeep.cpp (time, links, ages), operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -8,10 +8,12 @@
 
 #include "nnved/agent.hpp"
 #include "nnved/journal.hpp"
+#include "nnved/latch.hpp"
 #include "nnved/peer.hpp"
 #include "nnved/policy.hpp"
 #include "nnved/projection.hpp"
 #include "nnved/record.hpp"
+#include "nnved/recovery.hpp"
 #include "nnved/tsi_machine.hpp"
 #include "nnved/vap.hpp"
 #include "nnved/work.hpp"
@@ -29,6 +31,7 @@ inline constexpr std::size_t kDropCausesMax = 64;
 struct Refused {
   Reason reason = Reason::kNone;
   GroupId vn;
+  std::string detail;
 };
 
 /// What one entry of a request comes to.
@@ -108,13 +111,29 @@ struct Agent::Impl {
   // --- upkeep.cpp: what time and links do ---
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
-  bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
   void age(Index instance, Instant now);
   void link_lost(std::uint32_t port_index, Instant now);
   void wake_peer(Index peer, Instant now);
   std::optional<Instant> next_deadline() const;
 
+  // --- operator.cpp ---
+  void withdraw(Index instance, const std::string& reason, Instant now);
+  template <class Which>
+  std::size_t withdraw_all(Which&& which, const std::string& reason, Instant now);
+  bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
+  bool latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now);
+  bool latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now);
+  bool release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi, Instant now);
+  std::size_t drain(const std::string& reason, Instant now);
+  bool is_drained() const;
+
+  // --- recovery.cpp ---
+  void recover(const datapath::Rows& found, bool hold_vids, Instant now);
+  void end_recovery(Instant now);
+  Index new_instance(const VsiId& vsi, GroupId vn, Index peer, Index vap, const MacAddress& mac);
+
   // --- restore.cpp ---
+  std::string restore_one(const agent::StoreRecord& stored, Instant now);
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
   const char* restore_tsi(Index instance, const TsiRecord& record, Instant now);
 
@@ -126,6 +145,9 @@ struct Agent::Impl {
   TsiTable tsis;
   TsiMachine machine{config, tsis, vaps, changes, journal};
   Projection projection{config, policy, tsis, vaps};
+  LatchTable latches{changes};
+  bool draining = false;
+  Recovery recovery;
 
   struct PeerKey {
     std::uint32_t port_index = 0;

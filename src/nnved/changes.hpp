@@ -57,6 +57,7 @@ struct Departed {
 struct Changes {
   RowKeys rows;
   std::vector<Index> records;  ///< TSI rows
+  std::vector<Index> latches;
   std::vector<AddressKey> authority;
   std::vector<Departed> departed;
   std::vector<TagKey> tags;

@@ -74,6 +74,10 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   const auto range = vid_range_from(node.text("vids", "2-4094"));
   if (!range) node.refuse("vids", "a range like \"100-199\" within 2-4094");
   port.vids = range.value_or(VidRange{});
+  if (node.has("recovery_vids")) {
+    port.recovery_vids = vid_range_from(node.text("recovery_vids", ""));
+    if (!port.recovery_vids) node.refuse("recovery_vids", "a range like \"190-199\" within the port's vids");
+  }
   for (const auto& item : node.array("reserved_vids"))
     port.reserved_vids.push_back(Vid(static_cast<std::uint16_t>(item.as_u32(1, 4094))));
   port.legacy = node.boolean("legacy", false);
@@ -142,6 +146,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   FileConfig file;
   std::vector<VnName> names;
   file.settings = daemon::read_settings(root, "nnved");
+  file.settings.recover_from_peers = root.boolean("recover_from_peers", false);
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);

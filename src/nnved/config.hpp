@@ -48,6 +48,7 @@ struct PortConfig {
   MacAddress mac;                        ///< our address on it; the edge fills it from the interface
   std::string segment;                   ///< ports that name one segment share a VID pool (S12); default: the interface
   VidRange vids;
+  std::optional<VidRange> recovery_vids; ///< while a lost store recovers, new VIDs come from here only (S13)
   std::vector<Vid> reserved_vids;        ///< never assigned: the host's own VLANs
   std::vector<MacAddress> stations;      ///< admitted station addresses; empty: any
   std::vector<GroupId> vns;              ///< VNs that may be joined here; empty: every registered VN

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "daemon/control_rows.hpp"
+#include "reason.hpp"
 
 namespace splitnve::nnved {
 namespace {
@@ -56,6 +58,18 @@ json tsi_row(const Agent& agent, const host::Datapath& datapath, const TsiView& 
   return row;
 }
 
+/// A latched VSI has no TSI; what stands in its place says why (S7).
+json latched_tsi_row(const Agent& agent, const LatchView& latch) {
+  return {{"instance", 0},
+          {"vsi", latch.vsi->to_string()},
+          {"vn", latch.vn.value()},
+          {"vn_alias", daemon::alias_of(agent.config().vns, latch.vn)},
+          {"state", lower_case(to_string(TsiState::kInit))},
+          {"latched", true},
+          {"addresses", json::array()},
+          {"last_refusal", std::string(info(Reason::kAdminDown).text) + ": " + latch.reason}};
+}
+
 std::vector<json> vn_rows(const Agent& agent) {
   std::vector<json> rows;
   for (const auto& vap : agent.vaps())
@@ -67,6 +81,21 @@ std::vector<json> vn_rows(const Agent& agent) {
                     {"local_tag", vap.local_tag.value()},
                     {"vni", vap.vni},
                     {"reason", vap.reason}});
+  for (const auto& latch : agent.latches()) {
+    if (latch.vsi) continue;
+    const auto is_it = [&](const json& row) { return row["port"] == latch.interface_name && row["vn"] == latch.vn.value(); };
+    auto at = std::find_if(rows.begin(), rows.end(), is_it);
+    if (at == rows.end())
+      at = rows.insert(at, {{"port", latch.interface_name},
+                            {"vn", latch.vn.value()},
+                            {"vn_alias", daemon::alias_of(agent.config().vns, latch.vn)},
+                            {"state", to_string(VapState::kDisconnected)},
+                            {"associated_tsis", 0},
+                            {"local_tag", 0},
+                            {"vni", 0}});
+    (*at)["latched"] = true;
+    (*at)["reason"] = std::string(info(Reason::kAdminDown).text) + ": " + latch.reason;
+  }
   return rows;
 }
 
@@ -78,7 +107,8 @@ std::vector<json> port_rows(const Agent& agent) {
                     {"up", port.up},
                     {"peers", port.peers},
                     {"tsis", port.tsis},
-                    {"vids_free", port.vids_free}});
+                    {"vids_free", port.vids_free},
+                    {"admin", agent.draining() ? "draining" : "in service"}});
   return rows;
 }
 
@@ -112,12 +142,64 @@ std::vector<json> refusal_rows(const Agent& agent) {
   return rows;
 }
 
+Error latches_full() {
+  return {"too many latches stand", "", "release some: at most " + std::to_string(limits::kLatchesMax)};
+}
+
+/// The `vn` argument, a number or a text, as text.
+std::string vn_text(const json& args) {
+  const auto at = args.find("vn");
+  if (at == args.end()) return "";
+  return at->is_string() ? at->get<std::string>() : at->dump();
+}
+bool names(const Agent& agent, GroupId vn, const std::string& text) {
+  return text == std::to_string(vn.value()) || (!text.empty() && text == daemon::alias_of(agent.config().vns, vn));
+}
+
 void remove_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
   const auto instance = daemon::instance_argument(args);
   if (!instance) return respond.fail(instance.error());
   const std::string reason = args.value("reason", "removed by the operator");
-  if (!runtime.agent().remove_tsi(*instance, reason, host::Loop::now()))
-    return respond.fail({"there is no TSI instance " + std::to_string(instance->value()), "args.instance", "take it from tsi.show"});
+  const auto tsi = runtime.agent().tsi(instance->value() - 1);
+  if (!tsi)
+    return respond.fail(
+        {"there is no TSI instance " + std::to_string(instance->value()), "args.instance", "take it from tsi.show"});
+  if (!runtime.agent().latch_tsi(tsi->vsi, tsi->vn, reason, host::Loop::now())) return respond.fail(latches_full());
+  runtime.driver().kick();
+  respond.ok();
+}
+
+void release_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
+  const auto vsi = daemon::vsi_argument(args);
+  if (!vsi) return respond.fail(vsi.error());
+  const std::string vn = vn_text(args);
+  std::size_t released = 0;
+  for (const auto& latch : runtime.agent().latches())
+    if (latch.vsi == *vsi && (vn.empty() || names(runtime.agent(), latch.vn, vn)))
+      released += runtime.agent().release_tsi(*vsi, latch.vn, host::Loop::now()) ? 1 : 0;
+  if (released == 0) return respond.fail({"no latch stands on this VSI", "args.vsi", "tsi.show names those that do"});
+  runtime.driver().kick();
+  respond.ok();
+}
+
+/// `vn.disconnect` and `vn.release`, which name a port and a VN.
+void latch_vn(daemon::Runtime<Agent>& runtime, bool release, const json& args, Responder respond) {
+  Agent& agent = runtime.agent();
+  const auto port_text = daemon::text_argument(args, "port");
+  if (!port_text) return respond.fail(port_text.error());
+  std::optional<PortId> port;
+  for (const auto& one : agent.config().ports)
+    if (one.interface_name == *port_text) port = one.id;
+  if (!port) return respond.fail({"there is no port \"" + *port_text + "\"", "args.port", "port.show names them"});
+  std::optional<GroupId> vn;
+  for (const auto& one : agent.config().vns)
+    if (names(agent, one.id, vn_text(args))) vn = one.id;
+  if (!vn) return respond.fail({"there is no VN \"" + vn_text(args) + "\"", "args.vn", "give an alias or id of the configuration"});
+  const Instant now = host::Loop::now();
+  if (!release && !agent.latch_vn(*port, *vn, args.value("reason", "disconnected by the operator"), now))
+    return respond.fail(latches_full());
+  if (release && !agent.release_vn(*port, *vn, now))
+    return respond.fail({"the VN is not disconnected there", "args.vn", "vn.show names those that are"});
   runtime.driver().kick();
   respond.ok();
 }
@@ -129,9 +211,13 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   const Agent& agent = runtime.agent();
   const host::Datapath& datapath = runtime.datapath();
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
-    respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },
-                                        [&agent, &datapath](std::uint32_t slot) -> std::optional<json> {
-                                          const auto tsi = agent.tsi(slot);
+    auto latches = agent.latches();
+    std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi; });
+    const auto count = static_cast<std::uint32_t>(latches.size());  // they come first: the slots may grow meanwhile
+    respond.stream(daemon::stream_slots([&agent, count] { return count + agent.tsi_slots(); },
+                                        [&agent, &datapath, latches, count](std::uint32_t i) -> std::optional<json> {
+                                          if (i < count) return latched_tsi_row(agent, latches[i]);
+                                          const auto tsi = agent.tsi(i - count);
                                           if (!tsi) return std::nullopt;
                                           return tsi_row(agent, datapath, *tsi);
                                         }));
@@ -152,6 +238,12 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   });
   control.add("tsi.remove", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { remove_tsi(runtime, args, std::move(respond)); });
+  control.add("tsi.release", Access::kAdmin,
+              [&runtime](const json& args, Responder respond) { release_tsi(runtime, args, std::move(respond)); });
+  control.add("vn.disconnect", Access::kAdmin,
+              [&runtime](const json& args, Responder respond) { latch_vn(runtime, false, args, std::move(respond)); });
+  control.add("vn.release", Access::kAdmin,
+              [&runtime](const json& args, Responder respond) { latch_vn(runtime, true, args, std::move(respond)); });
 }
 
 }  // namespace splitnve::nnved

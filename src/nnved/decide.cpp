@@ -56,11 +56,14 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
   const std::uint32_t port_index = peers[peer].port_index;
   for (const vdp::FilterEntry& entry : request.entries) {
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
-    if (!vn) return Refused{vn.error(), entry.group};
+    if (!vn) return Refused{vn.error(), entry.group, ""};
+    if (draining) return Refused{Reason::kDraining, *vn, ""};
+    if (const Latch* latch = latches.find(*vn, config.ports[port_index].interface_name, request.vsi))
+      return Refused{Reason::kAdminDown, *vn, latch->reason};
     if (const Reason bad = policy.check_mac(port_index, request.format, entry.mac); bad != Reason::kNone)
-      return Refused{bad, *vn};
+      return Refused{bad, *vn, ""};
     const auto step = plan_entry(peer, request, *vn, entry.mac);
-    if (!step) return Refused{step.error(), *vn};
+    if (!step) return Refused{step.error(), *vn, ""};
     plan.steps.push_back(*step);
   }
   if (const auto refused = check_limits(peer, plan)) return refused;
@@ -108,21 +111,21 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
   sort_unique(opened);
   sort_unique(new_addresses);
   if (tsis.rows().size() + new_instances.size() > config.instances_max)
-    return Refused{Reason::kTableFull, plan.steps.front().vn};
+    return Refused{Reason::kTableFull, plan.steps.front().vn, ""};
   if (peers[peer].tsis + new_instances.size() > config.instances_per_station_max)
-    return Refused{Reason::kStationLimit, plan.steps.front().vn};
+    return Refused{Reason::kStationLimit, plan.steps.front().vn, ""};
   for (const Step& step : plan.steps) {
     const std::size_t has = step.instance == kNoIndex ? 0 : tsis[step.instance].addresses.size();
     const auto more = std::count_if(new_addresses.begin(), new_addresses.end(),
                                     [&](const auto& address) { return address.first == step.vn; });
     if (has + static_cast<std::size_t>(more) > limits::kAddressesPerInstanceMax)
-      return Refused{Reason::kAddressLimit, step.vn};
+      return Refused{Reason::kAddressLimit, step.vn, ""};
   }
   for (const GroupId vn : opened) {
     const Index vap = vaps.find(config.ports[port_index].id, vn);
     if (vap != kNoIndex && vaps[vap].opening > 0) continue;
     const DomainState* domain = vaps.domain(vn);
-    if (domain != nullptr && domain->opening >= limits::kFloodLocalMax) return Refused{Reason::kFloodLimit, vn};
+    if (domain != nullptr && domain->opening >= limits::kFloodLocalMax) return Refused{Reason::kFloodLimit, vn, ""};
   }
   return std::nullopt;
 }
@@ -131,7 +134,7 @@ std::optional<Refused> Impl::connect_vaps(Index peer, const vdp::Request& reques
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const GroupId vn = plan.steps[i].vn;
     const auto vap = vaps.acquire(peers[peer].port_index, vn, request.entries[i].vid, now);
-    if (!vap) return Refused{vap.error(), vn};
+    if (!vap) return Refused{vap.error(), vn, ""};
     if (plan.vap_of(vn) == kNoIndex) plan.vaps.emplace_back(vn, *vap);
   }
   return std::nullopt;
@@ -171,7 +174,7 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
 Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now) {
   if (step.instance != kNoIndex) return step.instance;
   if (const Index made = tsis.find(request.vsi, step.vn, peer); made != kNoIndex) return made;  // by an earlier entry
-  const Index instance = machine.create(request.vsi, step.vn, peer, peers[peer].station, vap);
+  const Index instance = new_instance(request.vsi, step.vn, peer, vap, step.mac);
   ++peers[peer].tsis;
   ages.set(instance, now + config.vdp.keepalive_timeout());
   return instance;
@@ -198,7 +201,7 @@ bool Impl::update_attributes(Index instance, const vdp::Request& request) {
 void Impl::deassociate(Index peer, vdp::Request& request, Instant now) {
   bool other_vid = false;
   auto named = named_addresses(peer, request, other_vid);
-  if (other_vid) return refuse(peer, request, {Reason::kOtherVid, request.entries.front().group}, now);
+  if (other_vid) return refuse(peer, request, {Reason::kOtherVid, request.entries.front().group, ""}, now);
   // A work on such an address would stand in the way: it is overtaken too.
   bool overtook = false;
   for (const auto& [instance, mac] : named) {
@@ -242,7 +245,7 @@ std::vector<std::pair<Index, MacAddress>> Impl::named_addresses(Index peer, cons
 void Impl::refuse(Index peer, const vdp::Request& request, Refused refused, Instant now) {
   const ReasonInfo& why = info(refused.reason);
   const bool keep = tsis.has(request.vsi, peer);
-  note_refusal(peer, request.vsi, refused.vn, refused.reason, "", now);
+  note_refusal(peer, request.vsi, refused.vn, refused.reason, refused.detail, now);
   peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {});
   touch(peer);
 }

@@ -70,6 +70,11 @@ int run(nnved::FileConfig& file) {
   runtime.audit_also([&](daemon::AuditReport& report, bool fix) { audit_authority(runtime.agent(), authority, report, fix); });
   nnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
+  runtime.add_drain_verbs({[&](bool on) {
+                             if (!on) return runtime.agent().undrain();
+                             runtime.agent().drain("drained by the operator", host::Loop::now());
+                           },
+                           [&] { return runtime.agent().is_drained(); }});
   return runtime.run();
 }
 
@@ -85,5 +90,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
+  file->settings.recover_from_peers = file->settings.recover_from_peers || line->recover_from_peers;
   return run(*file);
 }

@@ -233,6 +233,8 @@ void Impl::flush_commits() {
   sort_unique(keys);
   sort_unique(changes.records);
   std::vector<Index> records = std::exchange(changes.records, {});
+  sort_unique(changes.latches);
+  std::vector<Index> latched = std::exchange(changes.latches, {});
   if (!keys.empty()) {
     agent::Program program;
     program.rows = projection.rows(keys);
@@ -244,13 +246,15 @@ void Impl::flush_commits() {
     journal.effects.push_back(std::move(program));
     for (const Index work : ready) works[work].awaiting |= kAwaitProgram;
   }
-  if (!records.empty()) {
+  if (!records.empty() || !latched.empty()) {
     agent::Persist persist;
     for (const Index instance : records) persist.records.push_back(projection.record(instance));
+    for (const Index latch : latched) persist.records.push_back(latches.record(latch));
     Batch batch;
     batch.kind = kAwaitPersist;
     batch.works = ready;
     batch.records = std::move(records);
+    batch.latches = std::move(latched);
     persist.batch = open_batch(std::move(batch));
     journal.effects.push_back(std::move(persist));
     for (const Index work : ready) works[work].awaiting |= kAwaitPersist;
@@ -369,6 +373,7 @@ void Impl::persisted(Batch& batch, const agent::BatchResult& result, Instant now
   }
   if (result.error.empty()) return;
   append(retry.records, batch.records);
+  append(retry.latches, batch.latches);
   journal.notice("nnved.store_failed", agent::Notice::Level::kError, result.error);
   retry_later(now);
 }

@@ -17,15 +17,24 @@ datapath::DomainRow Projection::domain(GroupId vn) const {
   datapath::DomainRow row;
   row.domain = domain_id(vn);
   const DomainState* state = vaps_.domain(vn);
-  row.present = state != nullptr && state->connected > 0;
+  const auto adopted = adopted_.find(vn);
+  row.present = (state != nullptr && state->connected > 0) || adopted != adopted_.end();
   if (!row.present) return row;
   const VnConfig& config = *policy_.vn(vn);
   row.vni = config.vni;
   row.remote = config.remote_nnves;
-  for (const Index vap : state->vaps)
-    if (vaps_[vap].active > 0) row.local.push_back({vaps_[vap].port, vaps_[vap].vid});
-  std::sort(row.local.begin(), row.local.end());
+  if (adopted != adopted_.end()) row.local = adopted->second;
+  if (state != nullptr)
+    for (const Index vap : state->vaps)
+      if (vaps_[vap].active > 0) row.local.push_back({vaps_[vap].port, vaps_[vap].vid});
+  sort_unique(row.local);
   return row;
+}
+
+void Projection::adopt(const std::vector<datapath::DomainRow>& found) {
+  adopted_.clear();
+  for (const datapath::DomainRow& row : found)
+    if (policy_.vn(GroupId(row.domain.value())) != nullptr) adopted_[GroupId(row.domain.value())] = row.local;
 }
 
 datapath::AccessRow Projection::access(const TagKey& key) const {

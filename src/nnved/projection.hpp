@@ -19,6 +19,8 @@ class Projection {
   datapath::GuardRow guard(const GuardKey& key) const;
   datapath::FdbRow fdb(const AddressKey& key) const;
   datapath::Rows rows(const RowKeys& keys) const;
+  /// Flood members found in the datapath that stay until this is called with none (S13).
+  void adopt(const std::vector<datapath::DomainRow>& found);
   /// Everything the datapath shall hold, ports included.
   datapath::Rows all_rows() const;
 
@@ -37,6 +39,7 @@ class Projection {
   const TsiTable& tsis_;
   const VapTable& vaps_;
   boost::unordered_flat_map<AddressKey, datapath::UnderlayAddress> remotes_;
+  boost::unordered_flat_map<GroupId, std::vector<datapath::FloodMember>> adopted_;
 };
 
 }  // namespace splitnve::nnved

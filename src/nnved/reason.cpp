@@ -36,6 +36,10 @@ constexpr ReasonInfo kPreAssociateOnActive{Code::kOther, kSoft, "pre_associate_o
 constexpr ReasonInfo kCancelled{Code::kOther, kSoft, "cancelled", "a De-Associate overtook the command"};
 constexpr ReasonInfo kRemovedByOperator{Code::kOther, kSoft, "removed_by_operator", "removed by the operator"};
 constexpr ReasonInfo kLinkDown{Code::kOther, kSoft, "link_down", "the port's link is down"};
+constexpr ReasonInfo kAdminDown{Code::kOther, kSoft, "administratively_down", "taken out of service by the operator"};
+constexpr ReasonInfo kDraining{Code::kOther, kSoft, "draining", "the switch is being drained"};
+constexpr ReasonInfo kRecovering{Code::kInsufficientResources, kSoft, "recovering",
+                                 "the state store was lost: no new VID before every station has spoken"};
 constexpr ReasonInfo kVidPoolEmpty{Code::kInsufficientResources, kSoft, "vid_pool_empty",
                                    "no VID is free on this segment"};
 constexpr ReasonInfo kTableFull{Code::kInsufficientResources, kSoft, "table_full", "the TSI table is full"};
@@ -77,7 +81,10 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kCancelled: return kCancelled;
     case Reason::kRemovedByOperator: return kRemovedByOperator;
     case Reason::kLinkDown: return kLinkDown;
+    case Reason::kAdminDown: return kAdminDown;
+    case Reason::kDraining: return kDraining;
     case Reason::kVidPoolEmpty: return kVidPoolEmpty;
+    case Reason::kRecovering: return kRecovering;
     case Reason::kTableFull: return kTableFull;
     case Reason::kStationLimit: return kStationLimit;
     case Reason::kAddressLimit: return kAddressLimit;

@@ -29,8 +29,11 @@ enum class Reason : std::uint8_t {
   kCancelled,
   kRemovedByOperator,
   kLinkDown,
+  kAdminDown,
+  kDraining,
   // --- resources (code 2) ---
   kVidPoolEmpty,
+  kRecovering,
   kTableFull,
   kStationLimit,
   kAddressLimit,

@@ -8,24 +8,15 @@ using Impl = Agent::Impl;
 std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
   std::size_t unreadable = 0;
   for (const agent::StoreRecord& stored : records) {
-    if ((stored.key >> 56) != static_cast<std::uint64_t>(agent::RecordKind::kTsi)) continue;
-    const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
-    const auto record = decode_record(stored.value);
-    std::string cause;
-    if (!record) {
-      cause = std::string(record.error().cause) + " at octet " + std::to_string(record.error().offset);
-    } else if (id == 0 || id > limits::kInstancesMax) {
-      cause = "instance number out of range";
-    } else if (const char* refused = restore_tsi(instance_index(InstanceId(static_cast<std::uint32_t>(id))), *record,
-                                                 now)) {
-      cause = refused;
-    }
+    const std::string cause = restore_one(stored, now);
     if (cause.empty()) continue;
     ++unreadable;
+    const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
+    const bool tsi = agent::record_kind(stored.key) == agent::RecordKind::kTsi;
     journal.notice("nnved.record_dropped", agent::Notice::Level::kWarning,
-                   "stored TSI " + std::to_string(id) + ": " + cause);
+                   std::string(tsi ? "stored TSI " : "stored latch ") + std::to_string(id) + ": " + cause);
     // Only a number that no row took is erased with its record.
-    if (id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
+    if (tsi && id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
   }
   // Datapath and authority are told by the start-up comparison, not by deltas.
   const std::vector<Index> dropped = std::exchange(changes.records, {});
@@ -41,6 +32,31 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   });
   settle(now);
   return unreadable;
+}
+
+/// Why the record cannot be used; empty if it could.
+std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
+  const auto words = [](const DecodeError& error) {
+    return std::string(error.cause) + " at octet " + std::to_string(error.offset);
+  };
+  const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
+  const bool in_range = id > 0 && id <= limits::kInstancesMax;
+  switch (agent::record_kind(stored.key)) {
+    case agent::RecordKind::kMeta: return "";
+    case agent::RecordKind::kTsi: {
+      const auto record = decode_record(stored.value);
+      if (!record) return words(record.error());
+      if (!in_range) return "instance number out of range";
+      const char* refused = restore_tsi(instance_index(InstanceId(static_cast<std::uint32_t>(id))), *record, now);
+      return refused == nullptr ? "" : refused;
+    }
+    case agent::RecordKind::kLatch: {
+      auto latch = decode_latch(stored.value);
+      if (!latch) return words(latch.error());
+      return in_range && latches.restore(static_cast<Index>(id - 1), std::move(*latch)) ? "" : "stands twice";
+    }
+  }
+  return "";
 }
 
 /// The cause if the record does not fit the present configuration.

@@ -6,8 +6,10 @@
 
 namespace splitnve::nnved {
 
-Index TsiMachine::create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap) {
-  const Index instance = tsis_.create(vsi, vn, peer, vap);
+Index TsiMachine::create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap,
+                         Index number) {
+  const Index instance = number == kNoIndex ? tsis_.create(vsi, vn, peer, vap)
+                                            : tsis_.create_at(number, vsi, vn, peer, vap);
   tsis_[instance].station = station;
   vaps_.instance_added(vap);
   return instance;

@@ -25,7 +25,8 @@ class TsiMachine {
   TsiMachine(const AgentConfig& config, TsiTable& tsis, VapTable& vaps, Changes& changes, Journal& journal)
       : config_(config), tsis_(tsis), vaps_(vaps), changes_(changes), journal_(journal) {}
 
-  Index create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap);
+  /// `number` is a free slot that the row shall take, or kNoIndex for any.
+  Index create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap, Index number = kNoIndex);
   /// The work asks for this level, above or below the present one.
   void want(Index instance, const MacAddress& mac, Level level, Index work, Instant now);
   /// What was wanted becomes true. Returns the instance that lost the address by it (S6), or kNoIndex.

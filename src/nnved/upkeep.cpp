@@ -24,6 +24,7 @@ void Impl::handle_time(Instant now) {
     retry_at.reset();
     append(changes.rows, retry.rows);
     append(changes.records, retry.records);
+    append(changes.latches, retry.latches);
     append(changes.authority, retry.authority);
     append(changes.departed, retry.departed);
     append(changes.tags, retry.tags);
@@ -124,34 +125,6 @@ void Impl::age(Index instance, Instant now) {
   for (const MacAddress& mac : aged)
     if (remove_address(instance, mac, Reason::kNone, words, now)) return;
   ages.set(instance, again);
-}
-
-bool Impl::remove_tsi(InstanceId id, const std::string& reason, Instant now) {
-  if (id.value() == 0 || !tsis.rows().contains(instance_index(id))) return false;
-  const Index instance = instance_index(id);
-  const TsiRow& row = tsis[instance];
-  const Index peer = row.peer;
-  cancel(peer, row.vsi, Cancel::kAll, Reason::kRemovedByOperator, now);
-  if (!tsis.rows().contains(instance)) {  // it was only on its way
-    settle(now);
-    return true;
-  }
-  std::vector<vdp::FilterEntry> entries;
-  for (const AddressRow& address : row.addresses) {
-    vdp::FilterEntry entry;
-    entry.group = row.vn;
-    entry.mac = address.mac;
-    entry.vid = vaps[row.vap].vid;
-    entries.push_back(entry);
-  }
-  const std::size_t most = vdp::entries_per_tlv_max(row.format);
-  for (std::size_t i = 0; i < entries.size(); i += most)
-    peers[peer].bridge.deassociate(tsis.manager(instance), row.type, row.vsi, row.format,
-                                   std::span(entries).subspan(i, std::min(most, entries.size() - i)));
-  journal.notice("nnved.tsi_removed", agent::Notice::Level::kInfo, row.vsi.to_string() + ": " + reason);
-  remove_instance(instance, Reason::kNone, reason.empty() ? info(Reason::kRemovedByOperator).text : reason.c_str(), now);
-  settle(now);
-  return true;
 }
 
 }  // namespace splitnve::nnved

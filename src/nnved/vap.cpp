@@ -77,6 +77,10 @@ Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vi
   return vap;
 }
 
+void VapTable::begin_recovery(Instant until) {
+  for (std::uint32_t i = 0; i < config_.ports.size(); ++i) pool(i).begin_recovery(config_.ports[i].recovery_vids, until);
+}
+
 void VapTable::release_unused(Index vap, Reason reason, Instant now) {
   if (rows_[vap].instances == 0) disconnect(vap, reason, now);
 }

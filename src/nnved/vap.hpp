@@ -61,6 +61,10 @@ class VapTable {
   /// Shows a refused connect (B4).
   void note_failure(std::uint32_t port_index, GroupId vn, Reason reason, Instant now);
 
+  /// A lost store (S13): see VidPool.
+  void begin_recovery(Instant until);
+  void adopt(std::uint32_t port_index, Vid vid, GroupId vn, Instant until) { pool(port_index).adopt(vid, vn, until); }
+
   // --- what the TSIs of a VAP do ---
   void instance_added(Index vap);
   void instance_removed(Index vap, Reason reason, Instant now);

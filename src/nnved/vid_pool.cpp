@@ -32,9 +32,29 @@ void VidPool::pin(Vid vid, GroupId vn) {
   pinned_.emplace(vn, vid);
 }
 
-Result<Vid, Reason> VidPool::choose(GroupId vn) {
+void VidPool::begin_recovery(std::optional<VidRange> range, Instant until) {
+  recovery_range_ = range;
+  recovery_until_ = until;
+}
+
+void VidPool::adopt(Vid vid, GroupId vn, Instant until) {
+  if (slot(vid).state != State::kFree || rested_.contains(vn)) return;
+  set(vid, State::kResting);
+  slot(vid).vn = vn;
+  slot(vid).free_at = until;
+  resting_.push_back({vid, until});
+  rested_.emplace(vn, vid);
+}
+
+Result<Vid, Reason> VidPool::choose(GroupId vn, Instant now) {
   if (const auto pinned = pinned_.find(vn); pinned != pinned_.end()) return pinned->second;
   if (const auto rested = rested_.find(vn); rested != rested_.end()) return rested->second;
+  if (now < recovery_until_) {
+    if (!recovery_range_) return unexpected(Reason::kRecovering);
+    for (std::uint16_t value = recovery_range_->first.value(); value <= recovery_range_->last.value(); ++value)
+      if (slots_[value].state == State::kFree) return Vid(value);
+    return unexpected(Reason::kRecovering);
+  }
   if (free_ == 0) return unexpected(Reason::kVidPoolEmpty);
   while (slots_[cursor_].state != State::kFree) cursor_ = static_cast<std::uint16_t>((cursor_ + 1) % slots_.size());
   return Vid(cursor_);
@@ -48,7 +68,7 @@ Result<Vid, Reason> VidPool::acquire(GroupId vn, Vid requested, Instant now) {
     return held->second.vid;
   }
   if (requested.is_null()) {
-    const auto chosen = choose(vn);
+    const auto chosen = choose(vn, now);
     if (!chosen) return chosen;
     requested = *chosen;
   }

@@ -29,6 +29,11 @@ class VidPool {
   /// A VID that belongs to this VN by configuration: never given to another, given to this one first.
   void pin(Vid vid, GroupId vn);
 
+  /// Lost state (S13): until `until` a VID that no VN holds, rests for or is pinned to comes from `range` only; without
+  /// a range the pool is as good as empty (kRecovering).
+  void begin_recovery(std::optional<VidRange> range, Instant until);
+  /// Found in the datapath: the VN's own until `until`, unless it is held by then.
+  void adopt(Vid vid, GroupId vn, Instant until);
   /// The VN's VID, now used once more. `requested` null asks for any. Errors: kVidNotAssignable, kVidTaken (held by or
   /// resting from another VN), kOtherVid (the VN has another one), kVidPoolEmpty.
   Result<Vid, Reason> acquire(GroupId vn, Vid requested, Instant now);
@@ -57,7 +62,7 @@ class VidPool {
     Vid vid;
     Instant free_at;
   };
-  Result<Vid, Reason> choose(GroupId vn);
+  Result<Vid, Reason> choose(GroupId vn, Instant now);
   void set(Vid vid, State state);
   Slot& slot(Vid vid) { return slots_[vid.value()]; }
 
@@ -68,6 +73,8 @@ class VidPool {
   boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> pinned_;
   boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> rested_;  ///< the VID that a VN had last, while it rests
   std::deque<Resting> resting_;                  ///< oldest first; entries whose VID was taken back are skipped
+  std::optional<VidRange> recovery_range_;
+  Instant recovery_until_{};
   std::uint16_t cursor_ = 0;                     ///< round robin, so that a VID comes back as late as possible
   std::uint32_t free_ = 0;
 };

@@ -28,6 +28,7 @@ std::vector<agent::StoreRecord> Agent::desired_records() const {
   impl_->tsis.rows().for_each([&](Index instance, const TsiRow&) {
     if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
   });
+  impl_->latches.rows().for_each([&](Index number, const Latch&) { records.push_back(impl_->latches.record(number)); });
   return records;
 }
 

@@ -59,7 +59,7 @@ struct Batch {
   Awaiting kind = kAwaitPublish;
   std::vector<Index> works;
   RowKeys rows;                           ///< Program: in the order of the batch
-  std::vector<Index> records;             ///< Persist
+  std::vector<Index> records, latches;    ///< Persist
   std::vector<Departed> departed;         ///< Publish: the first rows
   std::vector<AddressKey> authority;      ///< Publish: the rows after them
   std::vector<TagKey> tags;

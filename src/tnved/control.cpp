@@ -146,6 +146,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
     control.add(std::string("tsi.") + to_string(verb), Access::kAdmin, [&runtime, verb](const json& args, Responder respond) {
       auto event = event_from(verb, args, runtime.agent().config());
       if (!event) return respond.fail(event.error());
+      if (const auto refused = refusal_while_draining(runtime.draining(), verb)) return respond.fail(*refused);
       event->asker = respond.asker();
       runtime.agent().handle_event(*event, host::Loop::now());
       runtime.driver().kick();

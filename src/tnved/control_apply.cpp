@@ -164,6 +164,8 @@ void add_apply_verb(daemon::Runtime<Agent>& runtime) {
   runtime.on_answer([bulk](const agent::Answer& answer) { return bulk->take(answer); });
   runtime.control().add("tsi.apply", host::Access::kAdmin,
                         [&runtime, bulk](const json& args, const Responder& respond) {
+                          if (const auto refused = refusal_while_draining(runtime.draining(), Verb::kCreate))
+                            return Responder(respond).fail(*refused);
                           bulk->apply(args, respond);
                           runtime.driver().kick();
                         });

@@ -43,6 +43,10 @@ int run(tnved::FileConfig& file) {
   if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
   tnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
+  runtime.add_drain_verbs({[&](bool on) {
+                             if (on) tnved::shut_down_all(runtime.agent(), host::Loop::now());
+                           },
+                           [&] { return tnved::has_no_tsi(runtime.agent()); }});
   return runtime.run();
 }
 

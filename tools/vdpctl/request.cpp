@@ -19,7 +19,8 @@ struct Options {
   std::string vsi, vn, interface_name, reason, file, apply_file;
   std::vector<std::string> macs;
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
-  bool fix = false;
+  std::string port;
+  bool fix = false, remove = false;
 };
 
 const CLI::Validator& is_uuid() {
@@ -59,6 +60,8 @@ json args_of(const Options& options) {
   if (options.instance != 0) args["instance"] = options.instance;
   if (!options.reason.empty()) args["reason"] = options.reason;
   if (options.fix) args["fix"] = true;
+  if (options.remove) args["remove"] = true;
+  if (!options.port.empty()) args["port"] = options.port;
   return args;
 }
 
@@ -122,9 +125,32 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       ->required()
       ->check(CLI::PositiveNumber);
   remove->add_option("--reason", options.reason, "what log and station shall say");
+  CLI::App* release = tsi.add_subcommand("release", "nnved: let a removed TSI come back");
+  release->add_option("UUID", options.vsi, "the TSI")->required()->check(is_uuid());
+  release->add_option("--vn", options.vn, "in this VN only: alias or ID");
   tsi.add_subcommand("apply", "tnved: bring every TSI of a file to the state it names")
       ->add_option("FILE", options.apply_file, "a JSON array of {vsi, vn, macs, interface, guest_tag, state}")
       ->required();
+}
+
+void add_vn_verbs(CLI::App& vn, Options& options) {
+  const auto add = [&](const char* name, const char* help) {
+    CLI::App* verb = vn.add_subcommand(name, help);
+    verb->add_option("--port", options.port, "the access port's interface")->required();
+    verb->add_option("--vn", options.vn, "the virtual network: alias or ID")->required();
+    return verb;
+  };
+  add("disconnect", "nnved: take a VN on a port out of service, until it is released")
+      ->add_option("--reason", options.reason, "what log and refusals shall say");
+  add("release", "nnved: let a disconnected VN be joined again");
+}
+
+void add_daemon_verbs(CLI::App& app, Options& options) {
+  app.add_subcommand("audit", "compare what shall be with datapath, authority and store; exit 1 while they differ")
+      ->add_flag("--fix", options.fix, "make them right");
+  app.add_subcommand("drain", "de-associate every TSI and refuse new ones; answers when nothing is left")
+      ->add_flag("--remove", options.remove, "then remove programs and pins, and end the daemon");
+  app.add_subcommand("undrain", "take TSIs again");
 }
 
 }  // namespace
@@ -143,8 +169,8 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
     object->add_subcommand("show", "list what the daemon knows");
   }
   add_tsi_verbs(*app.get_subcommand("tsi"), options);
-  app.add_subcommand("audit", "compare what shall be with datapath, authority and store; exit 1 while they differ")
-      ->add_flag("--fix", options.fix, "make them right");
+  add_vn_verbs(*app.get_subcommand("vn"), options);
+  add_daemon_verbs(app, options);
   CLI::App* config = app.add_subcommand("config", "configuration files");
   config->require_subcommand(1);
   config->add_subcommand("check", "the daemon's own check, without starting it")

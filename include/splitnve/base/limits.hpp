@@ -44,6 +44,9 @@ inline constexpr std::uint32_t kInstancesMax = 262144;
 inline constexpr std::uint32_t kInstancesPerStationMax = 131072;
 /// Addresses per TSI instance.
 inline constexpr std::size_t kAddressesPerInstanceMax = 1024;
+/// Latches of the operator (S7), and octets of a latch's reason: set by hand, shown in one screen.
+inline constexpr std::uint32_t kLatchesMax = 4096;
+inline constexpr std::size_t kLatchReasonOctetsMax = 64;
 /// A released VID rests before it names another VN, so that frames in flight die first (S12).
 inline constexpr Duration kVidQuarantine = std::chrono::seconds(10);
 /// A station that is silent this long with its link up is dead (S9).

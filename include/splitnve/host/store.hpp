@@ -31,6 +31,10 @@ class Store {
   /// Creates the file if it is absent. Errors, each with a remedy naming the file: cannot be opened, held by another
   /// daemon, not a store of ours, newer schema, damaged.
   static Result<std::unique_ptr<Store>> open(const std::string& path);
+  /// Says the error that the file itself is damaged, so that moving it away would help?
+  static bool is_damage(const Error& error);
+  /// Renames a store and what SQLite keeps beside it to `path.corrupt-N`, the first N that is free; returns the name.
+  static Result<std::string> set_aside(const std::string& path);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnved/latch.hpp"
+
+#include <utility>
+
+#include "splitnve/base/limits.hpp"
+
+namespace splitnve::nnved {
+namespace {
+
+constexpr std::uint8_t kLatchRecordVersion = 1;
+
+void write_text(BoundedWriter& writer, const std::string& text) {
+  writer.u8(static_cast<std::uint8_t>(text.size()));
+  for (const char c : text) writer.u8(static_cast<std::uint8_t>(c));
+}
+
+bool read_text(BoundedReader& reader, std::string& text) {
+  std::uint8_t octets = 0;
+  Octets taken;
+  if (!reader.u8(octets) || !reader.take(octets, taken)) return false;
+  text.assign(taken.begin(), taken.end());
+  return true;
+}
+
+}  // namespace
+
+OctetString encode_latch(const Latch& latch) {
+  ensure(latch.interface_name.size() <= 255 && latch.reason.size() <= limits::kLatchReasonOctetsMax,
+         "a latch within its limits");
+  OctetString octets(8 + latch.interface_name.size() + latch.reason.size() + (latch.vsi ? 17u : 0u));
+  BoundedWriter writer(octets);
+  writer.u8(kLatchRecordVersion);
+  writer.u32(latch.vn.value());
+  write_text(writer, latch.interface_name);
+  writer.u8(latch.vsi ? 1 : 0);
+  if (latch.vsi) {
+    writer.u8(latch.vsi->format);
+    writer.octets(latch.vsi->octets);
+  }
+  write_text(writer, latch.reason);
+  ensure(!writer.overflowed() && writer.room() == 0, "a latch record has the size that was reckoned");
+  return octets;
+}
+
+Decoded<Latch> decode_latch(Octets octets) {
+  BoundedReader reader(octets);
+  Latch latch;
+  std::uint8_t version = 0, has_vsi = 0;
+  std::uint32_t vn = 0;
+  if (!reader.u8(version)) return reader.error("truncated");
+  if (version != kLatchRecordVersion) return reader.error("unknown record version");
+  if (!reader.u32(vn) || !read_text(reader, latch.interface_name) || !reader.u8(has_vsi))
+    return reader.error("truncated");
+  latch.vn = GroupId(vn);
+  if (has_vsi > 1) return reader.error("unknown latch flags");
+  if (has_vsi == 1) {
+    latch.vsi.emplace();
+    if (!reader.u8(latch.vsi->format) || !reader.array(latch.vsi->octets)) return reader.error("truncated");
+  }
+  if (!read_text(reader, latch.reason)) return reader.error("truncated");
+  if (!reader.empty()) return reader.error("octets left over");
+  if (!latch.vsi && latch.interface_name.empty()) return reader.error("neither port nor VSI");
+  if (latch.reason.size() > limits::kLatchReasonOctetsMax) return reader.error("reason too long");
+  return latch;
+}
+
+bool LatchTable::set(Latch latch) {
+  if (const auto known = index_.find(key_of(latch)); known != index_.end()) {
+    rows_[known->second].reason = std::move(latch.reason);
+    changes_.latches.push_back(known->second);
+    return true;
+  }
+  if (rows_.size() >= limits::kLatchesMax) return false;
+  const Key key = key_of(latch);
+  const Index number = rows_.emplace(std::move(latch));
+  index_.emplace(key, number);
+  changes_.latches.push_back(number);
+  return true;
+}
+
+bool LatchTable::release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi) {
+  const auto known = index_.find(Key{vn, interface_name, vsi.value_or(VsiId{})});
+  if (known == index_.end()) return false;
+  changes_.latches.push_back(known->second);
+  rows_.erase(known->second);
+  index_.erase(known);
+  return true;
+}
+
+const Latch* LatchTable::find(GroupId vn, const std::string& interface_name, const VsiId& vsi) const {
+  if (index_.empty()) return nullptr;
+  for (const Key& key : {Key{vn, "", vsi}, Key{vn, interface_name, VsiId{}}})
+    if (const auto at = index_.find(key); at != index_.end()) return &rows_[at->second];
+  return nullptr;
+}
+
+bool LatchTable::restore(Index number, Latch latch) {
+  if (number >= limits::kLatchesMax || rows_.contains(number) || index_.contains(key_of(latch))) return false;
+  index_.emplace(key_of(latch), number);
+  rows_.emplace_at(number, std::move(latch));
+  return true;
+}
+
+agent::StoreRecord LatchTable::record(Index number) const {
+  agent::StoreRecord stored;
+  stored.key = agent::store_key(agent::RecordKind::kLatch, number + 1u);
+  if (rows_.contains(number)) stored.value = encode_latch(rows_[number]);
+  return stored;
+}
+
+}  // namespace splitnve::nnved
