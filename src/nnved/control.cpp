@@ -86,13 +86,13 @@ std::vector<json> vn_rows(const Agent& agent) {
     const auto is_it = [&](const json& row) { return row["port"] == latch.interface_name && row["vn"] == latch.vn.value(); };
     auto at = std::find_if(rows.begin(), rows.end(), is_it);
     if (at == rows.end())
-      at = rows.insert(at, {{"port", latch.interface_name},
-                            {"vn", latch.vn.value()},
-                            {"vn_alias", daemon::alias_of(agent.config().vns, latch.vn)},
-                            {"state", to_string(VapState::kDisconnected)},
-                            {"associated_tsis", 0},
-                            {"local_tag", 0},
-                            {"vni", 0}});
+      at = rows.insert(at, json::object({{"port", latch.interface_name},
+                                         {"vn", latch.vn.value()},
+                                         {"vn_alias", daemon::alias_of(agent.config().vns, latch.vn)},
+                                         {"state", to_string(VapState::kDisconnected)},
+                                         {"associated_tsis", 0},
+                                         {"local_tag", 0},
+                                         {"vni", 0}}));
     (*at)["latched"] = true;
     (*at)["reason"] = std::string(info(Reason::kAdminDown).text) + ": " + latch.reason;
   }
