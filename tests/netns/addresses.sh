@@ -25,16 +25,26 @@ change() {   # VERB VM MAC...
   ctl hv1 tsi "$verb-address" "$(vsi_of "$vm")" "${macs[@]}" >"$work/verdict" 2>&1 ||
     fail "$failed_in: tsi $verb-address: $(cat "$work/verdict")"
 }
-# passes MAC COUNT: so many frames of that source arrive at blue2, of 100 sent.
+# passes MAC: 100 frames of that source arrive at blue2, all of them.
 passes() {
-  local want=$2
-  listen passing blue2 eth0 20 $((want + 1))
+  listen passing blue2 eth0 20 100
   frames blue1 send eth0 100 "$1" "$(mac_of blue2)"
-  # One frame of the VM's own address tells that all before it are through.
-  frames blue1 send eth0 1 "$(mac_of blue1)" "$(mac_of blue2)"
   listen_end passing
-  expect "frames of $1 that arrived" $((heard - 1)) "$want"
+  expect "frames of $1 that arrived" "$heard" 100
 }
+# stopped MAC: 100 frames of that source are dropped by the guard, and none arrives.
+stopped() {
+  local before
+  before=$(guarded)
+  listen stopped blue2 eth0 30 1
+  frames blue1 send eth0 100 "$1" "$(mac_of blue2)"
+  wait_for 3 "hv1 counts 100 frames of $1 as dropped" guarded_is $((before + 100))
+  is_silent stopped || fail "a frame of $1 arrived"
+  frames blue1 send eth0 1 "$(mac_of blue1)" "$(mac_of blue2)"
+  listen_end stopped
+}
+guarded() { echo $(($(dropped hv1 closed) + $(dropped hv1 spoofed_source))); }
+guarded_is() { [ "$(guarded)" = "$1" ]; }
 
 associated() {
   step "An Associated TSI: 10,000 frames each way, none delivered; guard and tag are there, closed"
@@ -84,22 +94,22 @@ changes() {
   step "Addresses come, stop, start and go; the others lose no frame"
   ping_start changing blue2 "$(ip_of blue1)" 250
   wait_for 5 "the ping runs" ping_reached changing 20
-  passes "$more" 0
+  stopped "$more"
   change add blue1 "$more" "$other"
   wait_for 3 "both sides have the new address" both_have blue1 "$more" active
   expect "state of the TSI" "$(at blue1 p1 state)" activated
-  passes "$more" 100
+  passes "$more"
   change deactivate blue1 "$more"
   wait_for 3 "both sides have it reserved" both_have blue1 "$more" reserved
-  passes "$more" 0
-  passes "$other" 100
+  stopped "$more"
+  passes "$other"
   expect "state of the TSI" "$(at blue1 p1 state)" activated
   change activate blue1 "$more"
   wait_for 3 "both sides have it active" both_have blue1 "$more" active
-  passes "$more" 100
+  passes "$more"
   change remove blue1 "$more" "$other"
   wait_for 3 "both sides have forgotten it" both_have blue1 "$more" ""
-  passes "$more" 0
+  stopped "$more"
   expect "addresses at sw1" "$(at blue1 p1 num_of_addr)" 1
   ping_end changing
   expect "pings of the TSI's own address lost" "$lost" 0
@@ -120,7 +130,7 @@ many() {
   for ((n = 0; n < 200; n++)); do macs+=("$(printf '02:aa:00:00:02:%02x' "$n")"); done
   change add blue1 "${macs[@]}"
   expect "addresses at sw1" "$(at blue1 p1 num_of_addr)" 201
-  passes "${macs[199]}" 100
+  passes "${macs[199]}"
   wait_for 3 "all are active at sw1" all_active 201
   tsi hv1 shutdown blue1
   wait_for 3 "p1 has forgotten blue1" not_at blue1 p1
