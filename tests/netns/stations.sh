@@ -31,7 +31,7 @@ build_segment() {
   daemon_start sw1 sw1 nnved
   for hv in hv1 hv2 hv3 hv4; do daemon_start "$hv" "$hv" tnved; done
 }
-address_of() { in_ns "$1" cat "/sys/class/net/$2/address"; }
+address_of() { in_ns "$1" ip -j link show dev "$2" | jq -r '.[0].address'; }
 shared_config() {   # INSTANCE PORT
   config "$1" <<JSON
 { "role": "tnved", "instance": "$1", $(paths_json "$1"), $timing,
