@@ -77,8 +77,10 @@ void compare(const std::vector<Row>& want, const std::vector<Row>& have, std::ve
   const auto wanted = by_key(want), there = by_key(have);
   for (const auto& [key, row] : wanted) {
     const auto at = there.find(key);
-    if (at == there.end()) out.push_back({Difference::Kind::kMissing, name_of(row)});
-    else if (!(at->second == row)) out.push_back({Difference::Kind::kDiffers, name_of(row)});
+    if (at == there.end())
+      out.push_back({Difference::Kind::kMissing, name_of(row)});
+    else if (!(at->second == row))
+      out.push_back({Difference::Kind::kDiffers, name_of(row)});
   }
   for (const auto& [key, row] : there)
     if (!wanted.contains(key)) out.push_back({Difference::Kind::kStale, name_of(row)});

@@ -16,8 +16,10 @@ std::vector<Difference> compare(const std::map<Key, Value>& want, const std::map
   std::vector<Difference> out;
   for (const auto& [key, value] : want) {
     const auto at = have.find(key);
-    if (at == have.end()) out.push_back({Difference::Kind::kMissing, name(key)});
-    else if (!(at->second == value)) out.push_back({Difference::Kind::kDiffers, name(key)});
+    if (at == have.end())
+      out.push_back({Difference::Kind::kMissing, name(key)});
+    else if (!(at->second == value))
+      out.push_back({Difference::Kind::kDiffers, name(key)});
   }
   for (const auto& [key, value] : have)
     if (!want.contains(key)) out.push_back({Difference::Kind::kStale, name(key)});

@@ -19,8 +19,10 @@ std::vector<Difference> differences(std::span<const agent::StoreRecord> want, st
 std::vector<agent::StoreRecord> repairs(std::span<const agent::StoreRecord> want,
                                         std::span<const agent::StoreRecord> have);
 /// Rows that are mapped, by VN and address: owner, generation and forwarding must agree.
-std::vector<Difference> differences(std::span<const agent::AuthorityRow> want, std::span<const agent::AuthorityRow> have);
-std::vector<Difference> differences(std::span<const agent::AuthorityTag> want, std::span<const agent::AuthorityTag> have);
+std::vector<Difference> differences(std::span<const agent::AuthorityRow> want,
+                                    std::span<const agent::AuthorityRow> have);
+std::vector<Difference> differences(std::span<const agent::AuthorityTag> want,
+                                    std::span<const agent::AuthorityTag> have);
 
 struct AuditReport {
   struct Finding {

@@ -22,7 +22,8 @@ struct Latch {
   friend bool operator==(const Latch&, const Latch&) = default;
 };
 
-/// The stored form:  version(1) VN(4) interface length(1) interface  has-VSI(1) [format(1) VSI-ID(16)]  length(1) reason
+/// The stored form:  version(1) VN(4) interface length(1) interface  has-VSI(1) [format(1) VSI-ID(16)]  length(1)
+/// reason
 OctetString encode_latch(const Latch& latch);
 /// Errors: truncated, octets left over, unknown version or flag, neither port nor VSI.
 Decoded<Latch> decode_latch(Octets octets);

@@ -13,7 +13,8 @@ namespace {
 /// Longer reasons are cut between characters of UTF-8.
 std::string cut_reason(const std::string& reason) {
   std::size_t octets = std::min(reason.size(), limits::kLatchReasonOctetsMax);
-  while (octets < reason.size() && octets > 0 && (static_cast<unsigned char>(reason[octets]) & 0xC0u) == 0x80u) --octets;
+  while (octets < reason.size() && octets > 0 && (static_cast<unsigned char>(reason[octets]) & 0xC0u) == 0x80u)
+    --octets;
   return reason.substr(0, octets);
 }
 
@@ -38,7 +39,8 @@ void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
     peers[peer].bridge.deassociate(tsis.manager(instance), row.type, row.vsi, row.format,
                                    std::span(entries).subspan(i, std::min(most, entries.size() - i)));
   journal.notice("nnved.tsi_removed", agent::Notice::Level::kInfo, row.vsi.to_string() + ": " + reason);
-  remove_instance(instance, Reason::kNone, reason.empty() ? info(Reason::kRemovedByOperator).text : reason.c_str(), now);
+  remove_instance(instance, Reason::kNone, reason.empty() ? info(Reason::kRemovedByOperator).text : reason.c_str(),
+                  now);
 }
 
 template <class Which>
@@ -73,7 +75,8 @@ bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& rea
   if (!latches.set({vn, interface_name, std::nullopt, cut_reason(reason)})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
-  withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason, now);
+  withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason,
+               now);
   settle(now);
   return true;
 }
@@ -95,9 +98,8 @@ std::size_t Impl::drain(const std::string& reason, Instant now) {
 
 bool Impl::is_drained() const {
   bool quiet = draining && tsis.rows().empty() && works.empty();
-  peers.for_each([&](Index, const Peer& peer) {
-    quiet = quiet && !peer.bridge.queued() && peer.session.transmitter().ready();
-  });
+  peers.for_each(
+      [&](Index, const Peer& peer) { quiet = quiet && !peer.bridge.queued() && peer.session.transmitter().ready(); });
   return quiet;
 }
 
@@ -124,9 +126,8 @@ bool Agent::draining() const { return impl_->draining; }
 bool Agent::is_drained() const { return impl_->is_drained(); }
 std::vector<LatchView> Agent::latches() const {
   std::vector<LatchView> views;
-  impl_->latches.rows().for_each([&](Index, const Latch& latch) {
-    views.push_back({latch.vn, latch.interface_name, latch.vsi, latch.reason});
-  });
+  impl_->latches.rows().for_each(
+      [&](Index, const Latch& latch) { views.push_back({latch.vn, latch.interface_name, latch.vsi, latch.reason}); });
   return views;
 }
 

@@ -18,7 +18,8 @@ void Impl::recover(const datapath::Rows& found, bool hold_vids, Instant now) {
   }
   for (const datapath::FdbRow& row : found.fdb) {
     const auto* local = row.owner ? std::get_if<datapath::LocalOwner>(&*row.owner) : nullptr;
-    const bool sane = local != nullptr && local->instance.value() > 0 && local->instance.value() <= limits::kInstancesMax;
+    const bool sane =
+        local != nullptr && local->instance.value() > 0 && local->instance.value() <= limits::kInstancesMax;
     if (!sane) continue;
     recovery.numbers.emplace(AddressKey{GroupId(row.domain.value()), row.mac}, instance_index(local->instance));
     recovery.first_unused = std::max(recovery.first_unused, local->instance.value());

@@ -21,7 +21,8 @@ bool has_no_tsi(const Agent& agent) {
 }
 
 std::optional<Error> refusal_while_draining(bool draining, Verb verb) {
-  const bool brings_up = verb == Verb::kCreate || verb == Verb::kStart || verb == Verb::kResume || verb == Verb::kMigrateIn;
+  const bool brings_up =
+      verb == Verb::kCreate || verb == Verb::kStart || verb == Verb::kResume || verb == Verb::kMigrateIn;
   if (!draining || !brings_up) return std::nullopt;
   return Error{"this hypervisor is being drained", "", "start the VM elsewhere, or end it: vdpctl undrain"};
 }

@@ -58,10 +58,9 @@ TEST(Difference, AnotherValueUnderOneKeyDiffers) {
   have.access[0].unguarded = true;
   have.guards[0].instance = InstanceId(8);
   have.fdb[0].owner = RemoteOwner{};
-  EXPECT_THAT(lines(rows(), have),
-              ElementsAre("domain 70001: differs", "access port 1 vid 100: differs",
-                          "guard domain 70001 port 1 02:aa:00:00:00:01: differs",
-                          "fdb domain 70001 02:aa:00:00:00:01: differs"));
+  EXPECT_THAT(lines(rows(), have), ElementsAre("domain 70001: differs", "access port 1 vid 100: differs",
+                                               "guard domain 70001 port 1 02:aa:00:00:00:01: differs",
+                                               "fdb domain 70001 02:aa:00:00:00:01: differs"));
 }
 
 TEST(Difference, ARowThatSaysAbsentIsWantedAbsent) {

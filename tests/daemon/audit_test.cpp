@@ -20,22 +20,27 @@ std::vector<std::string> lines(const std::vector<Difference>& differences) {
   return lines;
 }
 
-const std::vector<agent::StoreRecord> kWant{
-    {store_key(RecordKind::kTsi, 1), {1}}, {store_key(RecordKind::kTsi, 2), {2}}, {store_key(RecordKind::kLatch, 1), {3}}};
+const std::vector<agent::StoreRecord> kWant{{store_key(RecordKind::kTsi, 1), {1}},
+                                            {store_key(RecordKind::kTsi, 2), {2}},
+                                            {store_key(RecordKind::kLatch, 1), {3}}};
 
 TEST(Audit, RecordsAreNamedByKindAndNumber) {
-  const std::vector<agent::StoreRecord> have{{store_key(RecordKind::kTsi, 2), {9}}, {store_key(RecordKind::kMeta, 4), {4}}};
+  const std::vector<agent::StoreRecord> have{{store_key(RecordKind::kTsi, 2), {9}},
+                                             {store_key(RecordKind::kMeta, 4), {4}}};
   EXPECT_THAT(lines(differences(kWant, have)),
               ElementsAre("tsi 1: missing", "tsi 2: differs", "latch 1: missing", "meta 4: stale"));
 }
 
 TEST(Audit, RepairsMakeTheStoreWhatItShallBe) {
-  const std::vector<agent::StoreRecord> have{{store_key(RecordKind::kTsi, 2), {9}}, {store_key(RecordKind::kMeta, 4), {4}}};
+  const std::vector<agent::StoreRecord> have{{store_key(RecordKind::kTsi, 2), {9}},
+                                             {store_key(RecordKind::kMeta, 4), {4}}};
   std::map<std::uint64_t, OctetString> store;
   for (const auto& record : have) store[record.key] = record.value;
   for (const auto& record : repairs(kWant, have)) {
-    if (record.value.empty()) store.erase(record.key);
-    else store[record.key] = record.value;
+    if (record.value.empty())
+      store.erase(record.key);
+    else
+      store[record.key] = record.value;
   }
   std::vector<agent::StoreRecord> now;
   for (const auto& [key, value] : store) now.push_back({key, value});

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # chaos.sh BUILD [KILLS] [SEED]: kill -9 of any daemon at random moments, while TSIs come and go and pings of established
 # ones run; at the end everything must agree and no ping may be lost. Last line: chaos: kills=N differences=0 ...
-set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-. "$here/lib.sh"
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
 netns_begin "${1:?usage: chaos.sh BUILD [KILLS] [SEED]}"
-. "$here/datacentre.sh"
+# shellcheck source=tests/netns/datacentre.sh
+. "$netns_folder/datacentre.sh"
 kills=${2:-8}
 seed=${3:-$RANDOM}
 
@@ -52,7 +52,7 @@ cat >"$work/plan" <<JSON
 JSON
 step "Kill -9, $kills times, at random moments"
 verdict=0
-PYTHONUNBUFFERED=1 python3 "$here/chaos.py" "$work" "$work/plan" >"$work/chaos.out" || verdict=$?
+PYTHONUNBUFFERED=1 python3 "$netns_folder/chaos.py" "$work" "$work/plan" >"$work/chaos.out" || verdict=$?
 cat "$work/chaos.out"
 if [ "$verdict" != 0 ]; then
   for log in "$work"/??[123].log; do echo "--- ${log##*/}"; tail -n "${LOG_LINES:-15}" "$log"; done

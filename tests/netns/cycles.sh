@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # cycles.sh BUILD [CYCLES]: TSIs created, started and shut down leave nothing: maps, stores, memory, VIDs, authority.
-set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-. "$here/lib.sh"
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
 netns_begin "${1:?usage: cycles.sh BUILD [CYCLES]}"
-. "$here/datacentre.sh"
+# shellcheck source=tests/netns/datacentre.sh
+. "$netns_folder/datacentre.sh"
 cycles=${2:-500}
 
 step "Three hypervisors, two switches; blue1 and blue2 run all the time"
@@ -23,6 +23,6 @@ cat >"$work/plan" <<JSON
   "pins": ["/sys/fs/bpf/splitnve/sw1", "/sys/fs/bpf/splitnve/hv1"] }
 JSON
 step "$cycles cycles of create, start, shutdown"
-PYTHONDONTWRITEBYTECODE=1 python3 "$here/cycles.py" "$work/plan" || fail "$failed_in: something is left"
+PYTHONDONTWRITEBYTECODE=1 python3 "$netns_folder/cycles.py" "$work/plan" || fail "$failed_in: something is left"
 pings blue1 "$(ip_of blue2)" || fail "$failed_in: blue1 does not reach blue2"
 step_end

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # survival.sh BUILD [ci|full]: pings of established TSIs while a daemon is away, a link flaps, and the store is lost.
-set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-. "$here/lib.sh"
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
 netns_begin "${1:?usage: survival.sh BUILD [ci|full]}"
-. "$here/datacentre.sh"
+# shellcheck source=tests/netns/datacentre.sh
+. "$netns_folder/datacentre.sh"
 # Seconds that nnved and tnved are away; the dead-peer time has its default, 30 s, so 20 s of silence end nothing.
 case "${2:-ci}" in
   ci) nnved_away=8 tnved_away=5 flaps=3 ;;

@@ -27,7 +27,8 @@ class NnvedRecovery : public ::testing::Test {
   void SetUp() override {
     ASSERT_TRUE(before.ask(before.station(1), associate(9, 70002))->response().success());
     for (unsigned n = 1; n <= 3; ++n)
-      ASSERT_TRUE(before.ask(before.station(n == 3 ? 2 : 1, n == 3 ? 2 : 1), associate(n, 70001))->response().success());
+      ASSERT_TRUE(
+          before.ask(before.station(n == 3 ? 2 : 1, n == 3 ? 2 : 1), associate(n, 70001))->response().success());
     ASSERT_TRUE(before.ask(before.station(1), {vdp::TlvType::kDeAssociate, vsi(1), {}})->response().success());
     after.datapath = before.datapath;
   }
@@ -59,7 +60,8 @@ TEST_F(NnvedRecovery, WhatAStationRepeatsKeepsTagAndNumberSoThatNoRowChanges) {
   begin(true);
   for (const unsigned n : {3u, 2u}) {
     const unsigned port = n == 3 ? 2 : 1;
-    ASSERT_TRUE(after.ask(after.station(n == 3 ? 2 : 1, port), associate(n, 70001, vid(n, port, 70001)))->response().success());
+    ASSERT_TRUE(
+        after.ask(after.station(n == 3 ? 2 : 1, port), associate(n, 70001, vid(n, port, 70001)))->response().success());
     EXPECT_EQ(after.tsi(vsi(n), port)->instance, before.tsi(vsi(n), port)->instance);
     EXPECT_EQ(after.datapath, before.datapath) << "after VSI " << n;
   }

@@ -28,7 +28,8 @@ agent::BatchResult ModelDatapath::apply(BatchId batch, const datapath::Rows& row
   for (const auto& row : rows.ports) put(ports_, row.port, row, row.present);
   for (const auto& row : rows.domains) put(domains_, row.domain, sorted(row), row.present);
   for (const auto& row : rows.access) put(access_, std::pair(row.port, row.tag), row, row.domain.has_value());
-  for (const auto& row : rows.guards) put(guards_, std::tuple(row.domain, row.port, row.mac), row, row.instance.has_value());
+  for (const auto& row : rows.guards)
+    put(guards_, std::tuple(row.domain, row.port, row.mac), row, row.instance.has_value());
   for (const auto& row : rows.fdb) put(fdb_, FdbKey(row.domain, row.mac), row, row.owner.has_value());
   return {batch, {}, {}};
 }
@@ -52,7 +53,8 @@ datapath::Rows ModelDatapath::dump() const {
 
 std::vector<std::string> ModelDatapath::differences(const datapath::Rows& full) const {
   std::vector<std::string> lines;
-  for (const auto& found : datapath::differences(full, dump())) lines.push_back(found.row + ": " + to_string(found.kind));
+  for (const auto& found : datapath::differences(full, dump()))
+    lines.push_back(found.row + ": " + to_string(found.kind));
   return lines;
 }
 
