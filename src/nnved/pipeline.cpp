@@ -129,15 +129,19 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   const auto known = vsi_of_request.find(RequestKey{peer, request});
   if (known == vsi_of_request.end()) return;
   const VsiId vsi = known->second;
-  Inflight& busy = inflight.find(vsi)->second;
-  const auto waiting = std::find_if(busy.waiting.begin(), busy.waiting.end(), [&](const Inflight::Waiting& one) {
-    return one.peer == peer && one.request.id == request;
-  });
-  if (waiting != busy.waiting.end()) {
+  const auto is_it = [&](const Inflight::Waiting& one) { return one.peer == peer && one.request.id == request; };
+  const auto give_up = [&](auto& waiting) {
+    if (std::erase_if(waiting, is_it) == 0) return false;
     note_refusal(peer, vsi, GroupId(), Reason::kDeadline, "", now);
-    busy.waiting.erase(waiting);
-    return asked(peer, request);
-  }
+    asked(peer, request);
+    return true;
+  };
+  // Its turn may have come just now, by what else has expired.
+  if (give_up(rework)) return;
+  const auto at = inflight.find(vsi);
+  ensure(at != inflight.end(), "a request that is neither waiting nor worked on");
+  Inflight& busy = at->second;
+  if (give_up(busy.waiting)) return;
   const auto found = std::find_if(busy.works.begin(), busy.works.end(), [&](Index index) {
     return works[index].peer == peer && works[index].request == request;
   });
