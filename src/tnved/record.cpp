@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tnved/record.hpp"
 
+#include <algorithm>
+
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::tnved {
@@ -131,6 +133,10 @@ Decoded<TsiRecord> decode_record(Octets octets) {
     if (auto read = read_address(reader, version, address); !read) return unexpected<DecodeError>(read.error());
     record.addresses.push_back(address);
   }
+  // The last address never goes alone: the TSI leaves with it.
+  if (std::all_of(record.addresses.begin(), record.addresses.end(),
+                  [](const auto& address) { return address.wanted == vdp::Level::kNone; }))
+    return reader.error("no address that stays");
   if (!reader.empty()) return reader.error("octets after the record");
   return record;
 }

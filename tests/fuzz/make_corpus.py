@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes corpus/ecp and corpus/vdp: distinct frames of the captures, and VDPDUs of shapes that no capture has.
+"""Writes corpus/*: distinct frames of the captures, VDPDUs of shapes that no capture has, configurations, control
+lines, stored records, and histories of the two agents.
 
 Run it after adding a capture and commit what it wrote; inputs that are there already stay.
 """
+import json
 import pathlib
+import random
 import struct
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -64,9 +67,106 @@ def hand_made_frames():
     yield "truncated-header", ethernet + bytes.fromhex("8940 10")
 
 
+DEEP = 2000
+VSI = "11111111-2222-3333-4444-5555555555%02x"
+
+
+def configs():
+    for path in sorted((FOLDER.parent.parent / "conf").glob("*.jsonc")):
+        yield path.stem, path.read_bytes()
+    vns = [{"id": 1, "alias": "a"}, {"id": 2, "alias": "b", "vni": 7, "name": VSI % 1}]
+    switch = {"role": "nnved", "instance": "x", "vns": vns, "ports": [
+        {"interface": "p1", "segment": "s", "vids": "2-3", "legacy": True, "static_vids": [{"vid": 2, "vn": "a"}]},
+        {"interface": "p2", "segment": "s", "vids": "2-3", "stations": ["02:00:00:00:00:01"], "vns": ["a", "2"]}],
+        "types": [{"manager": "mgr", "type": 1, "version": 1, "vn": "a"}],
+        "vxlan": {"interface": "vx", "local": "2001:db8::1"}, "decision_deadline_ms": 100, "vid_quarantine_ms": 0,
+        "limits": {"instances": 1, "instances_per_station": 1}}
+    host = {"role": "tnved", "instance": "x", "vns": vns, "manager": VSI % 2, "type": {"id": 9, "version": 255},
+        "uplinks": [{"interface": "u1", "vns": ["a"], "format": "mac-vid"}, {"interface": "u2", "vns": ["b"]}]}
+    yield "switch-all-keys", json.dumps(switch).encode()
+    yield "host-all-keys", json.dumps(host).encode()
+    yield "wrong-everywhere", b'{"role":1,"ports":[{"vids":"9-1"},7],"vns":[{"id":0},{"id":-1}],"x":null}'
+    yield "twice", b'{"a":1,\n"a":2}'
+    yield "comments", b'/* a */ { // b\n "role": "nnved" /* c'
+    yield "deep", b'{"a":' + b"[" * DEEP + b"]" * DEEP + b"}"
+
+
+def control_lines():
+    def line(verb, **args):
+        return json.dumps({"id": 1, "verb": "tsi." + verb, "args": args}).encode()
+
+    one = {"vsi": VSI % 1, "vn": "blue", "macs": ["02:aa:00:00:00:01"], "interface": "tap1"}
+    verbs = "start pause suspend resume migrate-out abort migrate-in shutdown".split()
+    yield "life", b"\n".join([line("create", **one)] + [line(verb, **one) for verb in verbs])
+    addresses = [line(verb + "-address", vsi=VSI % 1, macs=["02:aa:00:00:00:02"]) for verb in ("add", "deactivate", "activate", "remove")]
+    yield "addresses", b"\n".join([line("create", **one)] + addresses)
+    yield "trunk", line("create", **{**one, "vn": 70002, "guest_tag": 100, "macs": ["02:aa:00:00:00:03", "02:aa:00:00:00:04"]})
+    yield "remove", line("remove", instance=1)
+    yield "wide-numbers", line("create", **{**one, "guest_tag": 2**32}) + b"\n" + line("remove", instance=2**32 + 1)
+    yield "wrong-types", line("create", vsi=1, vn=[], macs={}, interface=7) + b"\n" + line("start", vsi=VSI % 1, interface={})
+    yield "not-requests", b'[]\n{"id":1}\n{"id":"x","verb":"y"}\n{"id":1,"verb":2}\n{"id":1,"verb":"a","args":3}\n{'
+    yield "deep", b'{"id":1,"verb":"tsi.show","args":{"a":' + b"[" * DEEP + b"]" * DEEP + b"}}"
+
+
+def switch_record(vsi=1, vn=70001, vid=100, kind=4, name=b"p1", macs=((1, 1, 1),), flags=0, station=1):
+    octets = struct.pack(">BBB", 1, flags, 5) + bytes(15) + bytes([vsi]) + bytes(16) + struct.pack(">IBIHB", 1, 1, vn, vid, kind)
+    octets += bytes.fromhex("0200000003") + bytes([station]) + struct.pack(">IB", 1, len(name)) + name
+    octets += struct.pack(">H", len(macs))
+    for mac, address_flags, generation in macs:
+        octets += bytes.fromhex("02aa000000") + bytes([mac]) + struct.pack(">BI", address_flags, generation)
+    return octets
+
+
+def host_record(vsi=1, vn=70001, vid=100, name=b"tap1", port=16, macs=((1, 2),), vm=1, version=2, uplink=1, tag=0):
+    octets = struct.pack(">BBBIIHB", version, vm, 0, uplink, vn, tag, 5) + bytes(15) + bytes([vsi]) + bytes(16)
+    octets += struct.pack(">IBIB", 1, 1, port, len(name)) + name + struct.pack(">H", len(macs))
+    for mac, level in macs:
+        octets += bytes.fromhex("02aa000000") + bytes([mac]) + struct.pack(">BH", level, vid) + (b"\x02\x00" if version > 1 else b"")
+    return octets
+
+
+def records():
+    def store(*values):
+        octets = b""
+        for number, value in enumerate(values, 1):
+            octets += struct.pack(">BH", number << 4 | 2, len(value)) + value
+        return octets
+
+    yield "switch-one", store(switch_record(macs=((1, 5, 1), (2, 0, 0))))
+    yield "switch-two-vids", store(switch_record(), switch_record(vsi=2, vid=101, macs=((3, 1, 1), (4, 1, 1))))
+    yield "switch-same-address", store(switch_record(macs=((1, 1, 1), (2, 1, 9))), switch_record(vsi=2, macs=((1, 1, 2), (2, 2, 7))))
+    yield "switch-two-stations", store(switch_record(macs=((1, 7, 1), (2, 3, 9))), switch_record(station=2, macs=((1, 1, 2), (2, 5, 7))))
+    yield "switch-legacy", store(switch_record(kind=1, name=b"p2", macs=((0, 1, 1), (5, 1, 1))))
+    yield "host-one", store(host_record(macs=((1, 2), (2, 1))))
+    yield "host-trunk", store(host_record(tag=10, macs=((1, 2), (2, 1))), host_record(vsi=2, vn=70002, tag=11, macs=((1, 2), (3, 0))))
+    yield "host-version-1", store(host_record(version=1, vm=3, macs=((1, 2), (2, 2))))
+    yield "host-leaving", store(host_record(vm=5, macs=((1, 1), (1, 2))))
+
+
+def histories():
+    """Start states with few operations, and random ones: the operations are in pair.cpp."""
+    for shape in range(64):
+        if shape in (0, 1, 2, 16, 17, 19, 20, 25, 31, 49, 51, 63):
+            yield f"start-{shape:02}", bytes([shape, 6]) + bytes(12) + bytes([12, 10, 10, 12])
+    for name, operations in {
+        "migrate": [6, 6, 0, 0, 12, 9, 3, 6, 8, 0, 0, 12, 6, 7, 1, 0, 12, 6, 4, 1, 0, 12],
+        "crashes": [11, 1, 1, 12, 9, 4, 11, 0, 1, 12, 9, 6, 12],
+        "flaps": [8, 0, 0, 9, 4, 8, 0, 0, 12, 8, 1, 1, 9, 6, 8, 1, 1, 12],
+        "removed": [13, 0, 12, 6, 1, 0, 0, 12, 13, 1, 11, 1, 3, 12],
+        "addresses": [7, 0, 0, 6, 12, 7, 2, 0, 1, 12, 7, 3, 0, 1, 12, 7, 1, 0, 2, 12],
+        "failures": [6, 1, 1, 0, 0, 0, 0, 14, 1, 2, 1, 14, 1, 0, 2, 1, 0, 14, 1, 1, 1, 9, 5, 12],
+        "stranger": [4, 1, 0, 0, 1, 0, 0, 1, 0, 0, 2, 0, 3, 0, 4, 1, 0, 1, 0, 12],
+        "changed-frames": [6, 0, 0, 0, 3, 0, 0, 5, 255, 3, 0, 0, 40, 3, 12],
+    }.items():
+        yield name, bytes([17, 3]) + bytes(6) + bytes(operations)
+    for seed in range(12):
+        yield f"random-{seed:02}", random.Random(seed).randbytes(60 + 40 * seed)
+
+
 def main():
     seen = set()
-    wanted = {"ecp": dict(hand_made_frames()), "vdp": dict(hand_made())}
+    wanted = {"ecp": dict(hand_made_frames()), "vdp": dict(hand_made()), "config": dict(configs()),
+              "control": dict(control_lines()), "record": dict(records()), "agent": dict(histories())}
     for pcap in sorted(CAPTURES.glob("*.pcap")):
         for number, frame in enumerate(frames(pcap), 1):
             if struct.unpack_from(">H", frame, 12)[0] != ECP_ETHERTYPE:
