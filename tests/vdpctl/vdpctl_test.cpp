@@ -118,6 +118,25 @@ TEST(VdpctlRequest, CreateCarriesTheWholeDescription) {
   EXPECT_EQ(request.silence_max, std::chrono::milliseconds(900));
 }
 
+TEST(VdpctlRequest, VerbsOfTheWholeDaemonStandAlone) {
+  const Request audit = request_of({"audit", "--fix"});
+  EXPECT_EQ(audit.verb, "audit");
+  EXPECT_TRUE(audit.has_rows());
+  EXPECT_EQ(audit.args, (json{{"fix", true}}));
+  EXPECT_EQ(request_of({"drain"}).args, json::object());
+  EXPECT_EQ(request_of({"drain", "--remove"}).args, (json{{"remove", true}}));
+  EXPECT_EQ(request_of({"undrain"}).verb, "undrain");
+}
+
+TEST(VdpctlRequest, ALatchNamesPortAndVnOrTheVsi) {
+  const Request disconnect =
+      request_of({"vn", "disconnect", "--port", "p1", "--vn", "blue", "--reason", "moving to rack 4"});
+  EXPECT_EQ(disconnect.verb, "vn.disconnect");
+  EXPECT_EQ(disconnect.args, (json{{"port", "p1"}, {"vn", "blue"}, {"reason", "moving to rack 4"}}));
+  EXPECT_EQ(request_of({"vn", "release", "--port", "p1", "--vn", "7"}).args, (json{{"port", "p1"}, {"vn", 7}}));
+  EXPECT_EQ(request_of({"tsi", "release", kUuid}).args, (json{{"vsi", kUuid}}));
+}
+
 TEST(VdpctlRequest, AVnThatIsANumberIsSentAsOne) {
   const Request request = request_of({"tsi", "migrate-in", kUuid, "--vn", "70001", "--mac", "02:aa:00:00:00:01"});
   EXPECT_EQ(request.verb, "tsi.migrate-in");
