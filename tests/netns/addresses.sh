@@ -91,7 +91,7 @@ fields() {
 }
 
 changes() {
-  step "Addresses come, stop, start and go; the others lose no frame"
+  step "Addresses come, stop, start and go, the others lose no frame"
   ping_start changing blue2 "$(ip_of blue1)" 250
   wait_for 5 "the ping runs" ping_reached changing 20
   stopped "$more"
@@ -124,7 +124,7 @@ spoofed() {
 }
 
 many() {
-  step "A bridging VM has 200 addresses; all leave with its De-Associate"
+  step "A bridging VM has 200 addresses, all leave with its De-Associate"
   local -a macs=()
   local n
   for ((n = 0; n < 200; n++)); do macs+=("$(printf '02:aa:00:00:02:%02x' "$n")"); done
@@ -170,7 +170,7 @@ print(hashlib.sha256(data).hexdigest())' "$(ip_of "$2")")
 }
 
 same_address() {
-  step "The same MAC in two VNs is two TSIs; within one VN it is refused and flagged on both sides"
+  step "The same MAC in two VNs is two TSIs, within one VN it is refused and flagged on both sides"
   run_vm red1
   expect "blue1 and red1" "$(at blue1 p1 state) $(at red1 p1 state)" "activated activated"
   [ "$(at blue1 p1 vid)" != "$(at red1 p1 vid)" ] || fail "two VNs share a tag"

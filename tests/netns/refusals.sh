@@ -110,7 +110,22 @@ records() {
 }
 logged_once() { [ "$(logged "$1" "$2")" -ge 1 ]; }
 
+# checked ID ALIAS NAME PATTERN: a second VN of that kind is refused when the configuration is checked.
+checked() {
+  jq --argjson id "$1" --arg alias "$2" --arg name "$3" '.vns += [{id: $id, alias: $alias, name: $name}]' \
+    "$work/sw1.json" >"$work/double.json"
+  ! "$vdpctl" config check "$work/double.json" >"$work/verdict" 2>&1 || fail "$failed_in: accepted"
+  grep -qE "$4" "$work/verdict" || fail "$failed_in: $(cat "$work/verdict")"
+}
+names() {
+  step "VN ID, alias and name are one to one: a duplicate is rejected when the configuration is checked"
+  checked 70001 green 0b1ce000-0000-4000-8000-000000000009 "/vns/2/id"
+  checked 70009 blue 0b1ce000-0000-4000-8000-000000000009 "/vns/2/alias"
+  checked 70009 green 0b1ce000-0000-4000-8000-000000000001 "a name that no other VN has"
+}
+
 build_ports
+PATH="$build/src/nnved:$build/src/tnved:$PATH" names
 policy
 last_tag
 records
