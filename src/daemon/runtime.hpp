@@ -37,6 +37,23 @@ inline std::uint64_t random_seed() {
 inline constexpr Duration kDrainTime = std::chrono::seconds(10);
 inline constexpr Duration kDrainLook = std::chrono::milliseconds(50);
 
+using PortNames = std::vector<std::pair<PortId, std::string>>;
+
+/// Finds the interface of each configured port, fills in its MAC address, and refuses one that the datapath may not
+/// have (S26).
+template <class PortConfigs>
+Result<PortNames> find_interfaces(PortConfigs& ports, datapath::PortRole role) {
+  PortNames names;
+  for (auto& port : ports) {
+    const auto link = host::link_of(port.interface_name);
+    if (!link) return unexpected<Error>(link.error());
+    if (auto fit = host::BpfSwitch::check_port(port.interface_name, role); !fit) return unexpected<Error>(fit.error());
+    port.mac = link->mac;
+    names.emplace_back(port.id, port.interface_name);
+  }
+  return names;
+}
+
 /// Owns everything around one agent. Call start(), then run(), which returns after SIGTERM or SIGINT; what is pinned in
 /// the kernel goes on forwarding (S34).
 template <class Agent>
@@ -54,7 +71,7 @@ class Runtime {
         drain_(loop_, [this] { look_at_drain(); }) {}
 
   /// Store into agent, agent into datapath, then ports and control socket. An error is one line for the operator.
-  Result<void> start(host::BpfSwitch::Config datapath, const std::vector<std::pair<PortId, std::string>>& ports, Publish publish) {
+  Result<void> start(host::BpfSwitch::Config datapath, const PortNames& ports, Publish publish) {
     if (auto restored = restore(); !restored) return restored;
     if (auto opened = open_datapath(std::move(datapath)); !opened) return opened;
     driver_.emplace(loop_, log_, agent_, handlers(std::move(publish)));

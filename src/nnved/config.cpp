@@ -137,6 +137,7 @@ std::optional<VxlanSettings> read_vxlan(const ConfigNode& root) {
   if (!local) node.refuse("local", "this nNVE's IPv4 or IPv6 address on the underlay");
   vxlan.local = local.value_or(datapath::UnderlayAddress{});
   vxlan.udp_port = static_cast<std::uint16_t>(node.u32("port", 1, 65535, 4789));
+  vxlan.allow_small_mtu = node.boolean("allow_small_mtu", false);
   return vxlan;
 }
 

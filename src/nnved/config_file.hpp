@@ -15,6 +15,7 @@ struct VxlanSettings {
   std::string interface_name;
   datapath::UnderlayAddress local;
   std::uint16_t udp_port = 4789;
+  bool allow_small_mtu = false;  ///< start although full-sized tenant packets would not fit the underlay (S25)
 };
 
 /// A whole configuration file of nnved (conf/nnved.jsonc shows every key).

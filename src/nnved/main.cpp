@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // nnved: the network-side agent of Split-NVE, on a switch.
+#include <algorithm>
 #include <cstdio>
 
 #include "agent.hpp"
@@ -18,15 +19,34 @@ int refuse(const Error& error) {
   return 1;
 }
 
+/// Every remote nNVE that the configuration names.
+std::vector<datapath::UnderlayAddress> remotes_of(const nnved::FileConfig& file) {
+  std::vector<datapath::UnderlayAddress> remotes;
+  for (const auto& vn : file.agent.vns) remotes.insert(remotes.end(), vn.remote_nnves.begin(), vn.remote_nnves.end());
+  for (const auto& remote : file.agent.remotes) remotes.push_back(remote.nnve);
+  return remotes;
+}
+
 daemon::MachineNeeds needs_of(const nnved::FileConfig& file) {
   auto needs = daemon::needs_of(file.settings);
   for (const auto& port : file.agent.ports) needs.interfaces.push_back(port.interface_name);
   if (!file.vxlan) return needs;
   needs.local = file.vxlan->local;
-  for (const auto& vn : file.agent.vns)
-    needs.remotes.insert(needs.remotes.end(), vn.remote_nnves.begin(), vn.remote_nnves.end());
-  for (const auto& remote : file.agent.remotes) needs.remotes.push_back(remote.nnve);
+  needs.remotes = remotes_of(file);
   return needs;
+}
+
+std::optional<host::BpfSwitch::Vxlan> vxlan_of(const nnved::FileConfig& file) {
+  if (!file.vxlan) return std::nullopt;
+  host::BpfSwitch::Vxlan vxlan;
+  vxlan.name = file.vxlan->interface_name;
+  vxlan.udp_port = file.vxlan->udp_port;
+  vxlan.local = file.vxlan->local;
+  vxlan.remotes = remotes_of(file);
+  vxlan.allow_small_mtu = file.vxlan->allow_small_mtu;
+  for (const auto& port : file.agent.ports)
+    if (const auto link = host::link_of(port.interface_name)) vxlan.access_mtu = std::max(vxlan.access_mtu, link->mtu);
+  return vxlan;
 }
 
 /// Everything the restored TSIs claim, for an authority that keeps nothing of its own.
@@ -48,23 +68,18 @@ void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& author
 }
 
 int run(nnved::FileConfig& file) {
-  std::vector<std::pair<PortId, std::string>> ports;
-  for (auto& port : file.agent.ports) {
-    const auto link = host::link_of(port.interface_name);
-    if (!link) return refuse(link.error());
-    port.mac = link->mac;
-    ports.emplace_back(port.id, port.interface_name);
-  }
+  const auto ports = daemon::find_interfaces(file.agent.ports, datapath::PortRole::kAccess);
+  if (!ports) return refuse(ports.error());
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
-  if (file.vxlan) datapath.vxlan = host::BpfSwitch::Vxlan{file.vxlan->interface_name, file.vxlan->udp_port, file.vxlan->local};
+  datapath.vxlan = vxlan_of(file);
 
   daemon::Runtime<nnved::Agent> runtime(file.settings, file.agent);
   nnved::EmbeddedAuthority authority;
   const auto publish = [&](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
     return authority.handle(claim);
   };
-  if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
+  if (const auto started = runtime.start(datapath, *ports, publish); !started) return refuse(started.error());
   // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
   authority.reconcile(claims_of(runtime.agent()));
   runtime.audit_also([&](daemon::AuditReport& report, bool fix) { audit_authority(runtime.agent(), authority, report, fix); });

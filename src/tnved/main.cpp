@@ -25,13 +25,8 @@ daemon::MachineNeeds needs_of(const tnved::FileConfig& file) {
 }
 
 int run(tnved::FileConfig& file) {
-  std::vector<std::pair<PortId, std::string>> ports;
-  for (auto& uplink : file.agent.uplinks) {
-    const auto link = host::link_of(uplink.interface_name);
-    if (!link) return refuse(link.error());
-    uplink.mac = link->mac;
-    ports.emplace_back(uplink.id, uplink.interface_name);
-  }
+  const auto ports = daemon::find_interfaces(file.agent.uplinks, datapath::PortRole::kUplink);
+  if (!ports) return refuse(ports.error());
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
 
@@ -40,7 +35,7 @@ int run(tnved::FileConfig& file) {
   const auto publish = [](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
     return agent::BatchResult{claim.batch, {}, "a hypervisor has no authority to publish to"};
   };
-  if (const auto started = runtime.start(datapath, ports, publish); !started) return refuse(started.error());
+  if (const auto started = runtime.start(datapath, *ports, publish); !started) return refuse(started.error());
   tnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
   runtime.add_drain_verbs({[&](bool on) {
