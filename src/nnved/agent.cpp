@@ -23,6 +23,7 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const Index peer = peer_for(*port_index, *frame, now);
   if (peer == kNoIndex) return;
   Peer& from = peers[peer];
+  if (now - from.heard_or_begun() > config.vdp.keepalive_interval() / 4) from.back_since = now;
   switch (from.session.handle_frame(*frame, now)) {
     case ecp::Session::Verdict::kDelivered:
       if (!std::exchange(from.queued, true)) queue.push_back(peer);

@@ -29,6 +29,7 @@ struct Peer {
   ecp::Session session;
   vdp::Bridge bridge;
   Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
+  Instant back_since{};     ///< heard again after a silence: it may have restarted and has to renew everything yet
   Instant next_send{};      ///< pacing of legacy stations
   std::uint32_t tsis = 0;
   std::uint32_t works = 0;  ///< requests of it on their way or waiting for another

@@ -120,5 +120,18 @@ TEST_F(NnvedRecovery, AtTheEndWhatNobodyToldIsNotWantedAnyLonger) {
   EXPECT_TRUE(after.consistent()) << after.difference();
 }
 
+TEST(NnvedAging, AStationThatComesBackFromARestartHasTimeToRenewWhatItHas) {
+  Rig rig(make_config(1));
+  Station& station = rig.station(1);
+  ASSERT_TRUE(rig.ask(station, associate(1, 70001))->response().success());
+  const Duration timeout = rig.agent.config().vdp.keepalive_timeout();
+  rig.advance(timeout - 10ms);
+  ASSERT_TRUE(rig.ask(station, associate(2, 70001))->response().success()) << "it speaks of another TSI first";
+  rig.advance(rig.agent.config().vdp.keepalive_interval() / 8);
+  EXPECT_TRUE(rig.tsi(vsi(1)));
+  ASSERT_TRUE(rig.ask(station, associate(1, 70001))->response().success());
+  EXPECT_TRUE(rig.datapath.open(PortId(1), rig.tsi(vsi(1))->vid, mac(1)));
+}
+
 }  // namespace
 }  // namespace splitnve::nnved::test
