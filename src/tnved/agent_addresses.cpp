@@ -109,7 +109,8 @@ void Agent::Impl::describe_attributes(Slot slot, ManagerId manager, VsiType type
   if (tsi.handle != kNoHandle && !tsi.closing) uplink(tsi).station.describe(tsi.handle, manager, type, now);
 }
 
-/// A refused change of attributes is taken back, else the nNVE would refuse every keep-alive too. True if there was one.
+/// A refused change of attributes is taken back, else the nNVE would refuse every keep-alive too. True if there was
+/// one.
 bool Agent::Impl::restore_attributes(Slot slot, Instant now) {
   const auto before = attributes_before_.find(slot);
   if (before == attributes_before_.end()) return false;

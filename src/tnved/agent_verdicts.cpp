@@ -85,7 +85,8 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   const bool complete =
       std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
   if (!complete) return;
-  const bool any_held = std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.held; });
+  const bool any_held =
+      std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.held; });
   if (!tsi.program_failed && tsi.vm != VmState::kLeaving && !any_held) set_reason(slot, "");
   attributes_before_.erase(slot);
   tsi.retries = 0;

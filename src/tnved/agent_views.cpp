@@ -64,7 +64,8 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   tsi.type = read->type;
   tsi.arrival = read->arrival;
   for (const auto& stored_one : read->addresses) {
-    Address address = same_uplink ? Address(stored_one.mac, stored_one.vid, stored_one.confirmed) : Address(stored_one.mac);
+    Address address =
+        same_uplink ? Address(stored_one.mac, stored_one.vid, stored_one.confirmed) : Address(stored_one.mac);
     address.wanted = stored_one.wanted;
     address.held = same_uplink && stored_one.held;
     tsi.addresses.push_back(address);

@@ -48,6 +48,7 @@ TEST(TsiRecord, ReadsWhatItWroteForAnyRecord) {
       record.addresses.push_back({MacAddress(0x020000000000u + (random() & 0xFFFFFFFF)),
                                   static_cast<vdp::Level>(random() % 3), Vid(static_cast<std::uint16_t>(random())),
                                   static_cast<vdp::Level>(random() % 3), random() % 2 != 0});
+    record.addresses.front().wanted = vdp::Level::kReserved;  // a live TSI keeps at least one
     const auto read = decode_record(encode_record(record));
     ASSERT_TRUE(read.has_value()) << read.error().cause;
     EXPECT_EQ(*read, record);
