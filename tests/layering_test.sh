@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The edge of a daemon: the files that may touch the operating system.
-edge='/(main|config|control|control_apply|embedded_authority)\.cpp$|/(config_file|control|embedded_authority)\.hpp$'
+edge='/(main|config|control(_[a-z]+)?|embedded_authority)\.cpp$|/(config_file|control(_[a-z]+)?|embedded_authority)\.hpp$'
 pure() {
   find include/splitnve/base include/splitnve/ecp include/splitnve/vdp include/splitnve/agent include/splitnve/datapath \
     src/base src/libecp src/libvdp src/nnved src/tnved -name '*.[ch]pp' | grep -Ev "$edge" | sort

@@ -263,6 +263,7 @@ std::string foreign_filter_at(std::uint32_t ifindex) {
   for_each_filter(ifindex, TC_H_MIN_INGRESS, [&](const nlmsghdr* message) {
     const auto* tc = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
     if (TC_H_MAJ(tc->tcm_info) >> 16 != kFilterPriority) return;
+    if (tc->tcm_handle == 0) return;  // a dump names the priority first, then its filters
     if (const auto name = filter_name(message); !is_our_name(name)) foreign = name;
   });
   return foreign;

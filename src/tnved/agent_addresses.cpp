@@ -32,15 +32,18 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
   if (tsi.vm == VmState::kLeaving) return "the VM is being shut down";
   if (event.vn && *event.vn != tsi.vn) return "the VSI is in VN " + std::to_string(tsi.vn.value());
   if (event.macs.empty()) return "no address named";
-  std::size_t stays = 0;  // described, and not named by the event
+  std::size_t stays = 0;    // described, and not named by the event
+  std::size_t settled = 0;  // of these the ones that no refusal of an earlier event can take away
   for (const Address& address : tsi.addresses) {
     const bool named = std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end();
-    if (!address.removing() && !named) ++stays;
+    if (address.removing() || named) continue;
+    ++stays;
+    if (!address.entering) ++settled;
   }
   if (adds(event.verb) && stays + event.macs.size() > limits::kAddressesPerInstanceMax)
     return "too many addresses for one TSI";
-  if (event.verb == AddressVerb::kRemove && stays == 0)
-    return "a TSI keeps at least one MAC address: shut it down instead";
+  if (event.verb == AddressVerb::kRemove && settled == 0)
+    return "a TSI keeps at least one MAC address that is not just being added: shut it down instead";
   for (auto mac = event.macs.begin(); mac != event.macs.end(); ++mac) {
     if (!mac->is_usable_source()) return mac->to_string() + " is no address that a VM may have";
     if (std::find(event.macs.begin(), mac, *mac) != mac) return mac->to_string() + " is named twice";
@@ -55,11 +58,14 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
 }
 
 void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
-  if (adds(verb) && tsis_[slot].find(mac) == nullptr) add_address(slot, Address(mac));
+  const Address* known = tsis_[slot].find(mac);
+  const bool described = known != nullptr && !known->removing();
+  if (adds(verb) && known == nullptr) add_address(slot, Address(mac));
   Address& address = *tsis_[slot].find(mac);
   switch (verb) {
     case AddressVerb::kAdd:
-      address.entering = address.confirmed == vdp::Level::kNone;
+      // One that the TSI had already is not given up for a refusal.
+      if (!described) address.entering = address.confirmed == vdp::Level::kNone;
       address.wanted = vdp::Level::kActive;
       address.held = false;
       break;

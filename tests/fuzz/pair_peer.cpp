@@ -89,10 +89,13 @@ OctetString Pair::any_vdpdu() {
   manager.octets[0] = static_cast<std::uint8_t>(choices_.below(2));
   vdp::VdpduWriter writer(payload, manager);
   for (unsigned n = choices_.below(4) + 1; n > 0; --n) {
-    if (choices_.below(8) == 7)
-      writer.raw(static_cast<std::uint8_t>(1 + choices_.below(127)), choices_.octets());
-    else
+    if (choices_.below(8) == 7) {
+      // The writer itself adds End (0) and the manager ID (5); a second manager comes as raw octets.
+      const unsigned type = 1 + choices_.below(126);
+      writer.raw(static_cast<std::uint8_t>(type < 5 ? type : type + 1), choices_.octets());
+    } else {
       association(writer);
+    }
   }
   payload.resize(writer.finish().size());
   return payload;
