@@ -51,12 +51,12 @@ benches() {
 
 survival() {
   tools/dev build nnved tnved vdpctl
-  tests/netns/isolate.sh tests/netns/survival.sh build/release --nnved-stop 120 --tnved-stop 20 | tee /dev/stderr | tail -1 >&3
+  tests/netns/isolate.sh tests/netns/survival.sh build/release full | tee /dev/stderr | tail -1 >&3
 }
 
 cycles() {
   tools/dev build nnved tnved vdpctl
-  tests/netns/isolate.sh tests/netns/cycles.sh build/release --cycles 10000 | tee /dev/stderr | tail -1 >&3
+  tests/netns/isolate.sh tests/netns/cycles.sh build/release 10000 | tee /dev/stderr | tail -1 >&3
 }
 
 fresh_ci() {
