@@ -85,7 +85,8 @@ void Station::handle_undecodable(const Tlv& tlv, Instant now) {
 
 // --- matching ---
 
-/// Same entries, order and count as the association's last command; VIDs are the bridge's to fill in.
+/// Same entries, order and count as the association's last command. A success fills in VIDs; a refusal repeats those of
+/// the request, by which one of an earlier request is told from one of its repeat with VID 0 (S13).
 bool Station::same_entries(const Row& row, const Association& association) {
   if (association.format != row.format) return false;
   std::size_t at = 0;
@@ -95,6 +96,8 @@ bool Station::same_entries(const Row& row, const Association& association) {
     const FilterEntry answered = association.entry(at++);
     if (has_group(row.format) && answered.group != row.group) return false;
     if (has_mac(row.format) && answered.mac != entry.mac) return false;
+    const Vid asked = entry.null_vid ? Vid() : entry.vid;
+    if (!association.response().success() && answered.vid != asked) return false;
   }
   return at == association.count;
 }

@@ -525,6 +525,19 @@ TEST_F(StationTest, RetriesOnceWithVidZeroWhenARememberedVidIsRefused) {
   EXPECT_EQ(station_.stats().null_vid_retries, 1u);
 }
 
+TEST_F(StationTest, ALateRefusalOfTheRememberedVidIsNotOneOfVidZero) {
+  const auto handle = station_.open(spec(4));
+  station_.set_entry(handle, mac(1), Level::kActive, Vid(77), now_);
+  const auto request = send(station_, now_);
+  ASSERT_TRUE(request);
+  receive(answer(*request, 0x45));
+  EXPECT_THAT(sent(), ElementsAre("Associate 00 1:0"));
+  receive(answer(*request, 0x45));  // the bridge got the first request twice
+  EXPECT_THAT(events(station_), IsEmpty());
+  EXPECT_EQ(station_.stats().unmatched, 1u);
+  EXPECT_EQ(station_.state(handle), State::kAwaitingResponse);
+}
+
 TEST_F(StationTest, RefusesWhenVidZeroIsRefusedToo) {
   const auto handle = station_.open(spec(4));
   station_.set_entry(handle, mac(1), Level::kActive, Vid(77), now_);

@@ -11,7 +11,7 @@ mkdir -p "$logs"
 . tools/dev.d/lib/accept.sh
 
 fresh_clone() {
-  local clone started
+  local started  # `clone` outlives the function: the trap runs after it
   clone=$(mktemp -d)
   trap 'rm -rf "$clone"' EXIT
   git clone -q . "$clone/split-nve"

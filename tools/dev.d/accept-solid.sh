@@ -60,7 +60,7 @@ cycles() {
 }
 
 fresh_ci() {
-  local clone started
+  local started  # `clone` outlives the function: the trap runs after it
   clone=$(mktemp -d)
   trap 'rm -rf "$clone"' EXIT
   git clone -q . "$clone/split-nve"
