@@ -6,13 +6,11 @@
 #include <cstdio>
 #include <cstring>
 
+#include "splitnve/host/underlay.hpp"
+
 namespace splitnve::daemon {
 namespace {
 
-/// IP-level octets that VXLAN puts around an inner frame: its Ethernet header 14, VXLAN 8, UDP 8, and IPv4 20 or
-/// IPv6 40.
-constexpr unsigned kOverheadIpv4 = 50;
-constexpr unsigned kOverheadIpv6 = 70;
 /// What a VM takes for granted of Ethernet.
 constexpr unsigned kFullMtu = 1500;
 
@@ -136,7 +134,7 @@ void judge_underlay(const MachineNeeds& needs, const MachineFacts& facts, Findin
                           true});
       continue;
     }
-    const unsigned needed = access + (route.remote.is_ipv4() ? kOverheadIpv4 : kOverheadIpv6);
+    const unsigned needed = access + (route.remote.is_ipv4() ? host::kVxlanOverheadIpv4 : host::kVxlanOverheadIpv6);
     if (route.mtu < needed)
       miss(findings,
            "the underlay carries " + std::to_string(route.mtu) + " octets to this nNVE; access MTU " +
