@@ -95,7 +95,7 @@ void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
     return;
   }
   const auto association = decode_association(tlv);
-  if (association) {
+  if (association && offers(association->format)) {
     const bool contradictory = association->suspended() && association->migrating();
     admit(to_request(manager, *association), Kind::kRequest, contradictory ? std::optional(kMalformed) : std::nullopt,
           now);
@@ -103,6 +103,12 @@ void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
   }
   ++stats_.malformed_tlvs;
   if (head) admit(to_request(manager, *head), Kind::kHeadOnly, kMalformed, now);
+}
+
+/// A format with IPs is code 1 unless we have said that we understand it.
+bool Bridge::offers(FilterFormat format) const {
+  return (!has_ip(format) || offered_.has(Flag::kIpFormats)) &&
+         (!has_prefix(format) || offered_.has(Flag::kPrefixFormats));
 }
 
 bool Bridge::admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now) {

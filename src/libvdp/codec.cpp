@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "splitnve/vdp/extensions.hpp"
+
 namespace splitnve::vdp {
 namespace {
 
@@ -44,6 +46,22 @@ struct FilterHead {
   std::uint16_t count = 0;
 };
 
+/// An address that is a range must be one, in every entry.
+Decoded<void> check_prefixes(const Tlv& tlv, FilterFormat format, std::size_t count) {
+  const FilterLayout& has = layout(format);
+  const std::size_t address_at = 4u + (has.mac ? 6u : 0u);
+  const std::size_t address_octets = address_bits(has.ip) / 8u;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = kFixedOctets + i * has.octets + address_at;
+    IpPrefix ip{has.ip, tlv.value[at + address_octets], {}};
+    if (ip.length > address_bits(has.ip))
+      return refused("prefix length out of range", tlv.offset + at + address_octets);
+    std::copy_n(tlv.value.begin() + static_cast<std::ptrdiff_t>(at), address_octets, ip.octets.begin());
+    if (ip.has_host_bits()) return refused("host bits set", tlv.offset + at);
+  }
+  return {};
+}
+
 Decoded<FilterHead> read_filter_head(const Tlv& tlv) {
   const Octets value = tlv.value;
   const bool whole_vsi_allowed = is_type(tlv.type, TlvType::kDeAssociate);
@@ -61,6 +79,10 @@ Decoded<FilterHead> read_filter_head(const Tlv& tlv) {
   const std::size_t expected = kFixedOctets + count * entry_octets(*format);
   if (value.size() != expected)
     return refused("length does not match the entry count", tlv.offset + std::min(value.size(), expected));
+  if (has_prefix(*format)) {
+    const auto sound = check_prefixes(tlv, *format, count);
+    if (!sound) return unexpected<DecodeError>(sound.error());
+  }
   return FilterHead{*format, count};
 }
 
@@ -98,10 +120,17 @@ std::array<std::uint8_t, kHeaderOctets + kFixedOctets> fixed_part(const Associat
   return out;
 }
 
-void write_entry(BoundedWriter& writer, FilterFormat format, const FilterEntry& entry) {
+void write_ip(BoundedWriter& writer, const FilterLayout& has, const IpPrefix& ip) {
+  ensure(ip.family == has.ip && (has.prefix ? !ip.has_host_bits() : ip.is_single()), "an IP of the format's kind");
+  writer.octets(Octets(ip.octets).first(address_bits(has.ip) / 8u));
+  if (has.prefix) writer.u8(ip.length);
+}
+
+void write_entry(BoundedWriter& writer, const FilterLayout& has, const FilterEntry& entry) {
   ensure(entry.pcp <= 7, "a PCP has 3 bits");
-  if (has_group(format)) writer.u32(entry.group.value());
-  if (has_mac(format)) writer.octets(entry.mac.octets());
+  if (has.group) writer.u32(entry.group.value());
+  if (has.mac) writer.octets(entry.mac.octets());
+  if (has.ip != IpFamily::kNone) write_ip(writer, has, entry.ip);
   writer.u16(static_cast<std::uint16_t>((entry.ps ? 0x8000u : 0u) | (unsigned{entry.pcp} << 12) | entry.vid.value()));
 }
 
@@ -133,11 +162,20 @@ const char* to_string(Code code) {
 }
 
 std::optional<FilterFormat> filter_format(std::uint8_t code) {
-  if (code < 1 || code > 4) return std::nullopt;
+  if ((code & 0x7F) > 8 || detail::kLayouts[code >> 7][code & 0x7F].octets == 0) return std::nullopt;
   return static_cast<FilterFormat>(code);
 }
 
 // --- reading ---
+
+const std::uint8_t* Association::read_ip(const FilterLayout& has, const std::uint8_t* at, IpPrefix& out) {
+  const std::size_t octets = address_bits(has.ip) / 8u;
+  out.family = has.ip;
+  std::copy_n(at, octets, out.octets.begin());
+  at += octets;
+  out.length = has.prefix ? *at++ : address_bits(has.ip);
+  return at;
+}
 
 Decoded<ManagerId> VdpduReader::manager() {
   const std::size_t start = reader_.offset();
@@ -164,8 +202,10 @@ Decoded<std::optional<Tlv>> VdpduReader::next() {
   tlv.type = static_cast<std::uint8_t>(tl >> 9);
   tlv.offset = reader_.offset();
   if (is_type(tlv.type, TlvType::kEnd)) return std::nullopt;
+  if (sealed_) return refused("TLV behind authentication", start);
   if (is_type(tlv.type, TlvType::kManagerId)) return refused("second VSI manager ID", start);
   if (!reader_.take(tl & kLengthMax, tlv.value)) return truncated(reader_, "truncated TLV value");
+  sealed_ = is_type(tlv.type, TlvType::kOrganizational) && extension_type(tlv) == ExtensionType::kAuthentication;
   ended_ = false;
   return tlv;
 }
@@ -203,7 +243,7 @@ void VdpduWriter::association(TlvType command, std::uint8_t status, const VsiTyp
   ensure(type.id < (1u << 24), "a VSI type id has 24 bits");
   ensure(fits(format, entries.size()), "the caller has asked fits()");
   writer_.octets(fixed_part({command, status, type, vsi}, status, format, entries.size()));
-  for (const FilterEntry& entry : entries) write_entry(writer_, format, entry);
+  for (const FilterEntry& entry : entries) write_entry(writer_, layout(format), entry);
   ++tlvs_;
 }
 

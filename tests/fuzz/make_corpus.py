@@ -42,7 +42,32 @@ def hand_made():
         yield f"whole-vsi-format-{code}", MANAGER + tlv(4, HEAD + struct.pack(">BH", code, 0)) + bytes(2)
     yield "deassociate-22", MANAGER + tlv(4, HEAD)
     yield "deassociate-23", MANAGER + tlv(4, HEAD + b"\x00")
-    yield "unknown-format", MANAGER + tlv(3, HEAD + bytes.fromhex("050001") + bytes(10))
+    for code, width in {5: 10, 6: 22, 7: 16, 8: 28, 0x85: 11, 0x86: 23, 0x87: 17, 0x88: 29}.items():
+        yield f"ip-format-{code:02x}", MANAGER + tlv(3, HEAD + struct.pack(">BH", code, 2) + bytes(2 * width)) + bytes(2)
+        most = (511 - 25) // width
+        yield f"full-format-{code:02x}", MANAGER + tlv(1, HEAD + struct.pack(">BH", code, most) + bytes(most * width))
+    for name, tail in {"host-bits": "c0000201 18", "prefix-33": "c0000200 21", "prefix-24": "c0000200 18"}.items():
+        entry_of_5 = bytes.fromhex("00011174" + tail + "0064")
+        yield name, MANAGER + tlv(3, HEAD + bytes.fromhex("850001") + entry_of_5) + bytes(2)
+    for name, value in {
+        "capabilities": "01 01 01 000003ff" + "11" * 16 + "0000000000000007" + "22" * 16,
+        "capabilities-version-0": "01 00 01 000003ff" + "11" * 16 + "0000000000000007" + "22" * 16,
+        "capabilities-longer": "01 02 02 ffffffff" + "11" * 16 + "0000000000000007" + "22" * 16 + "33",
+        "migration": "02 02",
+        "migration-4": "02 04",
+        "vn-name": "03" + "44" * 16,
+        "vn-request": "04 01 00011174 00 0000",
+        "vn-answer": "04 02 00011174 64 f064",
+        "reason": "05 0003" + b"the VN is unknown \x1b[31m".hex(),
+        "reason-empty": "05 0000",
+        "reason-long": "05 0003" + "41" * 65,
+        "authentication": "06 0001 0000000000000001 0000000000000002" + "55" * 16,
+        "subtype-7": "07 01",
+    }.items():
+        yield "our-" + name, MANAGER + tlv(127, bytes.fromhex("02534e" + value)) + bytes(2)
+    sealed = tlv(127, bytes.fromhex("02534e06 0001") + bytes(32))
+    yield "behind-authentication", MANAGER + sealed + tlv(127, bytes.fromhex("02534e0202")) + bytes(2)
+    yield "unknown-format", MANAGER + tlv(3, HEAD + bytes.fromhex("090001") + bytes(10))
     yield "count-65535", MANAGER + tlv(3, HEAD + bytes.fromhex("04ffff") + entry[:12])
     yield "unknown-tlvs", MANAGER + tlv(6, b"") + tlv(126, bytes(511)) + tlv(127, bytes.fromhex("02534e01")) + bytes(8)
     yield "second-manager", MANAGER + MANAGER

@@ -293,10 +293,12 @@ TEST(Codec, OtherTypesAreNoAssociation) {
   }
 }
 
-TEST(Codec, OnlyFormatsOneToFourAreKnown) {
-  for (unsigned code = 0; code < 256; ++code)
-    EXPECT_EQ(filter_format(static_cast<std::uint8_t>(code)).has_value(), code >= 1 && code <= 4) << code;
-  for (const char* format : {"00", "05", "08", "81", "85", "ff"})
+TEST(Codec, OnlyTheFormatsOfTheTableAreKnown) {
+  for (unsigned code = 0; code < 256; ++code) {
+    const bool known = (code >= 1 && code <= 8) || (code >= 0x85 && code <= 0x88);
+    EXPECT_EQ(filter_format(static_cast<std::uint8_t>(code)).has_value(), known) << code;
+  }
+  for (const char* format : {"00", "09", "7f", "81", "84", "89", "ff"})
     expect_association_refused(TlvType::kAssociate, value(std::string(format) + "0001 0064"), "unknown filter format",
                                22);
   expect_association_refused(TlvType::kDeAssociate, value("00 0000"), "unknown filter format", 22);

@@ -14,6 +14,7 @@
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/timers.hpp"
 
@@ -76,6 +77,9 @@ class Bridge {
   void deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries);
 
+  /// What we have said that we understand; formats with IPs are code 1 without their flag.
+  void set_offered(Flags offered) { offered_ = offered; }
+
   std::optional<Instant> next_deadline() const;
   bool queued() const { return !ready_.empty(); }
   /// Requests handed out by poll_request() and not answered yet.
@@ -107,6 +111,7 @@ class Bridge {
     std::uint32_t last = kNone;
   };
 
+  bool offers(FilterFormat format) const;
   void handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now);
   /// Makes a row of the request; false if there is no room to answer it even.
   bool admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now);
@@ -120,6 +125,7 @@ class Bridge {
 
   Timing timing_;
   Duration decision_deadline_;
+  Flags offered_;
   Rows rows_;
   boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;
   IndexList received_;

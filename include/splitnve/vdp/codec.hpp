@@ -11,6 +11,7 @@
 
 #include "splitnve/base/bytes.hpp"
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip.hpp"
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::vdp {
@@ -27,11 +28,63 @@ enum class TlvType : std::uint8_t {
 const char* to_string(TlvType type);
 inline bool is_association(TlvType type) { return type >= TlvType::kPreAssociate && type <= TlvType::kDeAssociate; }
 
-/// Filter information formats 1..4.
-enum class FilterFormat : std::uint8_t { kVid = 1, kMacVid = 2, kGroupVid = 3, kGroupMacVid = 4 };
-constexpr bool has_mac(FilterFormat f) { return f == FilterFormat::kMacVid || f == FilterFormat::kGroupMacVid; }
-constexpr bool has_group(FilterFormat f) { return f == FilterFormat::kGroupVid || f == FilterFormat::kGroupMacVid; }
-constexpr std::size_t entry_octets(FilterFormat f) { return 2u + (has_mac(f) ? 6u : 0u) + (has_group(f) ? 4u : 0u); }
+/// Filter information formats. 1..4 are IEEE 802.1Q's. The formats with an IP address are ours and provisional: the
+/// code points of IEEE 802.1Qcy are unknown to us. 0x80 adds a prefix length behind the address.
+enum class FilterFormat : std::uint8_t {
+  kVid = 1,
+  kMacVid = 2,
+  kGroupVid = 3,
+  kGroupMacVid = 4,
+  kGroupIpv4Vid = 0x05,
+  kGroupIpv6Vid = 0x06,
+  kGroupMacIpv4Vid = 0x07,
+  kGroupMacIpv6Vid = 0x08,
+  kGroupIpv4PrefixVid = 0x85,
+  kGroupIpv6PrefixVid = 0x86,
+  kGroupMacIpv4PrefixVid = 0x87,
+  kGroupMacIpv6PrefixVid = 0x88,
+};
+
+/// What an entry of a format holds, in this order; the VID word comes last.
+struct FilterLayout {
+  std::uint8_t octets = 0;  ///< of an entry; 0: no such format
+  bool group = false;
+  bool mac = false;
+  IpFamily ip = IpFamily::kNone;
+  bool prefix = false;
+};
+namespace detail {
+/// The one table of formats, by code: kLayouts[0x80 ? 1 : 0][low bits].
+inline constexpr FilterLayout kLayouts[2][9] = {
+    {{},
+     {2},
+     {8, false, true},
+     {6, true, false},
+     {12, true, true},
+     {10, true, false, IpFamily::kV4},
+     {22, true, false, IpFamily::kV6},
+     {16, true, true, IpFamily::kV4},
+     {28, true, true, IpFamily::kV6}},
+    {{},
+     {},
+     {},
+     {},
+     {},
+     {11, true, false, IpFamily::kV4, true},
+     {23, true, false, IpFamily::kV6, true},
+     {17, true, true, IpFamily::kV4, true},
+     {29, true, true, IpFamily::kV6, true}},
+};
+}  // namespace detail
+constexpr const FilterLayout& layout(FilterFormat f) {
+  const auto code = static_cast<std::uint8_t>(f);
+  return detail::kLayouts[code >> 7][code & 0x7F];
+}
+constexpr bool has_mac(FilterFormat f) { return layout(f).mac; }
+constexpr bool has_group(FilterFormat f) { return layout(f).group; }
+constexpr bool has_ip(FilterFormat f) { return layout(f).ip != IpFamily::kNone; }
+constexpr bool has_prefix(FilterFormat f) { return layout(f).prefix; }
+constexpr std::size_t entry_octets(FilterFormat f) { return layout(f).octets; }
 /// The narrowing step from the wire; `nullopt` for formats we do not know.
 std::optional<FilterFormat> filter_format(std::uint8_t code);
 
@@ -42,6 +95,7 @@ struct FilterEntry {
   Vid vid;
   bool ps = false;       ///< PCP significant
   std::uint8_t pcp = 0;  ///< 0..7, kept from the wire even if ps is false
+  IpPrefix ip{};         ///< a single address in the formats without prefix length
   friend bool operator==(const FilterEntry&, const FilterEntry&) = default;
 };
 
@@ -89,8 +143,8 @@ struct Tlv {
 
 /// Walks the TLVs of a VDPDU up to End or the end of the octets; what stands after End is ignored, and zero padding
 /// reads as End. Call manager() once, then next() until it is empty. The first TLV must be the manager ID (16 octets),
-/// and it may not come again. Errors: truncated header or value, manager missing, second, or of another length; they
-/// end the walk.
+/// and it may not come again; our authentication TLV is the last before End. Errors: truncated header or value, manager
+/// missing, second, or of another length, a TLV behind authentication; they end the walk.
 class VdpduReader {
  public:
   explicit VdpduReader(Octets vdpdu, std::size_t base_offset = 0) : reader_(vdpdu, base_offset) {}
@@ -101,6 +155,7 @@ class VdpduReader {
  private:
   BoundedReader reader_;
   bool ended_ = false;
+  bool sealed_ = false;  ///< the authentication TLV has been read
 };
 
 /// A decoded association TLV; `entries` are still octets of the frame, read one by one with `entry(i)`.
@@ -119,22 +174,26 @@ struct Association {
   ResponseStatus response() const { return ResponseStatus::from_octet(status); }
   /// Requires i < count of a decoded association.
   FilterEntry entry(std::size_t i) const;
+
+ private:
+  static const std::uint8_t* read_ip(const FilterLayout& has, const std::uint8_t* at, IpPrefix& out);
 };
 
 inline FilterEntry Association::entry(std::size_t i) const {
-  const std::size_t octets = entry_octets(format);
-  ensure((i + 1) * octets <= entries.size(), "entry index below the count");
-  const std::uint8_t* at = entries.data() + i * octets;
+  const FilterLayout& has = layout(format);
+  ensure((i + 1) * has.octets <= entries.size(), "entry index below the count");
+  const std::uint8_t* at = entries.data() + i * has.octets;
   FilterEntry out;
-  if (has_group(format)) {
+  if (has.group) {
     out.group =
         GroupId((std::uint32_t{at[0]} << 24) | (std::uint32_t{at[1]} << 16) | (std::uint32_t{at[2]} << 8) | at[3]);
     at += 4;
   }
-  if (has_mac(format)) {
+  if (has.mac) {
     out.mac = MacAddress(MacAddress::Bytes{at[0], at[1], at[2], at[3], at[4], at[5]});
     at += 6;
   }
+  if (has.ip != IpFamily::kNone) at = read_ip(has, at, out.ip);
   out.ps = (at[0] & 0x80) != 0;
   out.pcp = static_cast<std::uint8_t>((at[0] >> 4) & 0x07);
   out.vid = Vid(static_cast<std::uint16_t>((at[0] << 8) | at[1]));
@@ -151,8 +210,8 @@ struct AssociationHead {
 /// Reads the 22 fixed octets. Errors: truncated, not an association type.
 Decoded<AssociationHead> decode_association_head(const Tlv& tlv);
 /// Reads the whole value. Errors: truncated, unknown filter format, count 0 outside De-Associate, length that does not
-/// match the count. A De-Associate without filter information (22 or 23 octets) has count 0, and its format says
-/// nothing.
+/// match the count, prefix length out of range, host bits set. A De-Associate without filter information (22 or 23
+/// octets) has count 0, and its format says nothing.
 Decoded<Association> decode_association(const Tlv& tlv);
 
 /// Octets that an association TLV with these entries takes, header included.
@@ -168,7 +227,7 @@ class VdpduWriter {
   /// `buffer` holds at least 20 octets; limits::kVdpduOctetsMax is the usual size.
   VdpduWriter(MutableOctets buffer, const ManagerId& manager);
   bool fits(FilterFormat format, std::size_t count) const;
-  /// Requires fits(), a 24-bit type id and PCPs below 8.
+  /// Requires fits(), a 24-bit type id, PCPs below 8, and IPs of the format's family and kind.
   void association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries);
   /// The answer to a TLV that could not be decoded: its fixed part and an empty filter list (format 1, count 0); false

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our organizational TLV: what Split-NVE says beyond IEEE 802.1Q. All code points are ours and unregistered.
+//
+//   type 127 | length | OUI(3) subtype(1) value
+//   1 capabilities   version(1) role(1) flags(4) system id(16) epoch(8) nonce(16)
+//   2 migration      of the association before it: value(1)
+//   3 VN name        of the association before it: UUID(16)
+//   4 VN request     operation(1) GroupID(4) status(1) VID word(2)
+//   5 reason         of the response before it: cause(2) UTF-8 text(0..64)
+//   6 authentication key id(2) session(8) counter(8) tag(16); the last TLV before End
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "splitnve/base/ids.hpp"
+#include "splitnve/vdp/codec.hpp"
+
+namespace splitnve::vdp {
+
+/// Locally administered, unregistered.
+inline constexpr std::array<std::uint8_t, 3> kOui{0x02, 0x53, 0x4E};
+inline constexpr std::size_t kReasonTextOctetsMax = 64;
+
+enum class ExtensionType : std::uint8_t {
+  kCapabilities = 1,
+  kMigration = 2,
+  kVnName = 3,
+  kVnRequest = 4,
+  kReason = 5,
+  kAuthentication = 6,
+};
+
+/// What a system understands. A sender uses an extension only towards a peer that has shown its flag (E7).
+enum class Flag : std::uint32_t {
+  kIpFormats = 1u << 0,          ///< filter formats 5..8
+  kPrefixFormats = 1u << 1,      ///< filter formats 0x85..0x88
+  kDeactivate = 1u << 2,         ///< Associate -> Pre-Associate
+  kBridgeDeactivate = 1u << 3,   ///< the same, commanded by the bridge
+  kMigration = 1u << 4,          ///< subtype 2
+  kVnName = 1u << 5,             ///< subtype 3
+  kVnRequests = 1u << 6,         ///< subtype 4
+  kReasonText = 1u << 7,         ///< subtype 5
+  kIncrementalFilter = 1u << 8,  ///< an association TLV names some of a VSI's entries
+  kMultiVid = 1u << 9,           ///< one null entry may come back as several
+};
+inline constexpr std::array kAllFlags{
+    Flag::kIpFormats, Flag::kPrefixFormats, Flag::kDeactivate, Flag::kBridgeDeactivate,  Flag::kMigration,
+    Flag::kVnName,    Flag::kVnRequests,    Flag::kReasonText, Flag::kIncrementalFilter, Flag::kMultiVid};
+/// As configuration and command line name it, e.g. `bridge-deactivate`.
+const char* to_string(Flag flag);
+std::optional<Flag> flag_from_string(std::string_view name);
+
+/// A set of flags; bits that we do not know are kept.
+class Flags {
+ public:
+  constexpr Flags() = default;
+  constexpr explicit Flags(std::uint32_t bits) : bits_(bits) {}
+  static constexpr Flags all() {
+    Flags out;
+    for (const Flag flag : kAllFlags) out.set(flag);
+    return out;
+  }
+  constexpr bool has(Flag flag) const { return (bits_ & static_cast<std::uint32_t>(flag)) != 0; }
+  constexpr Flags& set(Flag flag) {
+    bits_ |= static_cast<std::uint32_t>(flag);
+    return *this;
+  }
+  constexpr std::uint32_t bits() const { return bits_; }
+  friend constexpr bool operator==(Flags, Flags) = default;
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+
+/// Names a system, whatever port or address it speaks from.
+using SystemId = std::array<std::uint8_t, 16>;
+/// 1 station (tnved), 2 bridge (nnved); other values are kept as received.
+enum class Role : std::uint8_t { kStation = 1, kBridge = 2 };
+
+struct Capabilities {
+  std::uint8_t version = 1;  ///< later versions begin with the same fields
+  Role role = Role::kStation;
+  Flags flags;
+  SystemId system{};
+  std::uint64_t epoch = 0;               ///< another value: the sender has lost its state (S9)
+  std::array<std::uint8_t, 16> nonce{};  ///< of this run of the sender (S16)
+  friend bool operator==(const Capabilities&, const Capabilities&) = default;
+};
+
+/// What the station knows of its VM's migration; resolves what the M and S bits leave open (D13, E5).
+enum class Migration : std::uint8_t { kUnknown = 0, kNone = 1, kArriving = 2, kDeparting = 3 };
+const char* to_string(Migration migration);
+
+/// A VN's name (UUID).
+struct VnName {
+  std::array<std::uint8_t, 16> octets{};
+  friend auto operator<=>(const VnName&, const VnName&) = default;
+};
+
+/// VN_Connect or VN_Disconnect from either side (S30), and its answer.
+struct VnRequest {
+  enum class Operation : std::uint8_t { kConnect = 1, kDisconnect = 2 };
+  Operation operation = Operation::kConnect;
+  GroupId group;
+  std::uint8_t status = 0;  ///< as an association's: 0x40 an answer, then KEEP, HARD and code
+  Vid vid;                  ///< null in a request: assign one; PS and PCP are sent as zero and ignored
+  friend bool operator==(const VnRequest&, const VnRequest&) = default;
+};
+
+/// Why a response says what it says. `text` views the octets it was read from, is at most 64 octets, and anything a
+/// peer wrote: escape it before it is shown (S33).
+struct ReasonText {
+  std::uint16_t cause = 0;
+  std::string_view text;
+  friend bool operator==(const ReasonText&, const ReasonText&) = default;
+};
+
+/// The shape only; keys and coverage: S16.
+struct Authentication {
+  std::uint16_t key = 0;
+  std::uint64_t session = 0;
+  std::uint64_t counter = 0;
+  std::array<std::uint8_t, 16> tag{};
+  friend bool operator==(const Authentication&, const Authentication&) = default;
+};
+
+using Extension = std::variant<Capabilities, Migration, VnName, VnRequest, ReasonText, Authentication>;
+
+/// The subtype if the TLV is organizational and of our OUI; values that we do not know included.
+std::optional<ExtensionType> extension_type(const Tlv& tlv);
+/// Reads one of our TLVs; an empty optional for other OUIs and unknown subtypes, which are walked over. Errors:
+/// truncated, longer than its subtype (capabilities may be: later versions append), a value out of range.
+Decoded<std::optional<Extension>> decode_extension(const Tlv& tlv);
+/// Appends it; false if it does not fit (then nothing is written). Requires a reason text of at most 64 octets.
+bool write_extension(VdpduWriter& writer, const Extension& extension);
+/// Octets that the TLV takes, header included.
+std::size_t extension_octets(const Extension& extension);
+
+}  // namespace splitnve::vdp

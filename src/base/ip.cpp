@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "splitnve/base/ip.hpp"
+
+#include <arpa/inet.h>
+
+#include <charconv>
+
+#include "splitnve/base/check.hpp"
+
+namespace splitnve {
+
+std::optional<IpPrefix> IpPrefix::from_string(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  IpPrefix out;
+  if (inet_pton(AF_INET, address.c_str(), out.octets.data()) == 1) {
+    out.family = IpFamily::kV4;
+  } else if (inet_pton(AF_INET6, address.c_str(), out.octets.data()) == 1) {
+    out.family = IpFamily::kV6;
+  } else {
+    return std::nullopt;
+  }
+  out.length = address_bits(out.family);
+  if (slash == std::string_view::npos) return out;
+  const std::string_view digits = text.substr(slash + 1);
+  const auto end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, out.length);
+  if (error != std::errc() || rest != end || out.length > address_bits(out.family) || out.has_host_bits())
+    return std::nullopt;
+  return out;
+}
+
+std::string IpPrefix::to_string() const {
+  if (is_none()) return "-";
+  char text[INET6_ADDRSTRLEN];
+  std::string out = inet_ntop(family == IpFamily::kV4 ? AF_INET : AF_INET6, octets.data(), text, sizeof text);
+  return is_single() ? out : out + "/" + std::to_string(length);
+}
+
+bool IpPrefix::has_host_bits() const {
+  ensure(length <= address_bits(family), "a prefix is no longer than its address");
+  const std::size_t whole = length / 8;
+  for (std::size_t i = whole; i < octets.size(); ++i) {
+    const unsigned host = i == whole ? 0xFFu >> (length % 8) : 0xFFu;
+    if ((octets[i] & host) != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace splitnve
