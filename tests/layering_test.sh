@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 # The edge of a daemon: the files that may touch the operating system.
 edge='/(main|config|control(_[a-z]+)?|embedded_authority)\.cpp$|/(config_file|control(_[a-z]+)?|embedded_authority)\.hpp$'
 pure() {
-  find include/splitnve/base include/splitnve/ecp include/splitnve/vdp include/splitnve/agent include/splitnve/datapath \
-    src/base src/libecp src/libvdp src/nnved src/tnved -name '*.[ch]pp' | grep -Ev "$edge" | sort
+  find include/splitnve/{base,ecp,vdp,evb,agent,datapath} src/{base,libecp,libvdp,libevb,nnved,tnved} \
+    -name '*.[ch]pp' | grep -Ev "$edge" | sort
 }
 
 forbidden='boost/asio|nlohmann|spdlog|fmt/|CLI/|sqlite3|bpf/|pcap|systemd/'            # libraries of the edge
@@ -38,12 +38,12 @@ while read -r file; do
         grep -nE '#[[:space:]]*include[[:space:]]*"(nnved|tnved)/' "$file") ;;
   esac
   case "$file" in
-    src/base/* | include/splitnve/base/* | src/libecp/* | include/splitnve/ecp/*)
+    src/base/* | src/libecp/* | src/libevb/* | include/splitnve/base/* | include/splitnve/ecp/* | include/splitnve/evb/*)
       while read -r hit; do complain "$file:$hit (below VDP)"; done < <(
         grep -nE '#[[:space:]]*include[[:space:]]*"splitnve/(vdp|agent)/' "$file") ;;
   esac
 done < <(pure)
 
 [ "$count" -ge 20 ] || complain "only $count pure files found: is this the right folder?"
-[ "$status" = 0 ] && echo "layering: $count files of libecp, libvdp and the agents are pure"
+[ "$status" = 0 ] && echo "layering: $count files of libecp, libvdp, libevb and the agents are pure"
 exit "$status"

@@ -8,11 +8,6 @@
 namespace splitnve::ecp {
 namespace {
 
-constexpr std::uint16_t kPriorityTagType = 0x8100;
-constexpr std::uint16_t kTagVidMask = 0x0FFF;
-constexpr std::size_t kSourceOffset = 6;
-constexpr std::size_t kEthernetOctets = 14;
-
 constexpr unsigned kVersionShift = 12;
 constexpr unsigned kOperationShift = 10;
 constexpr std::uint16_t kVersionMask = 0xF;
@@ -21,23 +16,6 @@ constexpr std::uint16_t kSubtypeMask = 0x3FF;
 
 unexpected<DecodeError> wrong(const char* cause, std::size_t offset) {
   return unexpected<DecodeError>(DecodeError{cause, offset});
-}
-
-// Steps over the EtherType and one priority tag before it (S18). A VLAN is never ECP's: its sender may be a tenant.
-Decoded<void> decode_ether_type(BoundedReader& reader) {
-  std::size_t at = reader.offset();
-  std::uint16_t type = 0;
-  if (!reader.u16(type)) return reader.error("truncated EtherType");
-  if (type == kPriorityTagType) {
-    at = reader.offset();
-    std::uint16_t tag = 0;
-    if (!reader.u16(tag)) return reader.error("truncated tag");
-    if ((tag & kTagVidMask) != 0) return wrong("tagged with a VLAN", at);
-    at = reader.offset();
-    if (!reader.u16(type)) return reader.error("truncated EtherType");
-  }
-  if (type != kEtherType) return wrong("not the EtherType of ECP", at);
-  return {};
 }
 
 // The narrowing step: what another version, subtype or operation means is unknown, so such a frame is dropped unacked.
@@ -73,14 +51,12 @@ void encode_header(const Header& header, BoundedWriter& writer) {
 
 Decoded<Frame> decode_frame(Octets octets) {
   BoundedReader reader(octets);
-  MacAddress::Bytes destination{};
-  MacAddress::Bytes source{};
-  if (!reader.array(destination) || !reader.array(source)) return reader.error("truncated Ethernet header");
+  const auto ethernet = decode_ethernet(reader);
+  if (!ethernet) return unexpected<DecodeError>(ethernet.error());
+  if (ethernet->type != kEtherType) return wrong("not the EtherType of ECP", ethernet->type_offset);
   Frame frame;
-  frame.destination = MacAddress(destination);
-  frame.source = MacAddress(source);
-  if (frame.source.is_group()) return wrong("group source address", kSourceOffset);
-  if (auto type = decode_ether_type(reader); !type) return unexpected<DecodeError>(type.error());
+  frame.destination = ethernet->destination;
+  frame.source = ethernet->source;
   const std::size_t header_offset = reader.offset();
   const auto header = decode_header(reader);
   if (!header) return unexpected<DecodeError>(header.error());

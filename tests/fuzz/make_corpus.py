@@ -13,6 +13,7 @@ import struct
 FOLDER = pathlib.Path(__file__).resolve().parent
 CAPTURES = FOLDER.parent / "data" / "captures"
 ECP_ETHERTYPE = 0x8940
+LLDP_ETHERTYPE = 0x88CC
 MANAGER = bytes.fromhex("0a10") + b"mgr1" + bytes(12)
 HEAD = bytes.fromhex("00000001010511111111222233334444555555555501")
 
@@ -74,6 +75,22 @@ def hand_made():
     yield "manager-only", MANAGER
     yield "end-only", bytes(46)
     yield "stray-octet", MANAGER + b"\x06"
+
+
+def hand_made_lldp():
+    ethernet = bytes.fromhex("0180c200000002000000000288cc")
+    names = tlv(1, bytes.fromhex("04020000000002")) + tlv(2, b"\x05eth0")
+    ttl = tlv(3, bytes.fromhex("0078"))
+    evb = tlv(127, bytes.fromhex("0080c20d0700aa5608"))
+    yield "goodbye", ethernet + names + tlv(3, bytes(2)) + bytes(2)
+    yield "no-evb", ethernet + names + ttl + tlv(5, b"switch") + bytes(2)
+    yield "others", ethernet + names + ttl + tlv(4, b"port") + tlv(127, bytes.fromhex("00120f010203")) + evb + bytes(2)
+    yield "greatest", ethernet + names + ttl + tlv(127, bytes.fromhex("0080c20dffffffffff")) + bytes(2)
+    yield "bridge-greatest", ethernet + names + ttl + tlv(127, bytes.fromhex("0080c20d07ffff5f1f")) + bytes(2)
+    yield "long-id", ethernet + tlv(1, b"\x07" + b"c" * 255) + tlv(2, b"\x07" + b"\x1b" * 255) + ttl + evb
+    yield "two-evb", ethernet + names + ttl + evb + evb
+    yield "out-of-order", ethernet + ttl + names
+    yield "priority-tagged", ethernet[:12] + bytes.fromhex("8100e00088cc") + names + ttl + evb
 
 
 def hand_made_frames():
@@ -190,11 +207,14 @@ def histories():
 
 def main():
     seen = set()
-    wanted = {"ecp": dict(hand_made_frames()), "vdp": dict(hand_made()), "config": dict(configs()),
+    wanted = {"ecp": dict(hand_made_frames()), "evb": dict(hand_made_lldp()), "vdp": dict(hand_made()), "config": dict(configs()),
               "control": dict(control_lines()), "record": dict(records()), "agent": dict(histories())}
     for pcap in sorted(CAPTURES.glob("*.pcap")):
         for number, frame in enumerate(frames(pcap), 1):
-            if struct.unpack_from(">H", frame, 12)[0] != ECP_ETHERTYPE:
+            (ether_type,) = struct.unpack_from(">H", frame, 12)
+            if ether_type == LLDP_ETHERTYPE and frame not in wanted["evb"].values():
+                wanted["evb"][f"{pcap.stem}-{number:02}"] = frame
+            if ether_type != ECP_ETHERTYPE:
                 continue
             is_request = frame[14] & 0x0C == 0
             # One frame per shape: operation, length, and the first TLVs' types and status.

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "splitnve/base/bytes.hpp"
+#include "splitnve/base/ethernet.hpp"
 #include "splitnve/base/ids.hpp"
 
 namespace splitnve::ecp {
@@ -18,9 +19,9 @@ inline constexpr std::uint16_t kEtherType = 0x8940;
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::uint16_t kSubtypeVdp = 1;
 inline constexpr std::size_t kHeaderOctets = 4;
-inline constexpr MacAddress kNearestCustomerBridge{MacAddress::Bytes{0x01, 0x80, 0xC2, 0x00, 0x00, 0x00}};
-inline constexpr MacAddress kNearestBridge{MacAddress::Bytes{0x01, 0x80, 0xC2, 0x00, 0x00, 0x0E}};
-inline constexpr MacAddress kNearestNonTpmrBridge{MacAddress::Bytes{0x01, 0x80, 0xC2, 0x00, 0x00, 0x03}};
+using splitnve::kNearestBridge;
+using splitnve::kNearestCustomerBridge;
+using splitnve::kNearestNonTpmrBridge;
 
 enum class Operation : std::uint8_t { kRequest = 0, kAck = 1 };
 
