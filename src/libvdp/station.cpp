@@ -278,7 +278,7 @@ void Station::time_out(Handle handle, Instant now) {
   row.state = State::kUnconfirmed;
   if (!row.unconfirmed) events_.push_back(Unconfirmed{handle, true});
   row.unconfirmed = true;
-  Duration backoff = std::min(timing_.response_wait(), limits::kUnconfirmedBackoffMax);
+  Duration backoff = std::min(answer_wait(work(row) == Need::kRenewal), limits::kUnconfirmedBackoffMax);
   for (std::uint8_t i = 0; i < row.timeouts && backoff < limits::kUnconfirmedBackoffMax; ++i) backoff *= 2;
   row.timeouts = std::min<std::uint8_t>(static_cast<std::uint8_t>(row.timeouts + 1), kBackoffDoublingsMax);
   deadlines_.set(handle, now + std::min(backoff, limits::kUnconfirmedBackoffMax));

@@ -152,7 +152,7 @@ void Station::commit(Handle handle, const Plan& plan, Instant now) {
   row.vdpdu = serial_;
   row.response_timer = true;
   // Repeats after an ECP failure share the first one's response timer (S10).
-  if (!same_timer) deadlines_.set(handle, now + timing_.response_wait());
+  if (!same_timer) deadlines_.set(handle, now + answer_wait(plan.renewal));
   composed_.push_back(handle);
   ++stats_.requests;
   if (plan.renewal) ++stats_.keepalives;

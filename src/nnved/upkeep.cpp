@@ -89,9 +89,9 @@ void Impl::link_lost(std::uint32_t port_index, Instant now) {
   for (const Index peer : lost) forget_peer(peer);
 }
 
-/// An address that was not renewed ages alone if its station spoke when the renewal was due; a silent station's
-/// addresses age together after the dead-peer time (S9). One that was away, perhaps for a
-/// restart, gets time to renew what it has before anything of it ages alone.
+/// An address that was not renewed ages alone if its station speaks on after the timeout; a silent station's addresses
+/// age together after the dead-peer time (S9). One that was away, perhaps for a restart, gets time to renew what it has
+/// before anything of it ages alone.
 void Impl::age(Index instance, Instant now) {
   if (!tsis.rows().contains(instance)) return;
   const TsiRow& row = tsis[instance];
@@ -115,7 +115,7 @@ void Impl::age(Index instance, Instant now) {
       again = std::min(again, expires);
     } else if (address.work != kNoIndex) {
       continue;
-    } else if (dead || (link_up && heard >= address.renewed + interval && now >= peer.back_since + interval / 4)) {
+    } else if (dead || (link_up && heard >= expires && now >= peer.back_since + interval / 4)) {
       aged.push_back(address.mac);
     } else {
       again = std::min(again, now + interval / 4);

@@ -224,6 +224,7 @@ class Station {
   void answered_again(Handle handle);
   void finish(Handle handle);
   Instant next_keepalive(Handle handle, Instant now) const;
+  Duration answer_wait(bool renewal) const { return renewal ? timing_.renewal_wait() : timing_.response_wait(); }
   static Entry* find_entry(Row& row, MacAddress mac);
 
   // Answers (station_answers.cpp).
