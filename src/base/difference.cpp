@@ -51,7 +51,18 @@ bool is_present(const GuardRow& row) { return row.instance.has_value(); }
 std::string name_of(const GuardRow& row) {
   return "guard " + text(row.domain) + " " + text(row.port) + " " + row.mac.to_string();
 }
-GuardRow normal(GuardRow row) { return row; }
+GuardRow normal(GuardRow row) {
+  if (!row.ip.ipv4 && !row.ip.ipv6) row.ip = {};  // what may pass says nothing where nothing is guarded
+  return row;
+}
+
+auto key_of(const IpRow& row) { return std::tuple(row.instance, row.mac, row.prefix); }
+bool is_present(const IpRow& row) { return row.present; }
+std::string name_of(const IpRow& row) {
+  return "ip instance " + std::to_string(row.instance.value()) + " " + row.mac.to_string() + " " +
+         row.prefix.to_string();
+}
+IpRow normal(IpRow row) { return row; }
 
 auto key_of(const FdbRow& row) { return std::pair(row.domain, row.mac); }
 bool is_present(const FdbRow& row) { return row.owner.has_value(); }
@@ -93,6 +104,7 @@ std::vector<Difference> differences(const Rows& want, const Rows& have) {
   compare(want.ports, have.ports, out);
   compare(want.domains, have.domains, out);
   compare(want.access, have.access, out);
+  compare(want.ips, have.ips, out);
   compare(want.guards, have.guards, out);
   compare(want.fdb, have.fdb, out);
   return out;

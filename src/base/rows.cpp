@@ -10,9 +10,7 @@ namespace {
 constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 }
 
-bool UnderlayAddress::is_ipv4() const {
-  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), octets.begin());
-}
+bool UnderlayAddress::is_ipv4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), octets.begin()); }
 
 std::string UnderlayAddress::to_string() const {
   char text[INET6_ADDRSTRLEN];
@@ -47,6 +45,12 @@ const char* to_string(Drop reason) {
     case Drop::kTooShort: return "too_short";
     case Drop::kRedirect: return "redirect";
     case Drop::kUnknownNnve: return "unknown_nnve";
+    case Drop::kSpoofedIp: return "spoofed_ip";
+    case Drop::kSpoofedArp: return "spoofed_arp";
+    case Drop::kSpoofedNeighbour: return "spoofed_neighbour";
+    case Drop::kRouter: return "router";
+    case Drop::kDhcpServer: return "dhcp_server";
+    case Drop::kUnparsableIp: return "unparsable_ip";
     case Drop::kCount_: break;
   }
   return "unknown";

@@ -16,7 +16,7 @@ namespace splitnve::host {
 namespace bpf {
 
 std::string cause_of(int error) {
-  if (error == E2BIG) return "the table is full";
+  if (error == E2BIG || error == ENOSPC) return "the table is full";  // a hash, a trie
   if (error == ENOMEM) return "the kernel has no memory for the row";
   return std::strerror(error);
 }
@@ -25,6 +25,7 @@ Changes changes_of(const datapath::Rows& rows, const PortTable& ports, Failures&
   using datapath::Table;
   return Changes{change_of<std::uint32_t, switch_domain>(rows.domains, ports, Table::kDomain, failures),
                  change_of<switch_access_key, switch_access>(rows.access, ports, Table::kAccess, failures),
+                 change_of<switch_ip_key, std::uint32_t>(rows.ips, ports, Table::kIp, failures),
                  change_of<switch_guard_key, switch_guard>(rows.guards, ports, Table::kGuard, failures),
                  change_of<switch_fdb_key, switch_fdb>(rows.fdb, ports, Table::kFdb, failures)};
 }
@@ -98,8 +99,8 @@ Result<void> BpfSwitch::State::forget_foreign_rows() {
   const auto& m = maps();
   if (!m.settings.get(0, settings)) return unexpected<Error>(Error{"cannot read the settings", config.pin_root, ""});
   if (settings.netns == epoch.netns && std::equal(epoch.boot.begin(), epoch.boot.end(), settings.boot)) return {};
-  for (const auto& emptied : {empty(m.ports), empty(m.fdb), empty(m.guard), empty(m.access), empty(m.vnis),
-                              empty(m.domains), empty(m.own_addresses), empty(m.counters)})
+  for (const auto& emptied : {empty(m.ports), empty(m.fdb), empty(m.guard), empty(m.ips), empty(m.access),
+                              empty(m.vnis), empty(m.domains), empty(m.own_addresses), empty(m.counters)})
     if (!emptied) return emptied;
   return {};
 }
@@ -159,10 +160,12 @@ void BpfSwitch::State::write(const bpf::Changes& changes, bpf::Failures& failure
   using datapath::Table;
   put_domains(changes.domains, failures);
   bpf::put(maps().access, changes.access, Table::kAccess, failures);
+  bpf::put(maps().ips, changes.ips, Table::kIp, failures);
   bpf::put(maps().guard, changes.guards, Table::kGuard, failures);
   bpf::put(maps().fdb, changes.fdb, Table::kFdb, failures);
   bpf::erase(maps().fdb, changes.fdb, Table::kFdb, failures);
   bpf::erase(maps().guard, changes.guards, Table::kGuard, failures);
+  bpf::erase(maps().ips, changes.ips, Table::kIp, failures);
   bpf::erase(maps().access, changes.access, Table::kAccess, failures);
   erase_domains(changes.domains, failures);
 }

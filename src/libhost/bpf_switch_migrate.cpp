@@ -24,8 +24,14 @@ constexpr unsigned kOldestLayout = 1;
 // Layout 2: one more drop reason, `own_addresses` and `floods` are new; rows are as before.
 std::optional<PinnedRow> from_1_to_2(const std::string&, PinnedRow row) { return row; }
 
+// Layout 3: the guard's value ends with its flags, none as yet; `ips` and six drop reasons are new.
+std::optional<PinnedRow> from_2_to_3(const std::string& map, PinnedRow row) {
+  if (map == "guard") row.value.resize(row.value.size() + sizeof(switch_guard::flags));
+  return row;
+}
+
 const std::vector<Step>& all_steps() {
-  static const std::vector<Step> steps = {from_1_to_2};
+  static const std::vector<Step> steps = {from_1_to_2, from_2_to_3};
   return steps;
 }
 
@@ -104,7 +110,7 @@ Result<void> copy_map(const std::string& name, const Pin& from, const Pin& to, s
 }  // namespace
 
 std::span<const Step> steps_from(unsigned layout) {
-  static_assert(SWITCH_LAYOUT == 2, "a new layout needs a step that leads to it");
+  static_assert(SWITCH_LAYOUT == 3, "a new layout needs a step that leads to it");
   ensure(layout >= kOldestLayout && layout <= SWITCH_LAYOUT, "a layout that never was");
   return std::span(all_steps()).subspan(layout - kOldestLayout);
 }

@@ -92,6 +92,7 @@ std::uint32_t entries_of(const fs::path& pin) {
 void size_maps(switch_bpf* skeleton, std::uint32_t instances, const std::optional<std::string>& older) {
   bpf_map__set_max_entries(skeleton->maps.guard, instances);
   bpf_map__set_max_entries(skeleton->maps.fdb, instances * SWITCH_FDB_PER_INSTANCE);
+  bpf_map__set_max_entries(skeleton->maps.ips, instances * SWITCH_IPS_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.instance_counters, instances);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
@@ -99,7 +100,7 @@ void size_maps(switch_bpf* skeleton, std::uint32_t instances, const std::optiona
     if (pin == nullptr) continue;  // constants of the programs
     if (const auto entries = entries_of(pin); entries != 0) {
       bpf_map__set_max_entries(map, entries);
-    } else if (older && bpf_map__type(map) == BPF_MAP_TYPE_HASH) {
+    } else if (older && (bpf_map__type(map) == BPF_MAP_TYPE_HASH || bpf_map__type(map) == BPF_MAP_TYPE_LPM_TRIE)) {
       const auto before = entries_of(fs::path(*older) / bpf_map__name(map));
       bpf_map__set_max_entries(map, std::max(before, bpf_map__max_entries(map)));
     }
@@ -143,6 +144,7 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
   object->maps_ = Maps{Map<std::uint32_t, switch_port>(bpf_map__fd(maps.ports)),
                        Map<switch_access_key, switch_access>(bpf_map__fd(maps.access)),
                        Map<switch_guard_key, switch_guard>(bpf_map__fd(maps.guard)),
+                       Map<switch_ip_key, std::uint32_t>(bpf_map__fd(maps.ips)),
                        Map<switch_fdb_key, switch_fdb>(bpf_map__fd(maps.fdb)),
                        Map<std::uint32_t, switch_domain>(bpf_map__fd(maps.domains)),
                        Map<std::uint32_t, std::uint32_t>(bpf_map__fd(maps.vnis)),

@@ -19,6 +19,7 @@ struct Maps {
   Map<std::uint32_t, switch_port> ports;
   Map<switch_access_key, switch_access> access;
   Map<switch_guard_key, switch_guard> guard;
+  Map<switch_ip_key, std::uint32_t> ips;
   Map<switch_fdb_key, switch_fdb> fdb;
   Map<std::uint32_t, switch_domain> domains;
   Map<std::uint32_t, std::uint32_t> vnis;

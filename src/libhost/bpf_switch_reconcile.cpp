@@ -133,11 +133,13 @@ Result<ReconcileReport> BpfSwitch::reconcile(const datapath::Rows& full) {
   if (!domains) return unexpected<Error>(domains.error());
   const auto access = difference(maps.access, wanted.access, report);
   if (!access) return unexpected<Error>(access.error());
+  const auto ips = difference(maps.ips, wanted.ips, report);
+  if (!ips) return unexpected<Error>(ips.error());
   const auto guards = difference(maps.guard, wanted.guards, report);
   if (!guards) return unexpected<Error>(guards.error());
   const auto fdb = difference(maps.fdb, wanted.fdb, report);
   if (!fdb) return unexpected<Error>(fdb.error());
-  state_->write({*domains, *access, *guards, *fdb}, report.failures);
+  state_->write({*domains, *access, *ips, *guards, *fdb}, report.failures);
   for (const auto& done : {state_->unbind_strangers(report), state_->refresh_own_addresses(), state_->repair_vnis(),
                            forget_counters(maps, wanted)})
     if (!done) return unexpected<Error>(done.error());
@@ -155,7 +157,8 @@ Result<datapath::Rows> BpfSwitch::dump() const {
       read_rows(maps.domains, rows.domains, [&](const auto&, const auto& value) { return bpf::decode(value, ports); });
   if (!domains) return unexpected<Error>(domains.error());
   const auto decode_pair = [&](const auto& key, const auto& value) { return bpf::decode(key, value, ports); };
-  for (const auto& read : {read_rows(maps.access, rows.access, decode_pair),
+  const auto decode_key = [](const auto& key, const auto&) { return std::optional(bpf::decode(key)); };
+  for (const auto& read : {read_rows(maps.ips, rows.ips, decode_key), read_rows(maps.access, rows.access, decode_pair),
                            read_rows(maps.guard, rows.guards, decode_pair), read_rows(maps.fdb, rows.fdb, decode_pair)})
     if (!read) return unexpected<Error>(read.error());
   return rows;

@@ -2,6 +2,7 @@
 #include "bpf_switch_rows.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <tuple>
 
 #include "splitnve/base/limits.hpp"
@@ -13,6 +14,7 @@ using datapath::Drop;
 using datapath::PortRole;
 
 static_assert(SWITCH_INSTANCES_MAX == limits::kInstancesMax);
+static_assert(SWITCH_INSTANCES_MAX * SWITCH_IPS_PER_INSTANCE == limits::kIpRowsMax);
 static_assert(SWITCH_FLOOD_LOCAL_MAX == limits::kFloodLocalMax);
 static_assert(SWITCH_FLOOD_REMOTE_MAX == limits::kFloodRemoteMax);
 static_assert(SWITCH_DROP_COUNT == static_cast<int>(Drop::kCount_));
@@ -31,6 +33,14 @@ static_assert(SWITCH_DROP_RETURNED == static_cast<int>(Drop::kReturned));
 static_assert(SWITCH_DROP_TOO_SHORT == static_cast<int>(Drop::kTooShort));
 static_assert(SWITCH_DROP_REDIRECT == static_cast<int>(Drop::kRedirect));
 static_assert(SWITCH_DROP_UNKNOWN_NNVE == static_cast<int>(Drop::kUnknownNnve));
+static_assert(SWITCH_DROP_SPOOFED_IP == static_cast<int>(Drop::kSpoofedIp));
+static_assert(SWITCH_DROP_SPOOFED_ARP == static_cast<int>(Drop::kSpoofedArp));
+static_assert(SWITCH_DROP_SPOOFED_NEIGHBOUR == static_cast<int>(Drop::kSpoofedNeighbour));
+static_assert(SWITCH_DROP_ROUTER == static_cast<int>(Drop::kRouter));
+static_assert(SWITCH_DROP_DHCP_SERVER == static_cast<int>(Drop::kDhcpServer));
+static_assert(SWITCH_DROP_UNPARSABLE_IP == static_cast<int>(Drop::kUnparsableIp));
+static_assert(static_cast<int>(IpFamily::kV4) == 4 && static_cast<int>(IpFamily::kV6) == 6);
+static_assert(offsetof(switch_ip_key, address) == sizeof(std::uint32_t) + SWITCH_IP_FIXED_BITS / 8);
 static_assert(SWITCH_ROLE_ACCESS == static_cast<int>(PortRole::kAccess));
 static_assert(SWITCH_ROLE_VM == static_cast<int>(PortRole::kVm));
 static_assert(SWITCH_ROLE_UPLINK == static_cast<int>(PortRole::kUplink));
@@ -47,6 +57,18 @@ MacAddress mac_of(const Key& key) {
   MacAddress::Bytes octets;
   std::copy(std::begin(key.mac), std::end(key.mac), octets.begin());
   return MacAddress(octets);
+}
+
+// Without a guarded family the rest says nothing, and the programs look at nothing.
+std::uint32_t flags_of(const datapath::IpGuard& ip) {
+  if (!ip.ipv4 && !ip.ipv6) return 0;
+  return (ip.ipv4 ? SWITCH_GUARD_IPV4 : 0u) | (ip.ipv6 ? SWITCH_GUARD_IPV6 : 0u) |
+         (ip.may_route ? SWITCH_MAY_ROUTE : 0u) | (ip.may_serve_dhcp ? SWITCH_MAY_SERVE_DHCP : 0u);
+}
+
+datapath::IpGuard ip_guard_of(std::uint32_t flags) {
+  return {(flags & SWITCH_GUARD_IPV4) != 0, (flags & SWITCH_GUARD_IPV6) != 0, (flags & SWITCH_MAY_ROUTE) != 0,
+          (flags & SWITCH_MAY_SERVE_DHCP) != 0};
 }
 
 // S26: the host has a VLAN device for this tag.
@@ -170,7 +192,24 @@ EncodedGuard encode(const datapath::GuardRow& row, const PortTable& ports) {
   key.ifindex = *ifindex;
   set_mac(key, row.mac);
   out.key = key;
-  if (row.instance) out.value = switch_guard{row.instance->value()};
+  if (row.instance) out.value = switch_guard{row.instance->value(), flags_of(row.ip)};
+  return out;
+}
+
+EncodedIp encode(const datapath::IpRow& row, const PortTable&) {
+  EncodedIp out;
+  if (row.prefix.is_none() || row.prefix.length > address_bits(row.prefix.family) || row.prefix.has_host_bits()) {
+    out.cause = "a row of instance " + std::to_string(row.instance.value()) + " is no IP prefix";
+    return out;
+  }
+  switch_ip_key key{};
+  key.prefixlen = SWITCH_IP_FIXED_BITS + std::uint32_t{row.prefix.length};
+  key.instance = row.instance.value();
+  set_mac(key, row.mac);
+  key.family = static_cast<std::uint16_t>(row.prefix.family);
+  std::copy(row.prefix.octets.begin(), row.prefix.octets.end(), key.address);
+  out.key = key;
+  if (row.present) out.value = 1;
   return out;
 }
 
@@ -235,7 +274,16 @@ std::optional<datapath::GuardRow> decode(const switch_guard_key& key, const swit
                                          const PortTable& ports) {
   const auto port = ports.port_of(key.ifindex);
   if (!port) return std::nullopt;
-  return datapath::GuardRow{DomainId(key.domain), *port, mac_of(key), InstanceId(value.instance)};
+  return datapath::GuardRow{DomainId(key.domain), *port, mac_of(key), InstanceId(value.instance),
+                            ip_guard_of(value.flags)};
+}
+
+datapath::IpRow decode(const switch_ip_key& key) {
+  datapath::IpRow row{InstanceId(key.instance), mac_of(key), {}};
+  row.prefix.family = static_cast<IpFamily>(key.family);
+  row.prefix.length = static_cast<std::uint8_t>(key.prefixlen - SWITCH_IP_FIXED_BITS);
+  std::copy(std::begin(key.address), std::end(key.address), row.prefix.octets.begin());
+  return row;
 }
 
 std::optional<datapath::FdbRow> decode(const switch_fdb_key& key, const switch_fdb& value, const PortTable& ports) {

@@ -51,11 +51,13 @@ struct Encoded {
 using EncodedDomain = Encoded<std::uint32_t, switch_domain>;
 using EncodedAccess = Encoded<switch_access_key, switch_access>;
 using EncodedGuard = Encoded<switch_guard_key, switch_guard>;
+using EncodedIp = Encoded<switch_ip_key, std::uint32_t>;
 using EncodedFdb = Encoded<switch_fdb_key, switch_fdb>;
 
 EncodedDomain encode(const datapath::DomainRow& row, const PortTable& ports);
 EncodedAccess encode(const datapath::AccessRow& row, const PortTable& ports);
 EncodedGuard encode(const datapath::GuardRow& row, const PortTable& ports);
+EncodedIp encode(const datapath::IpRow& row, const PortTable& ports);
 EncodedFdb encode(const datapath::FdbRow& row, const PortTable& ports);
 
 /// Back to rows; `nullopt` if an interface is no port of ours.
@@ -64,6 +66,7 @@ std::optional<datapath::AccessRow> decode(const switch_access_key& key, const sw
                                           const PortTable& ports);
 std::optional<datapath::GuardRow> decode(const switch_guard_key& key, const switch_guard& value,
                                          const PortTable& ports);
+datapath::IpRow decode(const switch_ip_key& key);
 std::optional<datapath::FdbRow> decode(const switch_fdb_key& key, const switch_fdb& value, const PortTable& ports);
 
 }  // namespace splitnve::host::bpf

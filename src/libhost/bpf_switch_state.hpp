@@ -26,7 +26,7 @@ template <class T>
 std::string_view octets_of(const T& plain) {
   return {static_cast<const char*>(static_cast<const void*>(&plain)), sizeof(T)};
 }
-/// Mixes eight octets at a time: keys are 4 to 16 octets, and a full comparison hashes each row of the switch twice.
+/// Mixes eight octets at a time: keys are 4 to 32 octets, and a full comparison hashes each row of the switch twice.
 struct OctetHash {
   using is_avalanching = void;
   template <class T>
@@ -121,10 +121,11 @@ void erase(const Map<Key, Value>& map, const Change<Key, Value>& change, datapat
   }
 }
 
-/// All five tables of a batch as writes; the ports are bound before.
+/// All tables of a batch as writes; the ports are bound before.
 struct Changes {
   Change<std::uint32_t, switch_domain> domains;
   Change<switch_access_key, switch_access> access;
+  Change<switch_ip_key, std::uint32_t> ips;
   Change<switch_guard_key, switch_guard> guards;
   Change<switch_fdb_key, switch_fdb> fdb;
 };

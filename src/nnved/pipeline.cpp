@@ -339,6 +339,7 @@ void Impl::programmed(Batch& batch, const agent::BatchResult& result, Instant no
       case datapath::Table::kFdb:
         if (i < batch.rows.fdb.size()) failed.fdb.push_back(batch.rows.fdb[i]);
         break;
+      case datapath::Table::kIp: break;  // none is asked for
       case datapath::Table::kPort: break;
     }
   }

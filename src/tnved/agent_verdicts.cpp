@@ -279,6 +279,7 @@ RowKeys failed_keys(const agent::BatchResult& result, RowKeys& keys) {
       case datapath::Table::kPort: keep_failed(keys.ports, failure.index, failed.ports); break;
       case datapath::Table::kDomain: keep_failed(keys.domains, failure.index, failed.domains); break;
       case datapath::Table::kAccess: keep_failed(keys.access, failure.index, failed.access); break;
+      case datapath::Table::kIp: break;  // none is asked for
       case datapath::Table::kGuard: keep_failed(keys.guards, failure.index, failed.guards); break;
       case datapath::Table::kFdb: keep_failed(keys.fdb, failure.index, failed.fdb); break;
     }

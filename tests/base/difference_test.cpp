@@ -20,6 +20,7 @@ Rows rows() {
   rows.domains.push_back({kBlue, true, 70001, {}, {{kPort, Vid(100)}, {PortId(2), Vid(200)}}, {}});
   rows.access.push_back({kPort, Vid(100), kBlue, false});
   rows.guards.push_back({kBlue, kPort, kMac, InstanceId(7)});
+  rows.ips.push_back({InstanceId(7), kMac, *IpPrefix::from_string("192.0.2.0/24"), true});
   rows.fdb.push_back({kBlue, kMac, LocalOwner{InstanceId(7), kPort, Vid(100)}});
   return rows;
 }
@@ -40,6 +41,7 @@ TEST(Difference, EqualSetsHaveNoneWhateverTheOrderOfFloodMembers) {
 TEST(Difference, EveryTableIsNamedWhenNothingIsThere) {
   EXPECT_THAT(lines(rows(), {}),
               ElementsAre("port 1: missing", "domain 70001: missing", "access port 1 vid 100: missing",
+                          "ip instance 7 02:aa:00:00:00:01 192.0.2.0/24: missing",
                           "guard domain 70001 port 1 02:aa:00:00:00:01: missing",
                           "fdb domain 70001 02:aa:00:00:00:01: missing"));
 }
@@ -61,6 +63,14 @@ TEST(Difference, AnotherValueUnderOneKeyDiffers) {
   EXPECT_THAT(lines(rows(), have), ElementsAre("domain 70001: differs", "access port 1 vid 100: differs",
                                                "guard domain 70001 port 1 02:aa:00:00:00:01: differs",
                                                "fdb domain 70001 02:aa:00:00:00:01: differs"));
+}
+
+TEST(Difference, WhatAGuardLetsPassDiffersOnlyWhereAFamilyIsGuarded) {
+  Rows want = rows();
+  want.guards[0].ip.may_route = true;
+  EXPECT_THAT(lines(want, rows()), IsEmpty());
+  want.guards[0].ip.ipv6 = true;
+  EXPECT_THAT(lines(want, rows()), ElementsAre("guard domain 70001 port 1 02:aa:00:00:00:01: differs"));
 }
 
 TEST(Difference, ARowThatSaysAbsentIsWantedAbsent) {

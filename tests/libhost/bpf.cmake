@@ -16,9 +16,13 @@ function(splitnve_isolated_test name)
 endfunction()
 
 splitnve_isolated_test(bpf_switch_programs_test bpf_switch_programs_test.cpp)
+splitnve_isolated_test(bpf_ip_guard_test bpf_ip_guard_test.cpp)
 splitnve_isolated_test(bpf_switch_test bpf_switch_test.cpp)
 splitnve_isolated_test(bpf_switch_restart_test bpf_switch_restart_test.cpp)
 splitnve_isolated_test(bpf_hygiene_test bpf_hygiene_test.cpp)
 splitnve_isolated_test(bpf_host_traffic_test bpf_host_traffic_test.cpp)
 splitnve_isolated_test(bpf_migrate_test bpf_migrate_test.cpp)
 splitnve_isolated_test(bpf_offload_test bpf_offload_test.cpp)
+
+add_executable(bpf_switch_bench bpf_switch_bench.cpp)
+target_link_libraries(bpf_switch_bench PRIVATE bpf_fixture GTest::gtest_main)

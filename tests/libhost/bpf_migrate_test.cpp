@@ -46,11 +46,27 @@ datapath::Rows base_rows() {
   return rows;
 }
 
-// A switch that a daemon of layout 1 left behind, its programs attached: the maps of today under the old name, but
-// without those that layout 1 did not have and with the fewer drop reasons of then.
+// The guard before layout 3 named the instance only: its rows, made shorter, under the pin of that time.
+void shorten_guard(const fs::path& pin) {
+  const int now = bpf_obj_get(pin.c_str());
+  ASSERT_GE(now, 0);
+  fs::remove(pin);
+  const int before = pinned_map(BPF_MAP_TYPE_HASH, sizeof(host::bpf::switch_guard_key), 4, 1024, pin);
+  host::bpf::switch_guard_key key{};
+  host::bpf::switch_guard value{};
+  for (int end = bpf_map_get_next_key(now, nullptr, &key); end == 0; end = bpf_map_get_next_key(now, &key, &key)) {
+    ASSERT_EQ(bpf_map_lookup_elem(now, &key, &value), 0);
+    ASSERT_EQ(bpf_map_update_elem(before, &key, &value.instance, BPF_ANY), 0);
+  }
+  ::close(now);
+  ::close(before);
+}
+
+// A switch that a daemon of an older layout left behind, its programs attached: the maps of today under the old name,
+// but without those that it did not have, with the guard and the fewer drop reasons of then.
 class BpfMigration : public BpfSwitchTest {
  protected:
-  static constexpr std::uint32_t kDropsOfLayout1 = 14;
+  static constexpr std::uint32_t kDropsOfLayout1 = 14, kDropsOfLayout2 = 15;
 
   void SetUp() override {
     BpfSwitchTest::SetUp();
@@ -69,9 +85,14 @@ class BpfMigration : public BpfSwitchTest {
   }
   fs::path folder(int layout) const { return fs::path(pin_root_) / ("v" + std::to_string(layout)); }
   void become_layout_1() {
-    fs::rename(folder(SWITCH_LAYOUT), folder(1));
-    for (const auto* newer : {"own_addresses", "floods", "drops"}) fs::remove(folder(1) / newer);
-    const int drops = pinned_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, kDropsOfLayout1, folder(1) / "drops");
+    become_layout(1, kDropsOfLayout1);
+    for (const auto* newer : {"own_addresses", "floods"}) fs::remove(folder(1) / newer);
+  }
+  void become_layout(int layout, std::uint32_t reasons) {
+    fs::rename(folder(SWITCH_LAYOUT), folder(layout));
+    for (const auto* newer : {"ips", "drops"}) fs::remove(folder(layout) / newer);
+    shorten_guard(folder(layout) / "guard");
+    const int drops = pinned_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, reasons, folder(layout) / "drops");
     const std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()), 3);
     const std::uint32_t reason = static_cast<std::uint32_t>(Drop::kLlc);
     EXPECT_EQ(bpf_map_update_elem(drops, &reason, per_cpu.data(), BPF_ANY), 0);
@@ -82,7 +103,7 @@ class BpfMigration : public BpfSwitchTest {
     EXPECT_EQ(two_->receive(), (Frame{kBob, kAlice, 200}));
   }
   void expect_migrated() {
-    EXPECT_FALSE(fs::exists(folder(1)));
+    EXPECT_FALSE(fs::exists(folder(1)) || fs::exists(folder(2)));
     EXPECT_TRUE(fs::exists(folder(SWITCH_LAYOUT) / "own_addresses"));
     const auto report = bpf_switch_->reconcile(base_rows());
     ASSERT_TRUE(report) << report.error().to_string();
@@ -103,6 +124,19 @@ TEST_F(BpfMigration, carries_rows_and_counters_of_the_older_layout) {
   EXPECT_EQ(counters(1).rx_frames, 3u);
   one_->send({kBob, kAlice, 100, 0x8940});
   EXPECT_TRUE(eventually([&] { return dropped(Drop::kControlFrame) == 1; }));
+}
+
+TEST_F(BpfMigration, carries_the_layout_without_ip_and_guards_none) {
+  open();  // layout 1 becomes that of today
+  bpf_switch_.reset();
+  become_layout(2, kDropsOfLayout2);
+  open();
+  const auto dump = bpf_switch_->dump();
+  ASSERT_TRUE(dump);
+  ASSERT_EQ(dump->guards.size(), 2u);
+  for (const auto& row : dump->guards) EXPECT_EQ(row.ip, datapath::IpGuard{});
+  EXPECT_TRUE(dump->ips.empty());
+  expect_migrated();
 }
 
 TEST_F(BpfMigration, loses_no_frame) {
@@ -137,12 +171,9 @@ TEST_F(BpfMigration, loses_no_frame) {
 }
 
 TEST_F(BpfMigration, begins_again_after_a_crash_in_the_middle) {
-  open();
-  bpf_switch_.reset();
   fs::create_directories(pin_root_ + "/aside");
-  fs::rename(folder(SWITCH_LAYOUT), fs::path(pin_root_) / "aside" / "v1");  // layout 1, whole
-  host::BpfSwitch::Config empty = config_;
-  open();  // layout 2, without rows: as far as the crashed one came
+  fs::rename(folder(1), fs::path(pin_root_) / "aside" / "v1");  // layout 1, whole
+  open();  // the layout of today, without rows: as far as the crashed one came
   bpf_switch_.reset();
   fs::rename(fs::path(pin_root_) / "aside" / "v1", folder(1));
   fs::remove(fs::path(pin_root_) / "aside");

@@ -28,6 +28,7 @@ agent::BatchResult ModelDatapath::apply(BatchId batch, const datapath::Rows& row
   for (const auto& row : rows.ports) put(ports_, row.port, row, row.present);
   for (const auto& row : rows.domains) put(domains_, row.domain, sorted(row), row.present);
   for (const auto& row : rows.access) put(access_, std::pair(row.port, row.tag), row, row.domain.has_value());
+  for (const auto& row : rows.ips) put(ips_, std::tuple(row.instance, row.mac, row.prefix), row, row.present);
   for (const auto& row : rows.guards)
     put(guards_, std::tuple(row.domain, row.port, row.mac), row, row.instance.has_value());
   for (const auto& row : rows.fdb) put(fdb_, FdbKey(row.domain, row.mac), row, row.owner.has_value());
@@ -46,6 +47,7 @@ datapath::Rows ModelDatapath::dump() const {
   for (const auto& [key, row] : ports_) rows.ports.push_back(row);
   for (const auto& [key, row] : domains_) rows.domains.push_back(row);
   for (const auto& [key, row] : access_) rows.access.push_back(row);
+  for (const auto& [key, row] : ips_) rows.ips.push_back(row);
   for (const auto& [key, row] : guards_) rows.guards.push_back(row);
   for (const auto& [key, row] : fdb_) rows.fdb.push_back(row);
   return rows;

@@ -10,7 +10,7 @@
 
 namespace splitnve::sim {
 
-/// The five tables of a datapath in memory: what an eBPF switch holds in its maps, for comparison and invariants. It
+/// The tables of a datapath in memory: what an eBPF switch holds in its maps, for comparison and invariants. It
 /// survives its agent, as pinned maps do.
 class ModelDatapath {
  public:
@@ -33,6 +33,7 @@ class ModelDatapath {
   std::map<PortId, datapath::PortRow> ports_;
   std::map<DomainId, datapath::DomainRow> domains_;
   std::map<std::pair<PortId, Vid>, datapath::AccessRow> access_;
+  std::map<std::tuple<InstanceId, MacAddress, IpPrefix>, datapath::IpRow> ips_;
   std::map<std::tuple<DomainId, PortId, MacAddress>, datapath::GuardRow> guards_;
   std::map<FdbKey, datapath::FdbRow> fdb_;
 };

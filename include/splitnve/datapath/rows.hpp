@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent wants of a datapath, as rows of desired state. Both daemons forward with the same five tables; an eBPF
-// switch, a kernel bridge, and the model of the simulation implement them. A row says how its key shall be afterwards, so
-// applying one twice changes nothing, and a batch may be applied again after a failure.
+// What an agent wants of a datapath, as rows of desired state. Both daemons forward with the same tables; an eBPF
+// switch, a kernel bridge, and the model of the simulation implement them. A row says how its key shall be afterwards,
+// so applying one twice changes nothing, and a batch may be applied again after a failure.
 //
 //   frame in --(port, tag)--> AccessRow: domain ----(domain, port, source MAC)----> GuardRow: instance
-//                                 |                     open only if FdbRow(domain, source MAC) names the same instance
+//                                 |                     open only if FdbRow(domain, source MAC) names the same
+//                                 instance; |                     of a family it guards, only sources that an IpRow
+//                                 names
 //                                 +--(domain, destination MAC)--> FdbRow: local (port, tag) | remote nNVE
 //                                 +--group or unknown-----------> DomainRow: flood members, uplink
 #pragma once
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip.hpp"
 
 namespace splitnve::datapath {
 
@@ -52,13 +55,35 @@ struct AccessRow {
   friend bool operator==(const AccessRow&, const AccessRow&) = default;
 };
 
+/// What IP a source may speak (S21). A family that is not guarded is not looked at; one that is passes the addresses of
+/// its IpRows and 0.0.0.0, ::, fe80::/10, and is checked in ARP and neighbour discovery. While either is guarded,
+/// router advertisements, redirects and what a DHCP server says pass only where allowed.
+struct IpGuard {
+  bool ipv4 = false;
+  bool ipv6 = false;
+  bool may_route = false;
+  bool may_serve_dhcp = false;
+  friend bool operator==(const IpGuard&, const IpGuard&) = default;
+};
+
 /// (domain, port, source MAC) -> the instance that may send it; nullopt removes the row.
 struct GuardRow {
   DomainId domain;
   PortId port;
   MacAddress mac;
   std::optional<InstanceId> instance;
+  IpGuard ip{};
   friend bool operator==(const GuardRow&, const GuardRow&) = default;
+};
+
+/// (instance, its MAC, prefix): a source address that the guard lets pass; exact, so that prefixes may nest. The sender
+/// bounds them per instance (limits::kAddressesPerInstanceMax), the datapath in all (limits::kIpRowsMax).
+struct IpRow {
+  InstanceId instance;
+  MacAddress mac;
+  IpPrefix prefix;
+  bool present = true;
+  friend bool operator==(const IpRow&, const IpRow&) = default;
 };
 
 /// Where a MAC of a domain is: at an Activated local instance, or behind a remote nNVE.
@@ -90,25 +115,29 @@ struct FloodMember {
 struct DomainRow {
   DomainId domain;
   bool present = true;
-  std::uint32_t vni = 0;               ///< VXLAN network identifier; 0 at tnved
-  std::optional<FloodMember> uplink;   ///< tnved: port and VID towards the nNVE
-  std::vector<FloodMember> local;      ///< at most limits::kFloodLocalMax
-  std::vector<UnderlayAddress> remote; ///< at most limits::kFloodRemoteMax
+  std::uint32_t vni = 0;                ///< VXLAN network identifier; 0 at tnved
+  std::optional<FloodMember> uplink;    ///< tnved: port and VID towards the nNVE
+  std::vector<FloodMember> local;       ///< at most limits::kFloodLocalMax
+  std::vector<UnderlayAddress> remote;  ///< at most limits::kFloodRemoteMax
   friend bool operator==(const DomainRow&, const DomainRow&) = default;
 };
 
-/// One batch. An implementation adds in the order ports, domains, access, guards, fdb and removes in the reverse order.
+/// One batch. An implementation adds in the order ports, domains, access, ips, guards, fdb and removes in the reverse
+/// order: a family's first address is there before its guard, and the last one leaves after it.
 struct Rows {
   std::vector<PortRow> ports;
   std::vector<DomainRow> domains;
   std::vector<AccessRow> access;
+  std::vector<IpRow> ips;
   std::vector<GuardRow> guards;
   std::vector<FdbRow> fdb;
-  bool empty() const { return ports.empty() && domains.empty() && access.empty() && guards.empty() && fdb.empty(); }
+  bool empty() const {
+    return ports.empty() && domains.empty() && access.empty() && ips.empty() && guards.empty() && fdb.empty();
+  }
 };
 
 /// A row that could not be applied: its table, its index in the batch's vector, and the cause for the operator.
-enum class Table : std::uint8_t { kPort, kDomain, kAccess, kGuard, kFdb };
+enum class Table : std::uint8_t { kPort, kDomain, kAccess, kIp, kGuard, kFdb };
 struct Failure {
   Table table = Table::kPort;
   std::uint32_t index = 0;
@@ -117,30 +146,36 @@ struct Failure {
 
 /// Why the datapath dropped a frame; a counter stands behind each.
 enum class Drop : std::uint8_t {
-  kUnknownTag,       ///< tagged, but (port, tag) has no row
-  kUntagged,         ///< untagged on a VM port without an untagged row
-  kSpoofedSource,    ///< no guard row for (domain, port, source MAC)
-  kClosed,           ///< the source is reserved (Associated), or its address is owned by another instance
-  kNestedTag,        ///< still tagged after the strip (S21)
-  kLlc,              ///< LLC/SNAP instead of an EtherType (S21)
-  kControlFrame,     ///< 01-80-C2-00-00-0x, ECP, LLDP, EAPOL or MACsec from a tenant or a tunnel (S18)
-  kGroupSource,      ///< group or zero source address
-  kUnknownUnicast,   ///< destination unknown in the domain (S24)
-  kHairpin,          ///< would leave where it came in (S23)
-  kUnknownVni,       ///< from a tunnel with a VNI that no domain has
-  kReturned,         ///< came back from the uplink or a tunnel with the source of a local instance
-  kTooShort,         ///< no complete Ethernet header
-  kRedirect,         ///< the kernel refused the redirect or the tag push
-  kUnknownNnve,      ///< from a tunnel whose outer source neither owns the sender nor is in the domain's `remote`
+  kUnknownTag,        ///< tagged, but (port, tag) has no row
+  kUntagged,          ///< untagged on a VM port without an untagged row
+  kSpoofedSource,     ///< no guard row for (domain, port, source MAC)
+  kClosed,            ///< the source is reserved (Associated), or its address is owned by another instance
+  kNestedTag,         ///< still tagged after the strip (S21)
+  kLlc,               ///< LLC/SNAP instead of an EtherType (S21)
+  kControlFrame,      ///< 01-80-C2-00-00-0x, ECP, LLDP, EAPOL or MACsec from a tenant or a tunnel (S18)
+  kGroupSource,       ///< group or zero source address
+  kUnknownUnicast,    ///< destination unknown in the domain (S24)
+  kHairpin,           ///< would leave where it came in (S23)
+  kUnknownVni,        ///< from a tunnel with a VNI that no domain has
+  kReturned,          ///< came back from the uplink or a tunnel with the source of a local instance
+  kTooShort,          ///< no complete Ethernet header
+  kRedirect,          ///< the kernel refused the redirect or the tag push
+  kUnknownNnve,       ///< from a tunnel whose outer source neither owns the sender nor is in the domain's `remote`
+  kSpoofedIp,         ///< the source address of its IP header is none of its sender's (S21)
+  kSpoofedArp,        ///< ARP whose sender MAC is not the frame's, or whose sender address is none of its sender's
+  kSpoofedNeighbour,  ///< neighbour discovery for another's address or link-layer address, or in fragments (RFC 6980)
+  kRouter,            ///< router advertisement or redirect from who is no router
+  kDhcpServer,        ///< from a DHCP server that may not be one
+  kUnparsableIp,      ///< an IP, ARP or neighbour discovery header that is cut, malformed, or too long a chain
   kCount_,
 };
 /// The snake_case name of a drop reason, as `vdpctl stats show` prints it.
 const char* to_string(Drop reason);
 
 struct InstanceCounters {
-  std::uint64_t rx_frames = 0;       ///< from the instance
+  std::uint64_t rx_frames = 0;  ///< from the instance
   std::uint64_t rx_octets = 0;
-  std::uint64_t tx_frames = 0;       ///< to the instance, unicast
+  std::uint64_t tx_frames = 0;  ///< to the instance, unicast
   std::uint64_t tx_octets = 0;
   std::uint64_t dropped_closed = 0;  ///< from the instance while it was not Activated
 };

@@ -3,6 +3,7 @@
  * The eBPF switch of both daemons: three tc ingress programs over the maps of switch_maps.h.
  *
  *  access or VM port ------> switch_port: parse, tag -> access -> domain, clean?, guard + fdb(source) open? --+
+ *                                                                  the guard has flags? its IP (switch_ip.h)  |
  *  tnved's uplink ---------> switch_uplink: tag -> access -> domain (else the host's), clean?, not our own? --+
  *  VXLAN device -----------> switch_tunnel: vni -> domain, known nNVE?, clean?, not our own? -----------------+
  *                                                                                                             |
@@ -44,6 +45,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SWITCH_HASH(ports, __u32, struct switch_port, SWITCH_PORTS_MAX);
 SWITCH_HASH(access, struct switch_access_key, struct switch_access, SWITCH_ACCESS_MAX);
 SWITCH_HASH(guard, struct switch_guard_key, struct switch_guard, SWITCH_INSTANCES_MAX);
+SWITCH_MAP(ips, BPF_MAP_TYPE_LPM_TRIE, struct switch_ip_key, __u32, SWITCH_INSTANCES_MAX* SWITCH_IPS_PER_INSTANCE,
+           BPF_F_NO_PREALLOC);
 SWITCH_HASH(fdb, struct switch_fdb_key, struct switch_fdb, SWITCH_INSTANCES_MAX* SWITCH_FDB_PER_INSTANCE);
 SWITCH_HASH(domains, __u32, struct switch_domain, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(vnis, __u32, __u32, SWITCH_DOMAINS_MAX);
@@ -363,6 +366,8 @@ static __always_inline bool takes_part(__u32 id, const struct switch_fdb* owner,
   return false;
 }
 
+#include "switch_ip.h"
+
 /* S6: a frame passes if the guard names an instance here and the fdb names the same one as the owner. */
 static __always_inline int check_source(struct __sk_buff* skb, const struct frame* frame,
                                         const struct switch_access* row, struct source* source) {
@@ -376,6 +381,10 @@ static __always_inline int check_source(struct __sk_buff* skb, const struct fram
   guarded = find_guard(row->domain, source->ifindex, frame->eth.h_source);
   if (!guarded) return drop(SWITCH_DROP_SPOOFED_SOURCE);
   if (!is_local(owner) || owner->instance != guarded->instance) return drop_closed(skb, guarded->instance);
+  if (guarded->flags) {
+    const enum switch_drop reason = foreign_ip(skb, frame, guarded);
+    if (reason != SWITCH_DROP_COUNT) return drop(reason);
+  }
   source->instance = guarded->instance;
   return TC_ACT_OK;
 }

@@ -6,7 +6,8 @@
  *
  *   ports     ifindex                -> port, role, name     which interfaces are ours
  *   access    ifindex, vid           -> domain, flags        vid 0 is untagged
- *   guard     domain, ifindex, mac   -> instance             who may send this source here
+ *   guard     domain, ifindex, mac   -> instance, flags      who may send this source here, and what IP is looked at
+ *   ips       instance, mac, prefix  -> 1                    (a trie) the IP sources of a guard with flags
  *   fdb       domain, mac            -> owner                the one switch: opens, closes and moves an address
  *   domains   domain                 -> vni, uplink, flood members
  *   vnis      vni                    -> domain
@@ -26,12 +27,13 @@
 namespace splitnve::host::bpf {
 #endif
 
-#define SWITCH_LAYOUT 2
+#define SWITCH_LAYOUT 3
 
 /* Hash maps allocate entries on demand; a map's size costs 16 octets per entry when empty. INSTANCES is a default that
  * the daemon may lower before the maps are made; FDB holds the remote addresses too. */
 #define SWITCH_INSTANCES_MAX 262144
 #define SWITCH_FDB_PER_INSTANCE 2
+#define SWITCH_IPS_PER_INSTANCE 4
 #define SWITCH_DOMAINS_MAX 65536
 #define SWITCH_ACCESS_MAX 65536
 #define SWITCH_PORTS_MAX 16384
@@ -58,6 +60,12 @@ enum switch_drop {
   SWITCH_DROP_TOO_SHORT,
   SWITCH_DROP_REDIRECT,
   SWITCH_DROP_UNKNOWN_NNVE,
+  SWITCH_DROP_SPOOFED_IP,
+  SWITCH_DROP_SPOOFED_ARP,
+  SWITCH_DROP_SPOOFED_NEIGHBOUR,
+  SWITCH_DROP_ROUTER,
+  SWITCH_DROP_DHCP_SERVER,
+  SWITCH_DROP_UNPARSABLE_IP,
   SWITCH_DROP_COUNT,
 };
 
@@ -93,8 +101,24 @@ struct switch_guard_key {
   __u8 mac[6];
   __u16 zero;
 };
+/* No flags: IP is not looked at at all. */
+#define SWITCH_GUARD_IPV4 1u
+#define SWITCH_GUARD_IPV6 2u
+#define SWITCH_MAY_ROUTE 4u
+#define SWITCH_MAY_SERVE_DHCP 8u
 struct switch_guard {
   __u32 instance;
+  __u32 flags;
+};
+
+/* The key of a trie: `prefixlen` bits of what follows it, SWITCH_IP_FIXED_BITS and the prefix's own. */
+#define SWITCH_IP_FIXED_BITS 96
+struct switch_ip_key {
+  __u32 prefixlen;
+  __u32 instance;
+  __u8 mac[6];
+  __u16 family;     /* 4, 6 */
+  __u8 address[16]; /* IPv4 in the first four */
 };
 
 struct switch_fdb_key {
