@@ -17,6 +17,7 @@ endfunction()
 
 splitnve_isolated_test(bpf_switch_programs_test bpf_switch_programs_test.cpp)
 splitnve_isolated_test(bpf_ip_guard_test bpf_ip_guard_test.cpp)
+splitnve_isolated_test(bpf_ip_wires_test bpf_ip_wires_test.cpp)
 splitnve_isolated_test(bpf_switch_test bpf_switch_test.cpp)
 splitnve_isolated_test(bpf_switch_restart_test bpf_switch_restart_test.cpp)
 splitnve_isolated_test(bpf_hygiene_test bpf_hygiene_test.cpp)

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "bpf_fixture.hpp"
+#include "ip_frames.hpp"
 
 namespace splitnve::test {
 namespace {
@@ -62,7 +62,31 @@ TEST_F(BpfBench, of_the_port_program) {
   ASSERT_EQ(bpf_obj_get_info_by_fd(bpf_switch_->program_fd(Program::kPort), &info, &length), 0);
   std::printf("instructions: %zu loaded, %u verified; %u octets of machine code\n",
               info.xlated_prog_len / sizeof(bpf_insn), info.verified_insns, info.jited_prog_len);
-  report("no IP signalled", {kBob, kAlice, {}, 0x0800});
+  const Frame four{kBob, kAlice, {}, kIpv4Type, ipv4("192.0.2.7", kUdp, udp(1, 2))};
+  const Frame six{kBob, kAlice, {}, kIpv6Type, ipv6("2001:db8::7", kUdp, udp(1, 2))};
+  const Frame advert{kBob,
+                     kAlice,
+                     {},
+                     kIpv6Type,
+                     ipv6("2001:db8::7", kIcmpv6, neighbour(kAdvert, "2001:db8::7", link_option(2, kAlice)))};
+  report("no IP signalled, IPv4 UDP", four);
+  report("no IP signalled, IPv6 UDP", six);
+  datapath::Rows rows;
+  rows.ips = {ip_row(1, kAlice, "192.0.2.7"), ip_row(1, kAlice, "2001:db8::7")};
+  rows.guards = {guard_row(kBlue, kVm, kAlice, 1)};
+  rows.guards[0].ip = {true, true, false, false};
+  apply(rows);
+  report("one address per family, IPv4 UDP", four);
+  report("one address per family, IPv6 UDP", six);
+  report("one address per family, advertisement", advert);
+  rows.ips.clear();
+  for (std::uint32_t n = 0; n < 200; ++n) rows.ips.push_back(ip_row(1, kAlice, "192.0.2." + std::to_string(n)));
+  for (std::uint32_t n = 0; n < 100000; ++n)
+    rows.ips.push_back(
+        ip_row(2 + n / 200, mac(n / 200), "10.0." + std::to_string(n / 250 % 250) + "." + std::to_string(n % 250)));
+  apply(rows);
+  report("200 addresses, 100,000 of others, IPv4 UDP", four);
+  report("200 addresses, 100,000 of others, IPv6 UDP", six);
 }
 
 }  // namespace
