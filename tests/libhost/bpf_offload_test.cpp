@@ -19,7 +19,7 @@
 #include <thread>
 #include <tuple>
 
-#include "bpf_fixture.hpp"
+#include "ip_frames.hpp"
 
 namespace splitnve::test {
 namespace {
@@ -212,6 +212,29 @@ class BpfOffloads : public BpfSwitchTest, public ::testing::WithParamInterface<s
   static datapath::DomainRow domain(const std::vector<datapath::FloodMember>& local, const std::string& remote) {
     return {DomainId(kBlue), true, kVni, std::nullopt, local, {*UnderlayAddress::from_string(remote)}};
   }
+  /// Signals an IPv4 address and an IPv6 prefix of each VM to the switches that guard it.
+  void guard_addresses() {
+    const auto guarded = [](std::uint32_t port, MacAddress address, std::uint32_t instance, const char* ipv4) {
+      datapath::Rows rows;
+      rows.ips = {ip_row(instance, address, ipv4), ip_row(instance, address, "fd00::/64")};
+      rows.guards = {guard_row(kBlue, port, address, instance)};
+      rows.guards[0].ip = {true, true, false, false};
+      return rows;
+    };
+    apply(guarded(kAccess, kAlice, 1, "10.0.0.1"));
+    {
+      InNetns there("hv");
+      EXPECT_TRUE(hypervisor_->apply(BatchId(2), guarded(kVmPort, kAlice, 1, "10.0.0.1")).ok());
+    }
+    InNetns there("far");
+    EXPECT_TRUE(far_->apply(BatchId(2), guarded(kVmPort, kBob, 2, "10.0.0.2")).ok());
+  }
+  std::uint64_t dropped_anywhere() const {
+    std::uint64_t sum = 0;
+    for (const auto* each : {bpf_switch_.get(), hypervisor_.get(), far_.get()})
+      for (const auto frames : each->drops()) sum += frames;
+    return sum;
+  }
   /// Segments that a namespace's TCP refused for their checksum.
   static std::string wrong_checksums(const std::string& netns) {
     InNetns there(netns);
@@ -279,6 +302,30 @@ TEST_P(BpfOffloads, carry_a_tcp_stream_octet_by_octet) {
   else
     EXPECT_LT(headers, 54 * counted.rx_frames / 2);  // segments were cut later than here: offloads were at work
   EXPECT_EQ(dropped_in_all(), 0u);
+}
+
+TEST_P(BpfOffloads, carry_all_that_the_stacks_of_guarded_vms_say_for_themselves) {
+  guard_addresses();
+  for (const auto& [vm, host] : {std::pair("alice", "1"), std::pair("bob", "2")}) {
+    const std::string inside = std::string("ip netns exec ") + vm + " ";
+    run(inside + "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0");  // link-local and its duplicate detection, MLD, RS
+    run(std::string("ip -n ") + vm + " addr add fd00::" + host + "/64 dev eth0");
+  }
+  for (const auto* vm : {"alice", "bob"})
+    EXPECT_TRUE(eventually([&] {
+      return std::system((std::string("test -z \"$(ip -n ") + vm + " -6 addr show dev eth0 tentative)\"").c_str()) == 0;
+    }));
+  run("ip netns exec alice ping -q -c 3 -i 0.01 -W 5 fd00::2 >/dev/null");
+  run("ip netns exec bob ping -q -c 3 -i 0.01 -W 5 -s 4000 fd00::1 >/dev/null");  // in fragments
+  run("ip netns exec bob ping -q -c 3 -i 0.01 -W 5 -s 4000 10.0.0.1 >/dev/null");
+  const auto sent = random_octets(8 << 20);
+  EXPECT_TRUE(transfer(sent) == sent);
+  EXPECT_EQ(dropped_anywhere(), 0u);
+
+  run("ip -n alice addr add 10.0.0.9/24 dev eth0");
+  run("! ip netns exec alice ping -q -I 10.0.0.9 -c 1 -W 1 10.0.0.2 >/dev/null 2>&1");
+  EXPECT_GT(hypervisor_->drops()[static_cast<std::size_t>(datapath::Drop::kSpoofedIp)], 0u);
+  EXPECT_EQ(dropped_in_all(), 0u);  // it came no further
 }
 
 std::string name_of(const ::testing::TestParamInfo<std::tuple<Joint, bool>>& info) {
