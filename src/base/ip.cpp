@@ -10,6 +10,7 @@
 namespace splitnve {
 
 std::optional<IpPrefix> IpPrefix::from_string(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would read no further
   const std::size_t slash = text.find('/');
   const std::string address(text.substr(0, slash));
   IpPrefix out;

@@ -20,6 +20,7 @@ TEST(IpPrefix, RefusesWhatIsNoAddressAndHostBits) {
   for (const char* text : {"", "-", "192.0.2", "192.0.2.7/24", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/2x",
                            "2001:db8::1/64", "::/129", "192.0.2.0/-1", "192.0.2.0/256"})
     EXPECT_FALSE(IpPrefix::from_string(text)) << text;
+  EXPECT_FALSE(IpPrefix::from_string(std::string_view("192.0.2.7\0x", 11))) << "no text ends early";
 }
 
 TEST(IpPrefix, HostBitsAreThoseBehindTheLength) {
