@@ -45,8 +45,10 @@ const char* EmbeddedAuthority::take(const agent::AuthorityRow& row, Nnve nnve) {
   for (Claim& claim : claims) {
     if (claim.row.vsi != row.vsi) return "another VSI has the address";
     if (claim.nnve == nnve) own = &claim;
+    // S27. Its own claim an nNVE may always replace: after a crash it may not know how far it had counted.
+    if (claim.nnve != nnve && claim.row.forwarding && row.forwarding && row.generation < claim.row.generation)
+      return "another nNVE has taken the address over";
   }
-  if (own != nullptr && row.generation < own->row.generation) return "the claim is older than the one known";
   if (own == nullptr) own = &claims.emplace_back();
   *own = {nnve, row};
   if (!row.forwarding) return nullptr;

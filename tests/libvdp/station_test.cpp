@@ -233,6 +233,19 @@ TEST_F(StationTest, SilenceIsToldOnceAndChangesNoConfirmedLevel) {
   EXPECT_EQ(station_.stats().timeouts, 8u);
 }
 
+TEST_F(StationTest, AKeepAliveWithoutAnswerIsRepeatedBeforeTheLeaseEnds) {
+  settled(4, Level::kActive);
+  const Instant renewed = now_;
+  pass(kTiming.keepalive_interval());
+  ASSERT_THAT(sent(), ElementsAre("Associate 00 1:101"));
+  pass(kTiming.renewal_wait());
+  EXPECT_THAT(events(station_), ElementsAre("unconfirmed"));
+  pass(kTiming.renewal_wait());
+  EXPECT_THAT(exchange(), ElementsAre("Associate 00 1:101"));
+  EXPECT_THAT(events(station_), ElementsAre("answered"));
+  EXPECT_LT(now_ - renewed, kTiming.keepalive_timeout());
+}
+
 TEST_F(StationTest, ALateAnswerToTheLastCommandCounts) {
   const auto handle = station_.open(spec(4));
   station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);

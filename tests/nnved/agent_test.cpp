@@ -314,6 +314,21 @@ TEST(Agent, AnEntryThatIsNotRenewedAgesAloneWhileItsStationSpeaks) {
   EXPECT_TRUE(rig.consistent());
 }
 
+TEST(Agent, WhatAStationDidNotRenewBeforeItsCrashWaitsForItsReturn) {
+  Rig rig(make_config(1));
+  Station& host = rig.station(1);
+  rig.send(host, {associate(1), associate(2)});
+  rig.advance(11s);
+  rig.ask(host, associate(1));
+  rig.advance(7s);
+  EXPECT_TRUE(rig.tsi(vsi(2))) << "overdue, but nobody is there to renew it";
+  rig.ask(host, associate(1));
+  rig.advance(1s);
+  rig.ask(host, associate(2));
+  rig.advance(10s);
+  EXPECT_TRUE(rig.tsi(vsi(2)));
+}
+
 TEST(Agent, ASilentStationIsKeptForTheDeadPeerTimeAndThenGoesWhole) {
   Rig rig(make_config(1));
   Station& host = rig.station(1);

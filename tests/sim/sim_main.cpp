@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   app.add_option("--duplicate", parameters.duplicate, "probability that it arrives twice")->check(CLI::Range(0.0, 0.9));
   app.add_option("--reorder", parameters.reorder, "probability that it is delayed past others")->check(CLI::Range(0.0, 0.9));
   app.add_option("--crash-rate", parameters.crash_per_1000_events, "crashes per 1,000 events");
+  app.add_option("--rka", parameters.keepalive_exponent, "keep-alive exponent of both sides")->check(CLI::Range(10, 31));
   app.add_option("--flap-rate", parameters.flap_per_1000_events, "link flaps per 1,000 events");
   app.add_option("--operator-rate", parameters.operator_per_1000_events, "TSIs removed by the operator per 1,000 events");
   app.add_option("--steps", parameters.steps, "events before everything must settle");

@@ -24,5 +24,52 @@ TEST_P(Simulation, TenHostsOnTwoSwitchesAgreeDespiteTwentyPercentLoss) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, testing::Range<std::uint64_t>(1, 21));
 
+/// Histories that once broke an invariant; each says what the fault was.
+struct Kept {
+  const char* fault;
+  Parameters parameters;
+};
+
+Parameters crashing(double loss, std::uint64_t seed) {
+  Parameters parameters;
+  parameters.hosts = 3;
+  parameters.tsis_per_host = 40;
+  parameters.loss = loss;
+  parameters.crash_per_1000_events = 1;
+  parameters.keepalive_exponent = 17;
+  parameters.steps = 300000;
+  parameters.seed = seed;
+  if (loss == 0) parameters.flap_per_1000_events = parameters.operator_per_1000_events = 0;
+  return parameters;
+}
+
+Parameters large(std::uint64_t seed) {
+  Parameters parameters;
+  parameters.hosts = 100;
+  parameters.tsis_per_host = 50;
+  parameters.duplicate = parameters.reorder = 0.1;
+  parameters.crash_per_1000_events = 1;
+  parameters.steps = 200000;
+  parameters.seed = seed;
+  return parameters;
+}
+
+class KeptSeed : public testing::TestWithParam<Kept> {};
+
+TEST_P(KeptSeed, HoldsNow) {
+  const Report report = World(GetParam().parameters).run();
+  EXPECT_TRUE(report.pass) << report.failure << "\nonce: " << GetParam().fault;
+  EXPECT_GT(report.crashes, 50u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Seeds, KeptSeed,
+    testing::Values(Kept{"a keep-alive's answer that was lost with the switch's process cost the lease", crashing(0, 32)},
+                    Kept{"the same while the host was starting again", crashing(0, 8)},
+                    Kept{"a crash between claim and commit made the authority refuse the switch's own claims",
+                         crashing(0, 3)},
+                    Kept{"a duplicate refusal of a remembered VID was taken for the answer to the repeat with VID 0",
+                         large(5)}));
+
 }  // namespace
 }  // namespace splitnve::sim

@@ -27,6 +27,7 @@ struct Parameters {
   double duplicate = 0.0;
   double reorder = 0.0;
   double crash_per_1000_events = 0.0;
+  unsigned keepalive_exponent = 20;  ///< RKA of both sides
   double flap_per_1000_events = 0.2;      ///< a host's link goes down for 5 ms to 5 s
   double operator_per_1000_events = 0.2;  ///< nnved's operator removes a TSI
   std::uint64_t steps = 20000;
@@ -69,6 +70,7 @@ class World {
     std::uint32_t incarnation = 0;
     bool alive = true;
     bool link_up = true;      ///< a host's uplink
+    Instant link_changed{};
     Instant programs_done{};  ///< back ends answer in order
     Instant commits_done{};
     Instant claims_done{};
@@ -135,8 +137,10 @@ class World {
   bool plans_done() const;
 
   // --- world_checks.cpp: invariants and comparison ---
-  void check_program(Node& node, const agent::Program& effect, const ModelDatapath& before);
+  void check_program(Node& node, const agent::Program& effect, const std::vector<bool>& opened);
   void check_one_owner(DomainId domain, MacAddress mac);
+  void check_undisturbed(const Node& node, MacAddress mac);
+  bool link_held(const Node& host) const;
   void check_tag(const Node& node, const datapath::AccessRow& row);
   void excuse_refusals(const Node& host, const OctetString& frame);
   /// At any time: what an idle back end holds is what its agent wants of it.
@@ -147,6 +151,7 @@ class World {
   void fail(const std::string& what);
   /// One line of history to stderr when `Parameters::trace` asks for it.
   void trace(const std::string& line) const;
+  void trace_frame(const Node& from, const Node& to, const OctetString& frame) const;
 
   Node& switch_of(unsigned host) { return *nodes_[parameters_.hosts + host / parameters_.ports_per_switch]; }
   const Node& switch_of(unsigned host) const { return *nodes_[parameters_.hosts + host / parameters_.ports_per_switch]; }

@@ -22,20 +22,44 @@ void World::trace(const std::string& line) const {
   std::fprintf(stderr, "%.6f %s\n", std::chrono::duration<double>(now_.time_since_epoch()).count(), line.c_str());
 }
 
-void World::check_program(Node& node, const agent::Program& effect, const ModelDatapath& before) {
-  for (const auto& row : effect.rows.fdb) {
+void World::trace_frame(const Node& from, const Node& to, const OctetString& frame) const {
+  const auto ecp = ecp::decode_frame(frame);
+  if (!ecp) return;
+  const Node& host = from.is_switch ? to : from;
+  trace("host " + std::to_string(host.index) + (from.is_switch ? " < " : " > ") +
+        (ecp->operation == ecp::Operation::kAck ? "ack " : "request ") + std::to_string(ecp->sequence.value()) + ", " +
+        std::to_string(frame.size()) + " octets" + (to.alive ? "" : ", nobody there"));
+}
+
+void World::check_program(Node& node, const agent::Program& effect, const std::vector<bool>& opened) {
+  for (std::size_t i = 0; i < effect.rows.fdb.size(); ++i) {
+    const auto& row = effect.rows.fdb[i];
+    const bool closed = opened[i] && !node.datapath.open_owner(row.domain, row.mac);
     if (node.is_switch) {
       check_one_owner(row.domain, row.mac);
+      if (closed) check_undisturbed(node, row.mac);
       continue;
     }
     // S8: an open VM port closes only by the host's own event or the nNVE's word, never by silence.
-    const auto was_open = before.open_owner(row.domain, row.mac);
-    if (!was_open || node.datapath.open_owner(row.domain, row.mac)) continue;
+    if (!closed) continue;
     const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == row.mac; });
     if (vm != vms_.end() && !vm->excused.contains(node.index))
       fail("S8: host " + std::to_string(node.index) + " closed the port of " + vm->interface_name + " unasked");
   }
   for (const auto& row : effect.rows.access) check_tag(node, row);
+}
+
+/// S9: no crash, loss or repetition takes forwarding away from a VM that runs and that nobody touched.
+void World::check_undisturbed(const Node& node, MacAddress mac) {
+  const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == mac; });
+  if (vm == vms_.end() || vm->phase != Phase::kRunning || !vm->plan.empty() || vm->waiting || vm->removed) return;
+  if (&switch_of(vm->host) != &node || vm->excused.contains(vm->host) || link_held(*nodes_[vm->host])) return;
+  fail("S9: switch " + std::to_string(node.index) + " took " + vm->interface_name + " off, which runs undisturbed");
+}
+
+/// The link is down, or came back so lately that its hold time may have ended meanwhile.
+bool World::link_held(const Node& host) const {
+  return !host.link_up || now_ - host.link_changed < std::chrono::seconds(1);
 }
 
 void World::check_datapaths() {
@@ -140,17 +164,17 @@ void World::compare_host(const Node& host, std::vector<std::string>& out) const 
 void World::compare_switch(const Node& node, std::vector<std::string>& out) const {
   const std::string name = "switch " + std::to_string(node.index) + ": ";
   for (auto& line : node.datapath.differences(node.nnved->desired_rows())) out.push_back(name + line);
-  auto have = authority_.rows(node.index);
-  auto want = node.nnved->desired_authority();
-  const auto by_key = [](const agent::AuthorityRow& a, const agent::AuthorityRow& b) {
-    return std::tie(a.vn, a.mac) < std::tie(b.vn, b.mac);
+  const auto have = authority_.rows(node.index);
+  const auto want = node.nnved->desired_authority();
+  const auto said = [](const agent::AuthorityRow& row) {
+    return row.mac.to_string() + " of VN " + std::to_string(row.vn.value()) + (row.mapped ? " mapped" : "") +
+           (row.forwarding ? " forwarding" : "") + " for " + row.vsi.to_string();
   };
-  std::sort(have.begin(), have.end(), by_key);
-  std::sort(want.begin(), want.end(), by_key);
-  const bool equal = std::equal(have.begin(), have.end(), want.begin(), want.end(), [](const auto& a, const auto& b) {
-    return a.vn == b.vn && a.mac == b.mac && a.vsi == b.vsi && a.mapped == b.mapped && a.forwarding == b.forwarding;
-  });
-  if (!equal) out.push_back(name + "authority has " + std::to_string(have.size()) + " rows, wanted " + std::to_string(want.size()) + " or others");
+  std::set<std::string> there;
+  for (const auto& row : have) there.insert(said(row));
+  for (const auto& row : want)
+    if (there.erase(said(row)) == 0) out.push_back(name + "the authority lacks " + said(row));
+  for (const auto& row : there) out.push_back(name + "the authority still has " + row);
 }
 
 }  // namespace splitnve::sim

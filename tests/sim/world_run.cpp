@@ -73,6 +73,7 @@ void World::start_node(Node& node) {
       config.vns.push_back(vn);
     }
     config.vid_quarantine = milliseconds(500);
+    config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
     node.nnved = std::make_unique<nnved::Agent>(config, seed);
     node.nnved->restore(records, now_);
     authority_.reconcile({BatchId(0), node.nnved->desired_authority(), {}}, node.index);
@@ -83,6 +84,7 @@ void World::start_node(Node& node) {
     uplink.interface_name = "up0";
     uplink.mac = station_mac(node.index);
     uplink.peer_capabilities = capable;
+    config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
     config.uplinks.push_back(uplink);
     node.tnved = std::make_unique<tnved::Agent>(config, seed);
     node.tnved->restore(records, now_);
@@ -122,6 +124,7 @@ void World::flap(Node& host) {
 
 void World::set_link(Node& host, bool up) {
   host.link_up = up;
+  host.link_changed = now_;
   trace("host " + std::to_string(host.index) + (up ? " link up" : " link down"));
   Node& node = switch_of(host.index);
   if (node.alive) {
@@ -258,6 +261,7 @@ void World::transmit(Node& from, const agent::Transmit& effect) {
     port = port_of(from.index);
   }
   Node& host = from.is_switch ? *to : from;
+  if (parameters_.trace) trace_frame(from, *to, effect.frame);
   if (!host.link_up) return;
   const int copies = chance(parameters_.loss) ? 0 : chance(parameters_.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
@@ -277,9 +281,10 @@ void World::arrive(Node& to, PortId port, const OctetString& frame) {
 }
 
 void World::apply_program(Node& node, const agent::Program& effect) {
-  const ModelDatapath before = node.is_switch ? ModelDatapath() : node.datapath;
+  std::vector<bool> opened;
+  for (const auto& row : effect.rows.fdb) opened.push_back(node.datapath.open_owner(row.domain, row.mac).has_value());
   node.datapath.apply(effect.batch, effect.rows);
-  check_program(node, effect, before);
+  check_program(node, effect, opened);
 }
 
 std::string summary(const Parameters& parameters, const Report& report, double wall_seconds) {
