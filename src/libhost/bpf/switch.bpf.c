@@ -382,7 +382,7 @@ static __always_inline int check_source(struct __sk_buff* skb, const struct fram
   if (!guarded) return drop(SWITCH_DROP_SPOOFED_SOURCE);
   if (!is_local(owner) || owner->instance != guarded->instance) return drop_closed(skb, guarded->instance);
   if (guarded->flags) {
-    const enum switch_drop reason = foreign_ip(skb, frame, guarded);
+    const int reason = foreign_ip(skb, guarded->instance, guarded->flags);
     if (reason != SWITCH_DROP_COUNT) return drop(reason);
   }
   source->instance = guarded->instance;
