@@ -81,6 +81,52 @@ std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<s
   return rows;
 }
 
+namespace {
+
+json values_json(const evb::Parameters& values) {
+  return {{"r", values.retries}, {"rte", values.rte}, {"rwd", values.rwd}, {"rka", values.rka}};
+}
+
+json evb_row(const agent::EvbView& port) {
+  const evb::Machine& machine = *port.machine;
+  const evb::Operational& runs = machine.operational();
+  const evb::Tlv& announced = machine.announced();
+  json row{{"interface", port.interface_name},
+           {"role", evb::to_string(machine.config().role)},
+           {"state", agent::to_string_state(runs)},
+           {"local", values_json(machine.config().values)},
+           {"operational", values_json(runs.values)},
+           {"rwd_rol", announced.rwd_remote},
+           {"rka_rol", announced.rka_remote},
+           {"group_ids", runs.group_ids},
+           {"reflective_relay", runs.reflective_relay},
+           {"bridge_status", announced.bridge_status},
+           {"station_status", announced.station_status},
+           {"sent", machine.stats().sent},
+           {"received", machine.stats().received},
+           {"ignored", machine.stats().ignored},
+           {"remote", nullptr}};
+  const auto* neighbour = machine.neighbour();
+  if (neighbour == nullptr) return row;
+  row["remote"] = values_json(neighbour->heard.values);
+  row["remote_rwd_rol"] = neighbour->heard.rwd_remote;
+  row["remote_rka_rol"] = neighbour->heard.rka_remote;
+  row["mac"] = neighbour->source.to_string();
+  row["chassis"] = neighbour->chassis.to_string(evb::LldpId::kChassisMac);
+  row["neighbour_port"] = neighbour->port.to_string(evb::LldpId::kPortMac);
+  row["age_ms"] = milliseconds_since(neighbour->heard_at);
+  row["ttl_s"] = neighbour->ttl_seconds;
+  return row;
+}
+
+}  // namespace
+
+std::vector<json> evb_rows(const std::vector<agent::EvbView>& ports) {
+  std::vector<json> rows;
+  for (const auto& port : ports) rows.push_back(evb_row(port));
+  return rows;
+}
+
 void add_counters(json& row, const host::Datapath& datapath, InstanceId instance) {
   const auto counters = datapath.instance_counters(instance);
   row["rx_frames"] = counters.rx_frames;

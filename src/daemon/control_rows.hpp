@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/evb_port.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
 #include "splitnve/base/time.hpp"
@@ -36,6 +37,8 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
                                        const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
                                        host::Ports& ports, const std::vector<std::pair<PortId, std::string>>& port_names,
                                        const host::ControlServer& control);
+/// One row of evb.show per port: own, neighbour's and operational values, and who the neighbour is.
+std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 /// Adds rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed to a TSI's row.
 void add_counters(nlohmann::json& row, const host::Datapath& datapath, InstanceId instance);
 /// Milliseconds since `then`; null if it never was.

@@ -92,6 +92,8 @@ class Runtime {
     host::notify_ready("serving");
     loop_.run();
     host::notify_stopping();
+    agent_.shut_down(host::Loop::now());
+    driver_->finish();
     log_.event(host::LogLevel::kInfo, "daemon.stopping", {}, "forwarding goes on without this process");
     return 0;
   }

@@ -31,6 +31,9 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
 
 void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp) {
   const auto ecp_node = root.object("ecp");
+  static_assert(evb::kParametersLeast == evb::Parameters{0, 4, 10, 10} &&
+                    evb::kParametersMost == evb::Parameters{7, 20, 24, 24},
+                "a file may say what EVB may announce");
   ecp.retries_max = ecp_node.u32("retries", 0, 7, 3);
   ecp.retransmission_exponent = ecp_node.u32("rte", 4, 20, 8);
   const auto vdp_node = root.object("vdp");
@@ -38,6 +41,15 @@ void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vd
   vdp.retransmission_exponent = ecp.retransmission_exponent;
   vdp.resource_wait_exponent = vdp_node.u32("rwd", 10, 24, 20);
   vdp.keepalive_exponent = vdp_node.u32("rka", 10, 24, 20);
+}
+
+Duration read_lldp_interval(const host::ConfigNode& root) {
+  return root.object("lldp").milliseconds("interval_ms", evb::kLldpFastInterval, std::chrono::hours(1), evb::kLldpInterval);
+}
+
+bool read_evb(const host::ConfigNode& node) {
+  static const std::vector<std::string> kWords{"off", "on"};
+  return node.choice("evb", kWords, 1) == 1;
 }
 
 vdp::PeerCapabilities read_capabilities(const host::ConfigNode& node) {

@@ -7,6 +7,7 @@
 
 #include "splitnve/base/ids.hpp"
 #include "splitnve/ecp/session.hpp"
+#include "splitnve/evb/machine.hpp"
 #include "splitnve/host/config.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/log.hpp"
@@ -29,6 +30,9 @@ struct Settings {
 Settings read_settings(const host::ConfigNode& root, const std::string& role);
 /// Reads `ecp {retries, rte}` and `vdp {rwd, rka}`, within the floors of S19.
 void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp);
+/// Reads `lldp {interval_ms}`, and `evb` of a port or uplink: "on" (default) or "off".
+Duration read_lldp_interval(const host::ConfigNode& root);
+bool read_evb(const host::ConfigNode& node);
 /// Reads `peer_capabilities`: names of what the peer is known to understand.
 vdp::PeerCapabilities read_capabilities(const host::ConfigNode& node);
 

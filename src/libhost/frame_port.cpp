@@ -21,7 +21,9 @@ namespace {
 
 // The kernel takes one tag off before the filter runs; a second one, or one that an emulated driver left, is still
 // there.
-constexpr char kFilter[] = "ether proto 0x8940 or (ether proto 0x8100 and ether[16:2] = 0x8940)";
+constexpr char kFilter[] =
+    "ether proto 0x8940 or ether proto 0x88cc or "
+    "(ether proto 0x8100 and (ether[16:2] = 0x8940 or ether[16:2] = 0x88cc))";
 /// The kernel cuts a frame to what its filter returns, the snapshot length of libpcap; this is libpcap's own maximum,
 /// so that an oversize frame is seen as such.
 constexpr int kSnapshotOctets = 262144;
@@ -46,7 +48,7 @@ Result<void> attach_filter(int fd, const std::string& name) {
   const std::unique_ptr<pcap_t, PcapCloser> handle(pcap_open_dead(DLT_EN10MB, kSnapshotOctets));
   bpf_program program{};
   if (handle == nullptr || pcap_compile(handle.get(), &program, kFilter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-    return unexpected<Error>(Error{"libpcap cannot compile the ECP filter", name, ""});
+    return unexpected<Error>(Error{"libpcap cannot compile the filter of ECP and LLDP", name, ""});
   // libpcap's instruction has the layout of the kernel's, by design; copied so that none is laid over the other.
   std::vector<sock_filter> code(program.bf_len);
   for (unsigned i = 0; i < program.bf_len; ++i) {
@@ -56,7 +58,7 @@ Result<void> attach_filter(int fd, const std::string& name) {
   pcap_freecode(&program);
   const sock_fprog kernel_program{static_cast<unsigned short>(code.size()), code.data()};
   if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &kernel_program, sizeof(kernel_program)) != 0)
-    return system_error("cannot attach the ECP filter", name);
+    return system_error("cannot attach the filter of ECP and LLDP", name);
   return {};
 }
 

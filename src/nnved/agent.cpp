@@ -12,18 +12,19 @@ namespace splitnve::nnved {
 using Impl = Agent::Impl;
 
 Impl::Impl(AgentConfig config_, std::uint64_t seed) : config(std::move(config_)), random(seed) {
-  ports.resize(config.ports.size());
+  for (std::uint32_t i = 0; i < config.ports.size(); ++i) ports.emplace_back(config, i);
 }
 
 void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto port_index = policy.port_index(port);
   if (!port_index) return drop("unknown port");
+  if (evb::is_lldp(octets)) return handle_lldp(*port_index, octets, now);
   const auto frame = ecp::decode_frame(octets);
   if (!frame) return drop(frame.error().cause);
   const Index peer = peer_for(*port_index, *frame, now);
   if (peer == kNoIndex) return;
   Peer& from = peers[peer];
-  if (now - from.heard_or_begun() > config.vdp.keepalive_interval() / 4) from.back_since = now;
+  if (now - from.heard_or_begun() > ports[*port_index].vdp.keepalive_interval() / 4) from.back_since = now;
   switch (from.session.handle_frame(*frame, now)) {
     case ecp::Session::Verdict::kDelivered:
       if (!std::exchange(from.queued, true)) queue.push_back(peer);
@@ -62,9 +63,10 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   session.own_mac = config.ports[port_index].mac;
   session.peer_mac = station;
   session.destination = destination;
-  session.timing = config.ecp;
+  session.timing = ports[port_index].ecp;
   session.first_sequence = EcpSequence(static_cast<std::uint16_t>(random()));
-  const Index peer = peers.emplace(port_index, station, session, config.vdp, config.decision_deadline, now);
+  const Index peer = peers.emplace(port_index, station, session, ports[port_index].vdp,
+                                   ports[port_index].decision_deadline(config), now);
   peer_index.emplace(PeerKey{port_index, station}, peer);
   ++ports[port_index].peers;
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
@@ -180,6 +182,7 @@ void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
+void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
 std::optional<agent::Effect> Agent::poll_effect() {
   auto& effects = impl_->journal.effects;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/evb_port.hpp"
 #include "nnved/config.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/time.hpp"
@@ -119,6 +120,8 @@ class Agent {
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
+  /// The process ends: neighbours are told, so that they do not wait for our LLDP. Drain the effects; nothing follows.
+  void shut_down(Instant now);
 
   // --- operator ---
   /// De-associates the TSI at its station (bridge-initiated) and removes it. False: no such instance.
@@ -147,6 +150,7 @@ class Agent {
   std::vector<VapView> vaps() const;
   std::vector<PeerView> peers() const;
   std::vector<PortView> ports() const;
+  std::vector<agent::EvbView> evb() const;
   std::vector<RefusalView> refusals() const;
   std::vector<LatchView> latches() const;
   /// Frames dropped by cause, as the decoder or a limit named it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of the agent: agent.cpp (frames and effects), decide.cpp (requests), pipeline.cpp (works and results),
-// upkeep.cpp (time, links, ages), operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
+// upkeep.cpp (time, links, ages), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -25,7 +25,7 @@ inline constexpr std::size_t kRefusalsKept = 256;
 /// How long after a failed removal or a silent authority the rows are told again.
 inline constexpr Duration kRetryInterval = std::chrono::seconds(1);
 /// Causes of dropped frames that are told apart; a decoder has fewer.
-inline constexpr std::size_t kDropCausesMax = 64;
+inline constexpr std::size_t kDropCausesMax = 128;
 
 /// Why a request cannot be granted.
 struct Refused {
@@ -116,6 +116,13 @@ struct Agent::Impl {
   void wake_peer(Index peer, Instant now);
   std::optional<Instant> next_deadline() const;
 
+  // --- evb.cpp ---
+  void handle_lldp(std::uint32_t port_index, Octets octets, Instant now);
+  /// After any call of the port's EVB machine: what it says goes out, what it changed holds from now on.
+  void settle_evb(std::uint32_t port_index, Instant now);
+  void shut_down(Instant now);
+  void adopt_timers(std::uint32_t port_index, Instant now);
+
   // --- operator.cpp ---
   void withdraw(Index instance, const std::string& reason, Instant now);
   template <class Which>
@@ -182,7 +189,7 @@ struct Agent::Impl {
   Changes retry;
   std::optional<Instant> retry_at;
 
-  DeadlineHeap peer_deadlines, ages, link_deadlines;
+  DeadlineHeap peer_deadlines, ages, link_deadlines, evb_deadlines;
   std::deque<RefusalView> refusals;
   std::map<std::string, std::uint64_t, std::less<>> drops;
   std::mt19937_64 random;

@@ -81,6 +81,7 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   for (const auto& item : node.array("reserved_vids"))
     port.reserved_vids.push_back(Vid(static_cast<std::uint16_t>(item.as_u32(1, 4094))));
   port.legacy = node.boolean("legacy", false);
+  port.evb = daemon::read_evb(node);
   read_access(node, port, names);
   port.peer_capabilities = daemon::read_capabilities(node);
   const Duration dead = node.milliseconds("dead_peer_time_ms", Duration::zero(), std::chrono::hours(24), limits::kDeadPeerTime);
@@ -149,6 +150,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.settings = daemon::read_settings(root, "nnved");
   file.settings.recover_from_peers = root.boolean("recover_from_peers", false);
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
+  file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);
   read_mappings(root, file.agent, names);

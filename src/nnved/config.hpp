@@ -10,6 +10,7 @@
 #include "splitnve/base/limits.hpp"
 #include "splitnve/datapath/rows.hpp"
 #include "splitnve/ecp/session.hpp"
+#include "splitnve/evb/machine.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "splitnve/vdp/timers.hpp"
 
@@ -57,6 +58,7 @@ struct PortConfig {
   vdp::PeerCapabilities peer_capabilities;  ///< what the stations here are known to understand
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
   Duration link_down_hold = limits::kLinkDownHold;
+  bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
 };
 
 /// A remote address that the static authority knows.
@@ -73,6 +75,7 @@ struct AgentConfig {
   std::vector<RemoteMapping> remotes;
   ecp::Timing ecp;
   vdp::Timing vdp;
+  Duration lldp_interval = evb::kLldpInterval;
   Duration decision_deadline = limits::kDecisionDeadline;
   Duration vid_quarantine = limits::kVidQuarantine;
   std::uint32_t instances_max = limits::kInstancesMax;

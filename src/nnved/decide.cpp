@@ -54,6 +54,8 @@ void Impl::associate(Index peer, vdp::Request& request, Instant now) {
 /// Judges all entries before anything is changed (S4). Only VAPs are acquired, which the caller gives back on refusal.
 std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
   const std::uint32_t port_index = peers[peer].port_index;
+  if (const auto& evb = ports[port_index].evb; evb && !evb->refusal().empty())
+    return Refused{Reason::kTimersRefused, GroupId(), evb::to_string(evb->machine().operational().values)};
   for (const vdp::FilterEntry& entry : request.entries) {
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
     if (!vn) return Refused{vn.error(), entry.group, ""};
@@ -176,7 +178,7 @@ Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& st
   if (const Index made = tsis.find(request.vsi, step.vn, peer); made != kNoIndex) return made;  // by an earlier entry
   const Index instance = new_instance(request.vsi, step.vn, peer, vap, step.mac);
   ++peers[peer].tsis;
-  ages.set(instance, now + config.vdp.keepalive_timeout());
+  ages.set(instance, now + ports[peers[peer].port_index].vdp.keepalive_timeout());
   return instance;
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
+#include "agent/evb_port.hpp"
 #include "nnved/config.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/bridge.hpp"
@@ -40,9 +42,19 @@ struct Peer {
 };
 
 struct Port {
+  Port(const AgentConfig& config, std::uint32_t port_index);
+
   bool up = true;
   Instant down_since{};
   std::uint32_t peers = 0;
+  ecp::Timing ecp;  ///< what holds on this port: negotiated, or our own
+  vdp::Timing vdp;
+  std::optional<agent::EvbPort> evb;
+
+  /// A request is decided before its station stops waiting for it (S29).
+  Duration decision_deadline(const AgentConfig& config) const {
+    return std::min(config.decision_deadline, vdp::Timing::units(vdp.resource_wait_exponent));
+  }
 };
 
 }  // namespace splitnve::nnved

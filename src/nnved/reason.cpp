@@ -38,6 +38,8 @@ constexpr ReasonInfo kRemovedByOperator{Code::kOther, kSoft, "removed_by_operato
 constexpr ReasonInfo kLinkDown{Code::kOther, kSoft, "link_down", "the port's link is down"};
 constexpr ReasonInfo kAdminDown{Code::kOther, kSoft, "administratively_down", "taken out of service by the operator"};
 constexpr ReasonInfo kDraining{Code::kOther, kSoft, "draining", "the switch is being drained"};
+constexpr ReasonInfo kTimersRefused{Code::kOther, kSoft, "timers_refused",
+                                    "the station's EVB timers are beyond what the port allows"};
 constexpr ReasonInfo kRecovering{Code::kInsufficientResources, kSoft, "recovering",
                                  "the state store was lost: no new VID before every station has spoken"};
 constexpr ReasonInfo kVidPoolEmpty{Code::kInsufficientResources, kSoft, "vid_pool_empty",
@@ -83,6 +85,7 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kLinkDown: return kLinkDown;
     case Reason::kAdminDown: return kAdminDown;
     case Reason::kDraining: return kDraining;
+    case Reason::kTimersRefused: return kTimersRefused;
     case Reason::kVidPoolEmpty: return kVidPoolEmpty;
     case Reason::kRecovering: return kRecovering;
     case Reason::kTableFull: return kTableFull;

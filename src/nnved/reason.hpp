@@ -31,6 +31,7 @@ enum class Reason : std::uint8_t {
   kLinkDown,
   kAdminDown,
   kDraining,
+  kTimersRefused,
   // --- resources (code 2) ---
   kVidPoolEmpty,
   kRecovering,

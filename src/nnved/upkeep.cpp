@@ -10,13 +10,17 @@ using Impl = Agent::Impl;
 
 std::optional<Instant> Impl::next_deadline() const {
   auto next = earliest(peer_deadlines.next(), ages.next());
-  next = earliest(next, link_deadlines.next());
+  next = earliest(next, earliest(link_deadlines.next(), evb_deadlines.next()));
   next = earliest(next, vaps.next_deadline());
   return earliest(next, retry_at);
 }
 
 void Impl::handle_time(Instant now) {
   while (const auto port_index = link_deadlines.pop_due(now)) link_lost(*port_index, now);
+  while (const auto port_index = evb_deadlines.pop_due(now)) {
+    ports[*port_index].evb->machine().handle_time(now);
+    settle_evb(*port_index, now);
+  }
   while (const auto peer = peer_deadlines.pop_due(now)) wake_peer(*peer, now);
   while (const auto instance = ages.pop_due(now)) age(*instance, now);
   vaps.handle_time(now);
@@ -46,7 +50,12 @@ void Impl::wake_peer(Index peer, Instant now) {
 /// A link that comes back within the hold time loses nothing (S9); the stations' silence counts from then.
 void Impl::handle_link(PortId port, bool up, Instant now) {
   const auto port_index = policy.port_index(port);
-  if (!port_index || ports[*port_index].up == up) return;
+  if (!port_index) return;
+  if (auto& evb = ports[*port_index].evb) {
+    evb->machine().handle_link(up, now);
+    settle_evb(*port_index, now);
+  }
+  if (ports[*port_index].up == up) return;
   Port& state = ports[*port_index];
   state.up = up;
   journal.transition("port", "port " + config.ports[*port_index].interface_name, up ? "Down" : "Up",
@@ -96,8 +105,9 @@ void Impl::age(Index instance, Instant now) {
   if (!tsis.rows().contains(instance)) return;
   const TsiRow& row = tsis[instance];
   const Peer& peer = peers[row.peer];
-  const Duration timeout = config.vdp.keepalive_timeout();
-  const Duration interval = config.vdp.keepalive_interval();
+  const vdp::Timing& timing = ports[peer.port_index].vdp;
+  const Duration timeout = timing.keepalive_timeout();
+  const Duration interval = timing.keepalive_interval();
   const Duration dead_after = config.ports[peer.port_index].dead_peer_time;
   const bool never = dead_after == Duration::max();
   const Instant heard = peer.session.last_heard();

@@ -106,6 +106,13 @@ std::vector<PortView> Agent::ports() const {
   return views;
 }
 
+std::vector<agent::EvbView> Agent::evb() const {
+  std::vector<agent::EvbView> views;
+  for (std::uint32_t i = 0; i < impl_->ports.size(); ++i)
+    if (const auto& evb = impl_->ports[i].evb) views.push_back({impl_->config.ports[i].interface_name, &evb->machine()});
+  return views;
+}
+
 std::vector<RefusalView> Agent::refusals() const { return {impl_->refusals.begin(), impl_->refusals.end()}; }
 
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {

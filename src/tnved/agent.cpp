@@ -50,6 +50,7 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
       std::find_if(uplinks_.begin(), uplinks_.end(), [port](const Uplink& u) { return u.config.id == port; });
   if (at == uplinks_.end()) return count_drop("frame from a port that is no uplink");
   Uplink& uplink = *at;
+  if (evb::is_lldp(octets)) return handle_lldp(uplink, octets, now);
   const auto frame = ecp::decode_frame(octets);
   if (!frame) return count_drop(frame.error().cause);
   if (frame->source == uplink.config.mac) return count_drop("our own frame came back");
@@ -133,7 +134,8 @@ void Agent::Impl::drain_stations(Instant now) {
 }
 
 void Agent::Impl::compose(Uplink& uplink, Instant now) {
-  if (!uplink.link_up || !uplink.session.ready(now) || !uplink.station.compose(scratch_, now)) return;
+  if (!uplink.link_up || !uplink.refusal().empty()) return;
+  if (!uplink.session.ready(now) || !uplink.station.compose(scratch_, now)) return;
   const OctetString vdpdu = std::exchange(scratch_, {});
   uplink.session.send(vdpdu, now);
   drain_session(uplink, now);
@@ -174,6 +176,8 @@ void Agent::Impl::flush_program() {
 
 void Agent::Impl::handle_time(Instant now) {
   for (Uplink& uplink : uplinks_) {
+    if (uplink.evb) uplink.evb->machine().handle_time(now);
+    settle_evb(uplink, now);
     if (uplink.link_up) uplink.session.handle_time(now);
     drain_session(uplink, now);
     uplink.reassert_due(now);
@@ -198,7 +202,10 @@ void Agent::Impl::handle_time(Instant now) {
 
 void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
   for (Uplink& uplink : uplinks_) {
-    if (uplink.config.id != port || uplink.link_up == up) continue;
+    if (uplink.config.id != port) continue;
+    if (uplink.evb) uplink.evb->machine().handle_link(up, now);
+    settle_evb(uplink, now);
+    if (uplink.link_up == up) continue;
     uplink.link_up = up;
     emit(agent::Transition{"port", uplink.config.interface_name, up ? "down" : "up", up ? "up" : "down", "link"});
     if (up) {
@@ -215,6 +222,7 @@ std::optional<Instant> Agent::Impl::next_deadline() const {
   std::optional<Instant> next = earliest(deadlines_.next(), retries_.next());
   next = earliest(next, earliest(program_retry_at_, store_retry_at_));
   for (const Uplink& uplink : uplinks_) {
+    if (uplink.evb) next = earliest(next, uplink.evb->machine().next_deadline());
     if (uplink.link_up) next = earliest(next, uplink.session.next_deadline());
     next = earliest(next, earliest(uplink.station.next_deadline(), uplink.reassert_at));
   }
@@ -234,6 +242,7 @@ void Agent::handle_event(const LifecycleEvent& event, Instant now) { impl_->hand
 void Agent::handle_addresses(const AddressEvent& event, Instant now) { impl_->handle_addresses(event, now); }
 void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle_frame(port, frame, now); }
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
+void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }

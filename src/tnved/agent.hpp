@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/evb_port.hpp"
 #include "config.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/time.hpp"
@@ -118,6 +119,8 @@ class Agent {
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
+  /// The process ends: neighbours are told, so that they do not wait for our LLDP. Drain the effects; nothing follows.
+  void shut_down(Instant now);
 
   std::optional<agent::Effect> poll_effect();
   std::optional<Instant> next_deadline() const;
@@ -126,6 +129,7 @@ class Agent {
   std::optional<TsiView> tsi(std::uint32_t slot) const;
   std::optional<std::uint32_t> find(const VsiId& vsi) const;  ///< its slot
   std::vector<PeerView> peers() const;
+  std::vector<agent::EvbView> evb() const;
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   const AgentConfig& config() const;
 

@@ -80,6 +80,7 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   if (!event.vn.is_vn_id()) return "VN " + std::to_string(event.vn.value()) + " is not in 1..16777215";
   const auto via = uplink_for(event.vn);
   if (!via) return "no uplink serves VN " + std::to_string(event.vn.value());
+  if (auto refusal = uplinks_[*via].refusal(); !refusal.empty()) return refusal;
   if (!known && tsis_.size() >= config_.instances_max) return "the table of TSIs is full";
   const ManagerId manager = event.manager.value_or(config_.manager);
   const VsiType type = event.type.value_or(config_.type);

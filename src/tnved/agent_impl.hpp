@@ -2,6 +2,7 @@
 // The agent's inside, shared by its five sources:
 //   agent.cpp           inputs, the frame path, the pump that hands out batches
 //   agent_events.cpp    the VM path: verbs to intents, the share of a TSI in the virtual switch
+//   agent_evb.cpp       LLDP of the uplinks and the timers that follow from it
 //   agent_addresses.cpp addresses of a live TSI that come, go, stop and start; what is held; attributes in place
 //   agent_verdicts.cpp  what the nNVE, the datapath, the store and the clock say; answers to those who asked
 //   agent_views.cpp     restore, wanted rows, views
@@ -81,6 +82,12 @@ struct Agent::Impl {
   void refresh_ports(Slot slot, const std::string& reason);
   void touch_addresses(Slot slot);
   void abandon_association(Slot slot);
+
+  // --- agent_evb.cpp ---
+  void handle_lldp(Uplink& uplink, Octets octets, Instant now);
+  /// After any call of the uplink's EVB machine: what it says goes out, what it changed holds from now on.
+  void settle_evb(Uplink& uplink, Instant now);
+  void shut_down(Instant now);
 
   // --- agent_addresses.cpp ---
   void handle_addresses(const AddressEvent& event, Instant now);

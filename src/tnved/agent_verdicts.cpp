@@ -179,7 +179,7 @@ void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now
     case Fate::kStay:
       // A refused keep-alive is repeated by the station; when no refusal comes any more, its reason is out of date.
       if (word == Word::kRefusedKeep && tsi.vm != VmState::kLeaving)
-        levels_met(tsi) ? retries_.set(slot, now + 2 * config_.vdp.keepalive_interval()) : retry_later(slot, now);
+        levels_met(tsi) ? retries_.set(slot, now + 2 * uplink(tsi).timing.keepalive_interval()) : retry_later(slot, now);
       break;
     case Fate::kRetry: retry_later(slot, now); break;
     case Fate::kHold: hold(slot, now); break;
@@ -231,7 +231,7 @@ void Agent::Impl::retry(Slot slot, Instant now) {
   const Tsi& tsi = tsis_[slot];
   if (!levels_met(tsi)) return pursue(slot, now);
   if (tsi.unconfirmed) {
-    retries_.set(slot, now + 2 * config_.vdp.keepalive_interval());
+    retries_.set(slot, now + 2 * uplink(tsi).timing.keepalive_interval());
   } else if (!tsi.program_failed) {
     set_reason(slot, "");
   }
@@ -423,7 +423,9 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
   const auto at = askers_.find(slot);
   const bool settling = at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(Wait::kSettled));
   const std::string last = reason(slot).empty() ? "" : "; last: " + reason(slot);
-  const std::string why = "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last;
+  const std::string unable = uplink(tsi).refusal();
+  const std::string why =
+      unable.empty() ? "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last : unable;
   if (settling && drop_entering(slot, now)) {
     answer_if(slot, ends(Wait::kSettled), false, why);
   } else if (settling) {

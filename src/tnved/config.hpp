@@ -9,6 +9,7 @@
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/ecp/session.hpp"
+#include "splitnve/evb/machine.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "splitnve/vdp/timers.hpp"
 
@@ -30,6 +31,7 @@ struct UplinkConfig {
   std::optional<MacAddress> nnve;
   std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
+  bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
   vdp::PeerCapabilities peer_capabilities;  ///< what the nNVE is known to understand
 };
 
@@ -40,6 +42,7 @@ struct AgentConfig {
   VsiType type{1, 1};         ///< default VSI type
   ecp::Timing ecp;
   vdp::Timing vdp;
+  Duration lldp_interval = evb::kLldpInterval;
   Duration start_deadline = std::chrono::seconds(5);  ///< a VM that is not confirmed by then is refused (S8)
   std::uint32_t instances_max = limits::kInstancesMax;
 };

@@ -167,6 +167,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   };
   add_few("vn.show", vn_rows);
   add_few("port.show", port_rows);
+  add_few("evb.show", [](const Agent& shown) { return daemon::evb_rows(shown.evb()); });
   add_few("peer.show", peer_rows);
   std::vector<std::pair<PortId, std::string>> ports;
   for (const auto& uplink : file.agent.uplinks) ports.emplace_back(uplink.id, uplink.interface_name);

@@ -36,7 +36,11 @@ ecp::Session::Verdict Uplink::accept(ecp::Frame frame, Instant now) {
 void Uplink::note_request(EcpSequence sequence, Instant now) {
   const bool goes_on = !last_request || sequence.value() == static_cast<std::uint16_t>(last_request->value() + 1);
   last_request = sequence;
-  if (goes_on || reassert_at) return;
+  if (!goes_on) reassert_soon(now);
+}
+
+void Uplink::reassert_soon(Instant now) {
+  if (reassert_at) return;
   reassert_at = reasserted_at ? std::max(now, *reasserted_at + kReassertPause) : now;
 }
 
@@ -46,6 +50,24 @@ void Uplink::reassert_due(Instant now) {
   reasserted_at = now;
   ++reasserted;
   station.reassert_all(now);
+}
+
+std::string Uplink::refusal() const {
+  if (!evb) return "";
+  const bool group_ids = evb->machine().operational().group_ids;
+  if (vdp::has_group(config.format) && !group_ids)
+    return "the EVB neighbour on " + config.interface_name +
+           " takes no GroupIDs: enable them there, or set the uplink's \"format\" to mac-vid or vid";
+  return evb->refusal();
+}
+
+/// A shorter keep-alive interval begins with a renewal: the nNVE's lease is shorter from now on, too.
+void Uplink::adopt_timers(Instant now) {
+  const Duration before = timing.keepalive_interval();
+  timing = evb->vdp();
+  session.set_timing(evb->ecp());
+  station.set_timing(timing);
+  if (timing.keepalive_interval() < before) reassert_soon(now);
 }
 
 }  // namespace splitnve::tnved

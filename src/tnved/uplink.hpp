@@ -2,8 +2,10 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "agent/evb_port.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "tnved/config.hpp"
@@ -19,11 +21,19 @@ struct Uplink {
   Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first)
       : config(uplink),
         session({uplink.mac, MacAddress(), uplink.nnve.value_or(ecp::kNearestCustomerBridge), agent.ecp, first}),
-        station(agent.vdp, uplink.peer_capabilities) {}
+        station(agent.vdp, uplink.peer_capabilities),
+        timing(agent.vdp) {
+    if (uplink.evb)
+      evb.emplace(evb::Role::kStation,
+                  agent::EvbPort::Config{uplink.id, uplink.interface_name, uplink.mac, agent.uplinks.front().mac, agent.ecp,
+                                         agent.vdp, agent.lldp_interval});
+  }
 
   UplinkConfig config;
   ecp::Session session;
   vdp::Station station;
+  vdp::Timing timing;  ///< what holds on this uplink: negotiated, or our own
+  std::optional<agent::EvbPort> evb;
   std::optional<MacAddress> nnve;  ///< who acknowledged us
   bool link_up = true;
   std::uint32_t tsis = 0;
@@ -45,6 +55,12 @@ struct Uplink {
   void reassert_due(Instant now);
 
   void note_request(EcpSequence sequence, Instant now);
+  /// The nNVE may have lost what we told it.
+  void reassert_soon(Instant now);
+  /// Why nothing can be asked of the nNVE, in words for people; empty: it can.
+  std::string refusal() const;
+  /// Takes over the timers that EVB has come to.
+  void adopt_timers(Instant now);
   void own(vdp::Station::Handle handle, std::uint32_t slot) {
     if (handle >= slot_of.size()) slot_of.resize(static_cast<std::size_t>(handle) + 1);
     slot_of[handle] = slot;

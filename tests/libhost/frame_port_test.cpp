@@ -67,11 +67,22 @@ TEST_F(FramePortTest, JoinsTheGroupAddressesOfTheInterface) {
 }
 
 TEST_F(FramePortTest, OtherProtocolsDoNotReachTheProcess) {
-  const OctetString lldp = frame_of(kNearestBridge, {0x88, 0xCC}, 46, 1);
+  const OctetString eapol = frame_of(kNearestBridge, {0x88, 0x8E}, 46, 1);
   const OctetString ip = frame_of(west_->link().mac, {0x08, 0x00}, 46, 1);
   const OctetString tagged_ip = frame_of(west_->link().mac, {0x81, 0x00, 0x00, 0x00, 0x08, 0x00}, 46, 1);
-  EXPECT_TRUE(exchange({lldp, ip, tagged_ip}).empty());
+  EXPECT_TRUE(exchange({eapol, ip, tagged_ip}).empty());
   EXPECT_EQ(west_->stats().rx_frames, 1u) << "the marker only";
+}
+
+TEST_F(FramePortTest, LldpIsDeliveredUntaggedOrPriorityTaggedAndNotFromAVlan) {
+  const OctetString lldp = frame_of(kNearestBridge, {0x88, 0xCC}, 46, 1);
+  const OctetString priority = frame_of(kNearestBridge, {0x81, 0x00, 0xE0, 0x00, 0x88, 0xCC}, 46, 2);
+  const OctetString tagged = frame_of(kNearestBridge, {0x81, 0x00, 0x00, 0x64, 0x88, 0xCC}, 46, 3);
+  const auto delivered = exchange({lldp, priority, tagged});
+  ASSERT_EQ(delivered.size(), 2u);
+  EXPECT_EQ(delivered[0], lldp);
+  EXPECT_EQ(delivered[1].back(), 2);
+  EXPECT_EQ(west_->stats().rx_tagged, 1u);
 }
 
 TEST_F(FramePortTest, PriorityTaggedEcpIsDeliveredAndTaggedEcpIsCounted) {

@@ -260,6 +260,7 @@ class Rig {
   DatapathModel datapath;
   std::map<std::uint64_t, OctetString> store;
   std::deque<Station> stations;
+  std::vector<OctetString> lldp;  ///< every LLDP frame, in order
   bool hold_publish = false, hold_program = false;
   std::string publish_error, persist_error, program_error;
   /// A cause makes the row fail.
@@ -273,6 +274,7 @@ class Rig {
 
  private:
   void take(agent::Transmit& transmit) {
+    if (evb::is_lldp(transmit.frame)) return lldp.push_back(transmit.frame);
     const auto frame = ecp::decode_frame(transmit.frame);
     ensure(frame.has_value(), "the agent sends decodable frames");
     for (Station& to : stations) {

@@ -196,6 +196,7 @@ void Bench::nnve_frame(ecp::Operation operation, EcpSequence sequence, Octets pa
 }
 
 void Bench::receive(const OctetString& octets) {
+  if (evb::is_lldp(octets)) return lldp.push_back(octets);
   const auto frame = ecp::decode_frame(octets);
   ensure(frame.has_value(), "the agent sends well-formed frames");
   if (silent || frame->operation == ecp::Operation::kAck) return;

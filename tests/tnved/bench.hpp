@@ -97,6 +97,7 @@ class Bench {
   std::function<vdp::ResponseStatus(const Request&)> verdict;
   std::vector<Request> requests;
   std::vector<std::size_t> tlvs_per_ecpdu;
+  std::vector<OctetString> lldp;  ///< every LLDP frame, in order
 
   SwitchModel model;
   std::map<std::uint64_t, OctetString> store;

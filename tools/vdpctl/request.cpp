@@ -163,7 +163,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   app.add_flag("-j,--json", request.json_output, "machine-readable output: one JSON array, or the result object");
   app.add_option("-s,--socket", request.socket, "control socket or instance name (default: the only one on this host)");
   app.require_subcommand(1);
-  for (const char* name : {"tsi", "vn", "port", "peer", "stats", "refusal"}) {
+  for (const char* name : {"tsi", "vn", "port", "peer", "evb", "stats", "refusal"}) {
     CLI::App* object = app.add_subcommand(name);
     object->require_subcommand(1);
     object->add_subcommand("show", "list what the daemon knows");

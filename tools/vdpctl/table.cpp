@@ -58,6 +58,22 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"TSIS", "tsis"},
         {"VIDS-FREE", "vids_free"},
         {"ADMIN", "admin"}}},
+      {"evb.show",
+       {{"INTERFACE", "interface"},
+        {"ROLE", "role"},
+        {"STATE", "state"},
+        {"LOCAL", "local"},
+        {"REMOTE", "remote"},
+        {"OPERATIONAL", "operational"},
+        {"RWD-ROL", "rwd_rol"},
+        {"RKA-ROL", "rka_rol"},
+        {"GROUP-IDS", "group_ids"},
+        {"RELAY", "reflective_relay"},
+        {"NEIGHBOUR", "mac"},
+        {"CHASSIS", "chassis"},
+        {"PORT", "neighbour_port"},
+        {"AGE-MS", "age_ms"},
+        {"TTL-S", "ttl_s"}}},
       {"peer.show",
        {{"PORT", "port"},
         {"UPLINK", "uplink"},
@@ -122,6 +138,13 @@ const json* member(const json& row, const char* key) {
   if (!row.is_object()) return nullptr;
   const auto found = row.find(key);
   return found == row.end() || found->is_null() ? nullptr : &*found;
+}
+
+/// EVB values as people speak of them: R/RTE/RWD/RKA.
+std::string values_cell(const json& values) {
+  std::string text;
+  for (const char* key : {"r", "rte", "rwd", "rka"}) text += (text.empty() ? "" : "/") + dump(values.value(key, json()));
+  return text;
 }
 
 bool is_filled(const json& row, const char* key) {
@@ -192,7 +215,9 @@ std::string cell(const json& value) {
     const auto& text = value.get_ref<const std::string&>();
     return text.empty() ? "-" : printable(text);
   }
-  if (value.is_object()) return value.contains("mac") ? address_cell(value) : printable(dump(value));
+  if (value.is_object() && value.contains("mac")) return address_cell(value);
+  if (value.is_object() && value.contains("rka")) return printable(values_cell(value));
+  if (value.is_object()) return printable(dump(value));
   if (!value.is_array()) return printable(dump(value));
   std::string joined;
   for (const json& element : value) joined += (joined.empty() ? "" : ",") + cell(element);

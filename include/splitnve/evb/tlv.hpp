@@ -37,7 +37,7 @@ struct Parameters {
   unsigned rte = 8;      ///< retransmission timer
   unsigned rwd = 20;     ///< resource wait
   unsigned rka = 20;     ///< keep-alive
-  friend bool operator==(const Parameters&, const Parameters&) = default;
+  friend constexpr bool operator==(const Parameters&, const Parameters&) = default;
 };
 
 /// As on the wire. The status octets are kept whole: each end copies the other's.

@@ -60,6 +60,11 @@ class Driver {
       turn();
     });
   }
+  /// Sends what the agent still has to say, now: the loop has ended.
+  void finish() {
+    drain();
+    ports_.flush();
+  }
   /// The answer to a batch whose handler returned nullopt. On the loop's thread.
   void answer(agent::BatchResult result) {
     results_.push_back(std::move(result));

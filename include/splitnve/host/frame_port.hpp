@@ -29,8 +29,8 @@ struct FramePortStats {
   std::uint64_t tx_dropped = 0;   ///< not taken by the kernel; ECP sends again
 };
 
-/// ECP frames (EtherType 0x8940, untagged or priority-tagged, S18) of one interface: an AF_PACKET socket behind a
-/// kernel filter, with a 4 MiB receive buffer, member of the three bridge group addresses. Own frames are never
+/// ECP and LLDP frames (EtherTypes 0x8940 and 0x88CC, untagged or priority-tagged, S18) of one interface: an AF_PACKET
+/// socket behind a kernel filter, with a 4 MiB receive buffer, member of the three bridge group addresses. Own frames are never
 /// received. It taps before tc, so what the datapath drops as a control frame still arrives here.
 class FramePort {
  public:

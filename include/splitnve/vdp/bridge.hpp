@@ -62,6 +62,9 @@ class Bridge {
   /// Commands are queued again, and answers unless a newer request for the same entries has come meanwhile (S10).
   void handle_delivery_failed(Instant now);
 
+  /// Holds for requests that come from now on.
+  void set_decision_deadline(Duration deadline) { decision_deadline_ = deadline; }
+
   // --- decisions ---
   std::optional<Request> poll_request();
   /// `entries` must repeat the request's in order, VIDs filled (G6); a refusal may leave them out. An id that was
