@@ -193,10 +193,14 @@ def frames_lost(plan):
     """Echo requests without reply among those before the last reply; the pings were stopped while all was well."""
     lost = 0
     for name, file in sorted(plan["pings"].items()):
-        seen = {int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", open(file).read())}
-        missing = sorted(set(range(1, max(seen) + 1)) - seen) if seen else [0]
-        print(f"ping {name}: {len(seen)} answered, {len(missing)} lost {missing[:20] if missing else ''}", flush=True)
-        lost += len(missing)
+        answers = {int(n): float(at) for at, n in re.findall(r"\[([\d.]+)\].*icmp_seq=(\d+) ttl", open(file).read())}
+        numbers = sorted(answers)
+        gaps = [(n - before - 1, answers[n]) for before, n in zip(numbers, numbers[1:]) if n != before + 1]
+        missing = sum(count for count, _ in gaps) + (numbers[0] - 1) if numbers else 1
+        print(f"ping {name}: {len(numbers)} answered, {missing} lost", flush=True)
+        for count, until in gaps:
+            print(f"{until:.2f} ping {name} answers again, {count} lost", flush=True)
+        lost += missing
     return lost
 
 
@@ -217,7 +221,7 @@ def main():
         time.sleep(down)
         victim.start()
         early = chance.random() < 0.3  # the next kill may hit it while it starts
-        print(f"kill {n + 1}: {victim.name}, down {down} s{', not waited for' if early else ''}", flush=True)
+        print(f"{time.time():.2f} kill {n + 1}: {victim.name}, down {down} s{', not waited for' if early else ''}", flush=True)
         if not early:
             wait_until(READY_SECONDS, f"{victim.name} answers", victim.ready)
     stop.set()

@@ -55,6 +55,11 @@ verdict=0
 PYTHONUNBUFFERED=1 python3 "$netns_folder/chaos.py" "$work" "$work/plan" >"$work/chaos.out" || verdict=$?
 cat "$work/chaos.out"
 if [ "$verdict" != 0 ]; then
+  for instance in sw1 sw2 hv1 hv2 hv3; do
+    echo "--- counters of $instance"
+    ctl "$instance" stats show || true
+    in_ns "$instance" ip -s link || true
+  done
   for log in "$work"/??[123].log; do echo "--- ${log##*/}"; tail -n "${LOG_LINES:-15}" "$log"; done
   tail -n 1 "$work/chaos.out"
   exit 1

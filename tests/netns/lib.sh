@@ -174,7 +174,7 @@ no_ping() { ! in_ns "$1" ping -q -n -c 3 -i 0.05 -W 0.3 "$2" >"$work/ping" 2>&1;
 
 # ping_start NAME VM IP COUNT: in the background, 100 a second.
 ping_start() {
-  (trap - ERR; exec nsenter --net="/run/netns/$2" ping -n -i 0.01 -c "$4" -W 1 "$3") >"$work/$1.ping" 2>&1 &
+  (trap - ERR; exec nsenter --net="/run/netns/$2" ping -n -D -i 0.01 -c "$4" -W 1 "$3") >"$work/$1.ping" 2>&1 &
   echo $! >"$work/$1.ping.pid"
 }
 ping_seen() { grep -c 'bytes from' "$work/$1.ping" || true; }
