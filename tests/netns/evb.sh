@@ -27,7 +27,7 @@ JSON
 
 evb() { ctl_json "$1" evb show | jq -c ".[0].$2"; }
 evb_is() { [ "$(evb "$1" "$2")" = "$3" ]; }
-values() { echo "{\"r\":$1,\"rte\":$2,\"rwd\":$3,\"rka\":$4}"; }
+values() { echo "{\"r\":$1,\"rka\":$4,\"rte\":$2,\"rwd\":$3}"; }
 keepalives() { ctl_json hv1 peer show | jq '.[0].keepalives'; }
 keepalives_reach() { [ "$(keepalives)" -ge "$1" ]; }
 own='3 12 20 16'       # of hv1
@@ -110,7 +110,7 @@ PY
 }
 
 tenant() {
-  step "A tenant's LLDP, tagged or not, reaches no daemon"
+  step "A tenant's LLDP reaches no daemon"
   local before
   before=$(dropped hv1 control_frame)
   lldp blue1 eth0 "$(mac_of blue1)" 000fffbfff 20

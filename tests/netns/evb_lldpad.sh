@@ -13,7 +13,7 @@ netns_begin "${1:?usage: evb_lldpad.sh BUILD}"
 
 evb() { ctl_json "$1" evb show | jq -c ".[0].$2"; }
 evb_is() { [ "$(evb "$1" "$2")" = "$3" ]; }
-values() { echo "{\"r\":$1,\"rte\":$2,\"rwd\":$3,\"rka\":$4}"; }
+values() { echo "{\"r\":$1,\"rka\":$4,\"rte\":$2,\"rwd\":$3}"; }
 
 # lldpad_start NS KEY=VALUE...: lldpad on eth0 of NS, with these settings of its EVB TLV. Its shared memory is one for all
 # of a machine, so it gets a mount namespace of its own.
