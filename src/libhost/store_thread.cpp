@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
+
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -15,6 +17,7 @@ struct StoreThread::Impl {
       : store(std::move(the_store)), answer(std::move(the_answer)), thread([this] { run(); }) {}
 
   void run() {
+    ::pthread_setname_np(::pthread_self(), "store");  // as top -H and /proc show it
     while (true) {
       Turn turn = take();
       if (turn.read) {
