@@ -78,6 +78,12 @@ TEST(VdpctlTable, RowsThatAreNoObjectsShowNothingButDoNotFail) {
   EXPECT_EQ(table("vn.show", {json(3), {{"port", "p1"}}}), "PORT\n-\np1\n");
 }
 
+TEST(VdpctlTable, EvbValuesStandInTheOrderInWhichTheyAreSpokenOf) {
+  const json values{{"rka", 17}, {"r", 5}, {"rwd", 20}, {"rte", 12}};
+  EXPECT_EQ(table("evb.show", {{{"interface", "p1"}, {"operational", values}, {"remote", nullptr}}}),
+            "INTERFACE  OPERATIONAL\np1         5/12/20/17\n");
+}
+
 TEST(VdpctlTable, NoRowsIsSaid) { EXPECT_EQ(table("tsi.show", {}), "none\n"); }
 
 TEST(VdpctlTable, AddressesShowWhichAreActive) {
