@@ -21,12 +21,15 @@ int main(int argc, char** argv) {
   app.add_option("--rka", parameters.keepalive_exponent, "keep-alive exponent of both sides")->check(CLI::Range(10, 31));
   app.add_option("--flap-rate", parameters.flap_per_1000_events, "link flaps per 1,000 events");
   app.add_option("--operator-rate", parameters.operator_per_1000_events, "TSIs removed by the operator per 1,000 events");
+  unsigned hold_seconds = 0;
+  app.add_option("--hold", hold_seconds, "virtual seconds for which all VMs run at the end and no TSI may leave Activated");
   app.add_option("--steps", parameters.steps, "events before everything must settle");
   app.add_option("--seed", parameters.seed, "first seed");
   app.add_flag("--trace", parameters.trace, "history of transitions and operations to stderr");
   app.add_option("--seeds", seeds, "how many seeds")->check(CLI::Range(1, 1000000));
   CLI11_PARSE(app, argc, argv);
 
+  parameters.hold = std::chrono::seconds(hold_seconds);
   bool pass = true;
   for (unsigned i = 0; i < seeds; ++i, ++parameters.seed) {
     const auto begin = std::chrono::steady_clock::now();

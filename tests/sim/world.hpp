@@ -32,6 +32,7 @@ struct Parameters {
   double operator_per_1000_events = 0.2;  ///< nnved's operator removes a TSI
   std::uint64_t steps = 20000;
   std::uint64_t seed = 1;
+  Duration hold{};  ///< at the end all VMs run for this long, and no TSI may leave Activated
   bool trace = false;
 };
 
@@ -115,6 +116,8 @@ class World {
   void set_link(Node& host, bool up);
   void at(Instant when, std::function<void()> action);
   void step();
+  void settle();
+  void hold();
   void pump(Node& node);
   void execute(Node& node, agent::Effect effect);
   void transmit(Node& from, const agent::Transmit& effect);
@@ -135,6 +138,8 @@ class World {
   void answered(std::uint64_t asker, bool ok, const std::string& reason);
   void complete(std::size_t vm, const Step& step, bool ok);
   bool plans_done() const;
+  /// Starts every VM that does not run; false if all do.
+  bool bring_up_all();
 
   // --- world_checks.cpp: invariants and comparison ---
   void check_program(Node& node, const agent::Program& effect, const std::vector<bool>& opened);
@@ -175,6 +180,7 @@ class World {
   std::map<std::uint64_t, Asked> asked_;
   std::uint64_t next_asker_ = 1;
   bool operating_ = true;
+  bool holding_ = false;
   Report report_;
 };
 

@@ -141,6 +141,16 @@ Report World::run() {
   at(now_, [this] { operate(); });
   while (report_.failure.empty() && report_.events < parameters_.steps) step();
   operating_ = false;
+  settle();
+  if (parameters_.hold > Duration::zero()) hold();
+  report_.pass = report_.failure.empty();
+  report_.tsis = vms_.size();
+  report_.virtual_time = now_ - Instant(seconds(1000));
+  return report_;
+}
+
+/// Nothing is asked any more; losses go on. All views must come to agree.
+void World::settle() {
   const Instant give_up = now_ + kSettleMax;
   Instant compare_at = now_ + seconds(1);
   while (report_.failure.empty() && now_ < give_up) {
@@ -153,10 +163,16 @@ Report World::run() {
   }
   if (!plans_done() && report_.failure.empty()) fail("lifecycle operations did not end within the settling time");
   if (report_.failure.empty() && !report_.differences.empty()) fail(report_.differences.front());
-  report_.pass = report_.failure.empty();
-  report_.tsis = vms_.size();
-  report_.virtual_time = now_ - Instant(seconds(1000));
-  return report_;
+}
+
+/// All VMs run, and for the time asked for no TSI may leave Activated on either side.
+void World::hold() {
+  while (report_.failure.empty() && bring_up_all()) settle();
+  holding_ = true;
+  const Instant until = now_ + parameters_.hold;
+  while (report_.failure.empty() && now_ < until) step();
+  holding_ = false;
+  if (report_.failure.empty()) settle();
 }
 
 void World::step() {
@@ -239,6 +255,9 @@ void World::execute(Node& node, agent::Effect effect) {
   } else if (auto* publish = std::get_if<agent::Publish>(&effect)) {
     answer_at(in_order(node.claims_done, 2000), [this, &node, p = std::move(*publish)] { return authority_.handle(p, node.index); });
   } else if (const auto* transition = std::get_if<agent::Transition>(&effect)) {
+    if (holding_ && transition->machine == std::string_view("tsi"))
+      fail("a TSI that nobody touched changed: " + std::string(transition->subject) + " from " + transition->from + " to " +
+           transition->to);
     trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + transition->machine + " " +
           transition->subject + " " + transition->from + " -> " + transition->to + ": " + transition->reason);
   } else if (const auto* notice = std::get_if<agent::Notice>(&effect)) {

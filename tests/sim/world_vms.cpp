@@ -188,6 +188,23 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
   }
 }
 
+bool World::bring_up_all() {
+  bool any = false;
+  for (std::size_t index = 0; index < vms_.size(); ++index) {
+    Vm& vm = vms_[index];
+    if (vm.phase == Phase::kRunning) continue;
+    any = true;
+    if (vm.phase == Phase::kSuspended)
+      vm.plan = {{vm.host, Verb::kResume}};
+    else if (vm.phase == Phase::kCreated)
+      vm.plan = {{vm.host, Verb::kStart}};
+    else
+      vm.plan = {{vm.host, Verb::kStart}, {vm.host, Verb::kCreate}};
+    advance(index);
+  }
+  return any;
+}
+
 bool World::plans_done() const {
   return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->alive; }) &&
          std::all_of(vms_.begin(), vms_.end(), [](const Vm& vm) { return !vm.waiting && vm.plan.empty() && !vm.removed; });
