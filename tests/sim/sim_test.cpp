@@ -24,6 +24,35 @@ TEST_P(Simulation, TenHostsOnTwoSwitchesAgreeDespiteTwentyPercentLoss) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, testing::Range<std::uint64_t>(1, 21));
 
+class SharedPorts : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(SharedPorts, StationsBehindLearningSwitchesAgreeDespiteCrashes) {
+  Parameters parameters;
+  parameters.hosts = 12;
+  parameters.ports_per_switch = 2;
+  parameters.hosts_per_port = 3;
+  parameters.duplicate = parameters.reorder = 0.1;
+  parameters.crash_per_1000_events = 1;
+  parameters.seed = GetParam();
+  const Report report = World(parameters).run();
+  EXPECT_TRUE(report.pass) << report.failure << "\nreplay with seed " << parameters.seed;
+  EXPECT_GT(report.migrations, 5u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SharedPorts, testing::Range<std::uint64_t>(1, 6));
+
+TEST(Hold, TwoThousandTsisStayActivatedForFiveMinutesAtThirtyPercentLoss) {
+  Parameters parameters;
+  parameters.hosts = 50;
+  parameters.tsis_per_host = 40;
+  parameters.loss = 0.3;
+  parameters.flap_per_1000_events = parameters.operator_per_1000_events = 0;
+  parameters.hold = std::chrono::minutes(5);
+  const Report report = World(parameters).run();
+  EXPECT_TRUE(report.pass) << report.failure;
+  EXPECT_GE(report.virtual_time, parameters.hold);
+}
+
 /// Histories that once broke an invariant; each says what the fault was.
 struct Kept {
   const char* fault;
@@ -64,12 +93,11 @@ TEST_P(KeptSeed, HoldsNow) {
 
 INSTANTIATE_TEST_SUITE_P(
     Seeds, KeptSeed,
-    testing::Values(Kept{"a keep-alive's answer that was lost with the switch's process cost the lease", crashing(0, 32)},
-                    Kept{"the same while the host was starting again", crashing(0, 8)},
-                    Kept{"a crash between claim and commit made the authority refuse the switch's own claims",
-                         crashing(0, 3)},
-                    Kept{"a duplicate refusal of a remembered VID was taken for the answer to the repeat with VID 0",
-                         large(5)}));
+    testing::Values(
+        Kept{"a keep-alive's answer that was lost with the switch's process cost the lease", crashing(0, 32)},
+        Kept{"the same while the host was starting again", crashing(0, 8)},
+        Kept{"a crash between claim and commit made the authority refuse the switch's own claims", crashing(0, 3)},
+        Kept{"a duplicate refusal of a remembered VID was taken for the answer to the repeat with VID 0", large(5)}));
 
 }  // namespace
 }  // namespace splitnve::sim

@@ -22,12 +22,13 @@ struct Parameters {
   unsigned hosts = 10;
   unsigned tsis_per_host = 4;
   unsigned ports_per_switch = 25;
+  unsigned hosts_per_port = 1;  ///< more than one: a learning switch stands between them and the port
   unsigned vns = 8;
   double loss = 0.2;
   double duplicate = 0.0;
   double reorder = 0.0;
   double crash_per_1000_events = 0.0;
-  unsigned keepalive_exponent = 20;  ///< RKA of both sides
+  unsigned keepalive_exponent = 20;       ///< RKA of both sides
   double flap_per_1000_events = 0.2;      ///< a host's link goes down for 5 ms to 5 s
   double operator_per_1000_events = 0.2;  ///< nnved's operator removes a TSI
   std::uint64_t steps = 20000;
@@ -38,7 +39,7 @@ struct Parameters {
 
 struct Report {
   bool pass = false;
-  std::string failure;              ///< first broken invariant or difference
+  std::string failure;  ///< first broken invariant or difference
   std::vector<std::string> differences;
   std::uint64_t events = 0;
   std::uint64_t lifecycle_operations = 0;
@@ -70,7 +71,7 @@ class World {
     std::map<std::uint64_t, OctetString> store;
     std::uint32_t incarnation = 0;
     bool alive = true;
-    bool link_up = true;      ///< a host's uplink
+    bool link_up = true;  ///< a host's uplink
     Instant link_changed{};
     Instant programs_done{};  ///< back ends answer in order
     Instant commits_done{};
@@ -83,9 +84,7 @@ class World {
     std::function<void()> action;
   };
   struct Later {
-    bool operator()(const Event& a, const Event& b) const {
-      return a.at != b.at ? a.at > b.at : a.order > b.order;
-    }
+    bool operator()(const Event& a, const Event& b) const { return a.at != b.at ? a.at > b.at : a.order > b.order; }
   };
   /// One VM's interface and the operations still to do on it.
   enum class Phase : std::uint8_t { kAbsent, kCreated, kRunning, kSuspended };
@@ -121,6 +120,8 @@ class World {
   void pump(Node& node);
   void execute(Node& node, agent::Effect effect);
   void transmit(Node& from, const agent::Transmit& effect);
+  std::vector<Node*> receivers(Node& from, PortId port, const OctetString& frame);
+  void carry(Node& from, Node& to, const OctetString& frame);
   void arrive(Node& to, PortId port, const OctetString& frame);
   void apply_program(Node& node, const agent::Program& effect);
   void schedule_wake(Node& node);
@@ -158,9 +159,16 @@ class World {
   void trace(const std::string& line) const;
   void trace_frame(const Node& from, const Node& to, const OctetString& frame) const;
 
-  Node& switch_of(unsigned host) { return *nodes_[parameters_.hosts + host / parameters_.ports_per_switch]; }
-  const Node& switch_of(unsigned host) const { return *nodes_[parameters_.hosts + host / parameters_.ports_per_switch]; }
-  PortId port_of(unsigned host) const { return PortId(1 + host % parameters_.ports_per_switch); }
+  /// All hosts of a segment share one port of one switch.
+  unsigned segment_of(unsigned host) const { return host / parameters_.hosts_per_port; }
+  unsigned hosts_per_switch() const { return parameters_.ports_per_switch * parameters_.hosts_per_port; }
+  unsigned switch_count() const { return (parameters_.hosts + hosts_per_switch() - 1) / hosts_per_switch(); }
+  Node& switch_of(unsigned host) { return *nodes_[parameters_.hosts + host / hosts_per_switch()]; }
+  const Node& switch_of(unsigned host) const { return *nodes_[parameters_.hosts + host / hosts_per_switch()]; }
+  PortId port_of(unsigned host) const { return PortId(1 + segment_of(host) % parameters_.ports_per_switch); }
+  static MacAddress port_mac(unsigned switch_index, PortId port) {
+    return MacAddress(0x020100000000u + switch_index * 256u + port.value() - 1);
+  }
   static MacAddress station_mac(unsigned host) { return MacAddress(0x020000000000u + host); }
 
   Parameters parameters_;
@@ -168,8 +176,9 @@ class World {
   Instant now_{};
   std::uint64_t order_ = 0;
   std::priority_queue<Event, std::vector<Event>, Later> queue_;
-  nnved::EmbeddedAuthority authority_;     ///< one for all switches; it outlives them
-  std::vector<std::unique_ptr<Node>> nodes_;  ///< hosts, then switches
+  nnved::EmbeddedAuthority authority_;                        ///< one for all switches; it outlives them
+  std::vector<std::unique_ptr<Node>> nodes_;                  ///< hosts, then switches
+  std::map<std::pair<unsigned, MacAddress>, Node*> learned_;  ///< by segment and source
   std::vector<Vm> vms_;
   std::map<VsiId, std::size_t> vm_by_vsi_;
   struct Asked {

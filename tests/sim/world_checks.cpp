@@ -124,15 +124,19 @@ void World::excuse_refusals(const Node& host, const OctetString& frame) {
 std::vector<std::string> World::compare_all() const {
   std::vector<std::string> out;
   for (const auto& node : nodes_) {
-    if (node->is_switch) compare_switch(*node, out);
-    else compare_host(*node, out);
+    if (node->is_switch)
+      compare_switch(*node, out);
+    else
+      compare_host(*node, out);
   }
   for (const auto& vm : vms_) {
     const auto& sw = switch_of(vm.host);
     const auto owner = sw.datapath.open_owner(DomainId(vm.vn.value()), vm.mac);
     const bool want = vm.phase == Phase::kRunning;
-    if (owner.has_value() != want) out.push_back(vm.interface_name + (want ? ": runs but is not forwarded" : ": forwarded but not running"));
-    if (owner && want && owner->port != port_of(vm.host)) out.push_back(vm.interface_name + ": forwarded to the wrong port");
+    if (owner.has_value() != want)
+      out.push_back(vm.interface_name + (want ? ": runs but is not forwarded" : ": forwarded but not running"));
+    if (owner && want && owner->port != port_of(vm.host))
+      out.push_back(vm.interface_name + ": forwarded to the wrong port");
   }
   return out;
 }
@@ -143,7 +147,8 @@ void World::compare_host(const Node& host, std::vector<std::string>& out) const 
   const auto& sw = *switch_of(host.index).nnved;
   std::map<std::pair<VsiId, GroupId>, nnved::TsiView> at_switch;
   for (std::uint32_t i = 0; i < sw.tsi_slots(); ++i)
-    if (const auto view = sw.tsi(i); view && view->port == port_of(host.index)) at_switch[{view->vsi, view->vn}] = *view;
+    if (const auto view = sw.tsi(i); view && view->station == station_mac(host.index))
+      at_switch[{view->vsi, view->vn}] = *view;
   for (std::uint32_t i = 0; i < host.tnved->tsi_slots(); ++i) {
     const auto mine = host.tnved->tsi(i);
     if (!mine) continue;
@@ -154,7 +159,8 @@ void World::compare_host(const Node& host, std::vector<std::string>& out) const 
     }
     const bool active = std::string_view(mine->state) == "activated";
     if (active != (theirs->second.state == nnved::TsiState::kActivated))
-      out.push_back(name + mine->vsi.to_string() + " is " + mine->state + ", at the switch " + to_string(theirs->second.state));
+      out.push_back(name + mine->vsi.to_string() + " is " + mine->state + ", at the switch " +
+                    to_string(theirs->second.state));
     if (mine->vid != theirs->second.vid) out.push_back(name + mine->vsi.to_string() + " has another VID at the switch");
     at_switch.erase(theirs);
   }

@@ -34,8 +34,7 @@ void World::at(Instant when, std::function<void()> action) { queue_.push({when, 
 
 void World::build() {
   now_ = Instant(seconds(1000));
-  const unsigned switches = (parameters_.hosts + parameters_.ports_per_switch - 1) / parameters_.ports_per_switch;
-  for (unsigned i = 0; i < parameters_.hosts + switches; ++i) {
+  for (unsigned i = 0; i < parameters_.hosts + switch_count(); ++i) {
     auto node = std::make_unique<Node>();
     node->is_switch = i >= parameters_.hosts;
     node->index = node->is_switch ? i - parameters_.hosts : i;
@@ -60,7 +59,7 @@ void World::start_node(Node& node) {
       port.id = PortId(1 + p);
       port.interface_name = "p" + std::to_string(1 + p);
       port.segment = port.interface_name;
-      port.mac = MacAddress(0x020100000000u + node.index * 256u + p);
+      port.mac = port_mac(node.index, port.id);
       port.vids = {Vid(100), Vid(static_cast<std::uint16_t>(100 + parameters_.vns * 2))};
       port.peer_capabilities = capable;
       config.ports.push_back(port);
@@ -83,6 +82,7 @@ void World::start_node(Node& node) {
     uplink.id = PortId(1);
     uplink.interface_name = "up0";
     uplink.mac = station_mac(node.index);
+    if (parameters_.hosts_per_port > 1) uplink.nnve = port_mac(switch_of(node.index).index, port_of(node.index));
     uplink.peer_capabilities = capable;
     config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
     config.uplinks.push_back(uplink);
@@ -92,7 +92,8 @@ void World::start_node(Node& node) {
   node.datapath.reconcile(with_agent(node, [](auto& a) { return a.desired_rows(); }));
   for (unsigned host = 0; host < parameters_.hosts; ++host) {
     if (nodes_[host]->link_up) continue;
-    if (&switch_of(host) == &node) node.nnved->handle_link(port_of(host), false, now_);
+    if (&switch_of(host) == &node && parameters_.hosts_per_port == 1)
+      node.nnved->handle_link(port_of(host), false, now_);
     if (nodes_[host].get() == &node) node.tnved->handle_link(PortId(1), false, now_);
   }
   pump(node);
@@ -109,12 +110,14 @@ void World::crash(Node& node) {
     // Whoever waited for an answer of the dead process asks again, as an operator's tool would.
     std::vector<std::uint64_t> lost;
     for (const auto& [asker, asked] : asked_)
-      if (!node.is_switch && asked.step.host == node.index && asked.incarnation < node.incarnation) lost.push_back(asker);
+      if (!node.is_switch && asked.step.host == node.index && asked.incarnation < node.incarnation)
+        lost.push_back(asker);
     for (auto asker : lost) answered(asker, false, "tnved restarted");
   });
 }
 
-/// Both ends see the link go, and come back; a process that starts meanwhile sees it as it is then.
+/// Both ends see the link go, and come back (behind a learning switch the host alone); a process that starts meanwhile
+/// sees it as it is then.
 void World::flap(Node& host) {
   if (!host.link_up) return;
   ++report_.flaps;
@@ -127,7 +130,7 @@ void World::set_link(Node& host, bool up) {
   host.link_changed = now_;
   trace("host " + std::to_string(host.index) + (up ? " link up" : " link down"));
   Node& node = switch_of(host.index);
-  if (node.alive) {
+  if (node.alive && parameters_.hosts_per_port == 1) {
     node.nnved->handle_link(port_of(host.index), up, now_);
     pump(node);
   }
@@ -247,17 +250,20 @@ void World::execute(Node& node, agent::Effect effect) {
   } else if (auto* persist = std::get_if<agent::Persist>(&effect)) {
     answer_at(in_order(node.commits_done, 300), [&node, p = std::move(*persist)] {
       for (const auto& record : p.records) {
-        if (record.value.empty()) node.store.erase(record.key);
-        else node.store[record.key] = record.value;
+        if (record.value.empty())
+          node.store.erase(record.key);
+        else
+          node.store[record.key] = record.value;
       }
       return agent::BatchResult{p.batch, {}, {}};
     });
   } else if (auto* publish = std::get_if<agent::Publish>(&effect)) {
-    answer_at(in_order(node.claims_done, 2000), [this, &node, p = std::move(*publish)] { return authority_.handle(p, node.index); });
+    answer_at(in_order(node.claims_done, 2000),
+              [this, &node, p = std::move(*publish)] { return authority_.handle(p, node.index); });
   } else if (const auto* transition = std::get_if<agent::Transition>(&effect)) {
     if (holding_ && transition->machine == std::string_view("tsi"))
-      fail("a TSI that nobody touched changed: " + std::string(transition->subject) + " from " + transition->from + " to " +
-           transition->to);
+      fail("a TSI that nobody touched changed: " + std::string(transition->subject) + " from " + transition->from +
+           " to " + transition->to);
     trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + transition->machine + " " +
           transition->subject + " " + transition->from + " -> " + transition->to + ": " + transition->reason);
   } else if (const auto* notice = std::get_if<agent::Notice>(&effect)) {
@@ -269,25 +275,43 @@ void World::execute(Node& node, agent::Effect effect) {
 }
 
 void World::transmit(Node& from, const agent::Transmit& effect) {
-  Node* to = nullptr;
-  PortId port(1);
-  if (from.is_switch) {
-    const unsigned host = from.index * parameters_.ports_per_switch + effect.port.value() - 1;
-    if (host >= parameters_.hosts) return;
-    to = nodes_[host].get();
-  } else {
-    to = &switch_of(from.index);
-    port = port_of(from.index);
+  for (Node* to : receivers(from, effect.port, effect.frame)) carry(from, *to, effect.frame);
+}
+
+/// The other end of the link, or whom a learning switch picks: it keeps 01-80-C2-00-00-0x to itself.
+std::vector<World::Node*> World::receivers(Node& from, PortId port, const OctetString& frame) {
+  const unsigned segment =
+      from.is_switch ? from.index * parameters_.ports_per_switch + port.value() - 1 : segment_of(from.index);
+  std::vector<Node*> all;
+  if (!from.is_switch) all.push_back(&switch_of(from.index));
+  for (unsigned i = 0; i < parameters_.hosts_per_port; ++i) {
+    const unsigned host = segment * parameters_.hosts_per_port + i;
+    if (host < parameters_.hosts && nodes_[host].get() != &from) all.push_back(nodes_[host].get());
   }
-  Node& host = from.is_switch ? *to : from;
-  if (parameters_.trace) trace_frame(from, *to, effect.frame);
+  if (parameters_.hosts_per_port == 1) return all;
+  const auto mac_at = [&](std::size_t offset) {
+    MacAddress::Bytes octets;
+    std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(offset), octets.size(), octets.begin());
+    return MacAddress(octets);
+  };
+  const MacAddress destination = mac_at(0);
+  learned_[{segment, mac_at(6)}] = &from;
+  if ((destination.octets()[0] & 1) != 0) return {};
+  if (const auto known = learned_.find({segment, destination}); known != learned_.end()) return {known->second};
+  return all;
+}
+
+void World::carry(Node& from, Node& to, const OctetString& frame) {
+  Node& host = from.is_switch ? to : from;
+  if (parameters_.trace) trace_frame(from, to, frame);
   if (!host.link_up) return;
+  const PortId port = to.is_switch ? port_of(host.index) : PortId(1);
   const int copies = chance(parameters_.loss) ? 0 : chance(parameters_.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     Instant when = now_ + microseconds(20 + below(30));
     if (chance(parameters_.reorder)) when += microseconds(below(5000));
-    at(when, [this, to, port, &host, frame = effect.frame] {
-      if (host.link_up) arrive(*to, port, frame);
+    at(when, [this, &to, port, &host, frame] {
+      if (host.link_up) arrive(to, port, frame);
     });
   }
 }
@@ -308,14 +332,15 @@ void World::apply_program(Node& node, const agent::Program& effect) {
 
 std::string summary(const Parameters& parameters, const Report& report, double wall_seconds) {
   char line[400];
-  std::snprintf(line, sizeof line,
-                "sim: %s seed=%llu tsis=%zu events=%llu operations=%llu migrations=%llu crashes=%llu flaps=%llu removals=%llu "
-                "differences=%zu virtual=%.1fs wall=%.1fs",
-                report.pass ? "PASS" : "FAIL", static_cast<unsigned long long>(parameters.seed), report.tsis,
-                static_cast<unsigned long long>(report.events), static_cast<unsigned long long>(report.lifecycle_operations),
-                static_cast<unsigned long long>(report.migrations), static_cast<unsigned long long>(report.crashes),
-                static_cast<unsigned long long>(report.flaps), static_cast<unsigned long long>(report.removals),
-                report.differences.size(), std::chrono::duration<double>(report.virtual_time).count(), wall_seconds);
+  std::snprintf(
+      line, sizeof line,
+      "sim: %s seed=%llu tsis=%zu events=%llu operations=%llu migrations=%llu crashes=%llu flaps=%llu removals=%llu "
+      "differences=%zu virtual=%.1fs wall=%.1fs",
+      report.pass ? "PASS" : "FAIL", static_cast<unsigned long long>(parameters.seed), report.tsis,
+      static_cast<unsigned long long>(report.events), static_cast<unsigned long long>(report.lifecycle_operations),
+      static_cast<unsigned long long>(report.migrations), static_cast<unsigned long long>(report.crashes),
+      static_cast<unsigned long long>(report.flaps), static_cast<unsigned long long>(report.removals),
+      report.differences.size(), std::chrono::duration<double>(report.virtual_time).count(), wall_seconds);
   return line;
 }
 

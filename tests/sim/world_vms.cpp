@@ -17,7 +17,8 @@ void World::build_vms() {
     for (unsigned i = 0; i < parameters_.tsis_per_host; ++i) {
       const unsigned number = host * parameters_.tsis_per_host + i;
       Vm vm;
-      for (unsigned octet = 0; octet < 4; ++octet) vm.vsi.octets[12 + octet] = static_cast<std::uint8_t>(number >> (24 - 8 * octet));
+      for (unsigned octet = 0; octet < 4; ++octet)
+        vm.vsi.octets[12 + octet] = static_cast<std::uint8_t>(number >> (24 - 8 * octet));
       vm.vn = GroupId(70001 + number % parameters_.vns);
       vm.mac = MacAddress(0x02AA00000000u + number);
       vm.interface_name = "vm" + std::to_string(number);
@@ -63,20 +64,19 @@ void World::plan_for(std::size_t index) {
       then(Verb::kCreate);
       if (chance(0.8)) then(Verb::kStart);
       break;
-    case Phase::kCreated:
-      then(chance(0.8) ? Verb::kStart : Verb::kShutdown);
-      break;
-    case Phase::kSuspended:
-      then(chance(0.8) ? Verb::kResume : Verb::kShutdown);
-      break;
+    case Phase::kCreated: then(chance(0.8) ? Verb::kStart : Verb::kShutdown); break;
+    case Phase::kSuspended: then(chance(0.8) ? Verb::kResume : Verb::kShutdown); break;
     case Phase::kRunning: {
-      const unsigned first = here / parameters_.ports_per_switch * parameters_.ports_per_switch;
-      const unsigned count = std::min(parameters_.ports_per_switch, parameters_.hosts - first);
+      const unsigned first = here / hosts_per_switch() * hosts_per_switch();
+      const unsigned count = std::min(hosts_per_switch(), parameters_.hosts - first);
       const unsigned there = first + below(count);
       const unsigned dice = below(10);
-      if (dice < 2) then(Verb::kShutdown);
-      else if (dice < 3) then(Verb::kPause);
-      else if (dice < 6 || there == here) then(Verb::kSuspend);
+      if (dice < 2)
+        then(Verb::kShutdown);
+      else if (dice < 3)
+        then(Verb::kPause);
+      else if (dice < 6 || there == here)
+        then(Verb::kSuspend);
       else {
         ++report_.migrations;
         vm.arriving_at = there;
@@ -142,8 +142,10 @@ void World::answered(std::uint64_t asker, bool ok, const std::string& reason) {
   if (!ok) vm.excused.insert(asked.step.host);  // the VM was told not to run there
   complete(asked.vm, asked.step, ok);
   // A refused step is not tried again in the same instant.
-  if (ok) advance(asked.vm);
-  else at(now_ + std::chrono::milliseconds(10), [this, index = asked.vm] { advance(index); });
+  if (ok)
+    advance(asked.vm);
+  else
+    at(now_ + std::chrono::milliseconds(10), [this, index = asked.vm] { advance(index); });
 }
 
 /// What the hypervisor concludes: a refused step ends the plan, and the VM is shut down wherever it may be known.
@@ -207,7 +209,8 @@ bool World::bring_up_all() {
 
 bool World::plans_done() const {
   return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->alive; }) &&
-         std::all_of(vms_.begin(), vms_.end(), [](const Vm& vm) { return !vm.waiting && vm.plan.empty() && !vm.removed; });
+         std::all_of(vms_.begin(), vms_.end(),
+                     [](const Vm& vm) { return !vm.waiting && vm.plan.empty() && !vm.removed; });
 }
 
 }  // namespace splitnve::sim
