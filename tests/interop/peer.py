@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small parts of a peer that lldpad does not play, each a process in a namespace:
 
-  peer.py lldp IF MAC EVB_HEX        sends an LLDPDU with this EVB TLV each second, and nothing else
   peer.py send IF FRAME_HEX          sends one frame
   peer.py relay IF1 IF2 RULE         forwards ECP and LLDP between two interfaces and changes what RULE says:
       both-hints   S and M in requests of VSIs whose ID ends in ee, which vdptool cannot ask for
@@ -11,7 +10,6 @@
 import select
 import socket
 import sys
-import time
 
 ETH_P_ALL, ECP, LLDP = 3, b"\x89\x40", b"\x88\xcc"
 
@@ -23,16 +21,6 @@ def open_wire(interface):
     group = socket.if_nametoindex(interface).to_bytes(4, sys.byteorder) + b"\x01\x00" + b"\x00" * 10
     wire.setsockopt(263, 1, group)  # SOL_PACKET, PACKET_ADD_MEMBERSHIP: PACKET_MR_PROMISC
     return wire
-
-
-def lldp(interface, mac, evb):
-    wire = open_wire(interface)
-    octets = bytes.fromhex(mac.replace(":", ""))
-    frame = bytes.fromhex("0180c2000000") + octets + LLDP + b"\x02\x07\x04" + octets + b"\x04\x07\x03" + octets
-    frame += bytes.fromhex("06020078" + "fe090080c20d" + evb) + b"\x00\x00"
-    while True:
-        wire.send(frame.ljust(60, b"\x00"))
-        time.sleep(1)  # the protocol's own interval
 
 
 def send(interface, frame):
@@ -88,4 +76,4 @@ def relay(first, second, rule):
 
 
 if __name__ == "__main__":
-    {"lldp": lldp, "send": send, "relay": relay}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "relay": relay}[sys.argv[1]](*sys.argv[2:])

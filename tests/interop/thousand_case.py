@@ -5,7 +5,7 @@ import tempfile
 
 import wire
 from cases import case, filter_text, need
-from world import Capture, Daemon, Failed, Helper, Lldpad, add_link, add_namespace, wait_until
+from world import Capture, Daemon, Failed, Lldpad, add_link, add_namespace, wait_until
 
 COUNT, VNS = 1000, 10
 ATTEMPTS = 4
@@ -26,7 +26,7 @@ def thousand(world):
             if attempt == ATTEMPTS - 1:
                 raise
         finally:
-            for process in parts[:3]:
+            for process in parts[:2]:
                 process.stop()
 
 
@@ -39,19 +39,17 @@ def start(world, suffix):
     world.links.append(link)
     # lldpad sends its next ECPDU when the acknowledgement timer ends, 2.56 ms at RTE 8, whatever was acknowledged.
     bridge = Daemon(world.bridge.build, "nnved", bridge_ns, {
-        "ecp": {"retries": 7, "rte": 8}, "vdp": {"rwd": 20, "rka": 20}, "ports": [{"interface": "p1"}],
+        "ecp": {"retries": 7, "rte": 8}, "vdp": {"rwd": 20, "rka": 20}, "lldp": {"interval_ms": 1000}, "ports": [{"interface": "p1"}],
         "vns": [{"id": 80000 + number} for number in range(VNS)]})
     bridge.start()
-    # R 7, RTE 8, bridge mode, RWD 20, RKA 20
-    helper = Helper(bridge_ns, "lldp", "p1", "02:53:00:00:08:00", "0408e85414")
     station = Lldpad(station_ns, "eth1", evbgpid="yes", vdprka=20, ecprte=8, ecpretries=7)
     station.probe_vn = 80000
     station.start()
     station.ready()
-    return station, bridge, helper, link
+    return station, bridge, link
 
 
-def associate_all(world, station, bridge, _, link, crashes):
+def associate_all(world, station, bridge, link, crashes):
     link.begin()
     vsis = [f"22222222-3333-4444-5555-{number:012x}" for number in range(COUNT)]
     for number, vsi in enumerate(vsis):

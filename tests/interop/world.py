@@ -138,8 +138,12 @@ class Helper(Process):
     """peer.py in a namespace."""
 
     def __init__(self, namespace, *arguments):
-        super().__init__(f"peer-{namespace}-{arguments[0]}", inside(namespace, sys.executable, PEER, *arguments))
+        super().__init__(f"peer-{namespace}-{arguments[0]}", inside(namespace, *self.command_of(*arguments)))
         self.start()
+
+    @staticmethod
+    def command_of(*arguments):
+        return (sys.executable, PEER, *arguments)
 
 
 class Lldpad:
@@ -191,17 +195,19 @@ class Lldpad:
         return self.tool("lldptool", "-t", "-i", self.interface, "-g", "ncb", "-V", "evb")
 
     def ready(self):
-        """It has seen a bridge that understands GroupIDs, and its VDP takes requests: a little later. What it was told
-        while it came up it may have forgotten."""
+        """It has seen a bridge that understands GroupIDs, and its VDP takes requests: a little later. At times it crashes or
+        stays deaf while links come up; then it is started again."""
         vsi, filters = "00000000-0000-4000-8000-000000000001", [f"0-02:aa:ff:ff:ff:01-{self.probe_vn}"]
-        for last in (False, False, True):
+        for attempt in range(5):
             try:
-                wait_until("lldpad sees the bridge's EVB TLV", lambda: "bgid" in self.evb_state())
-                break
+                wait_until("lldpad sees the bridge's EVB TLV", lambda: self.crashed() or "bgid" in self.evb_state(), 5)
+                if not self.crashed():
+                    break
             except Failed:
-                if last:
+                if attempt == 4:
                     raise
-                self.configure()
+            self.stop(signal.SIGKILL)
+            self.start()
         wait_until("lldpad takes requests", lambda: self.vsi("assoc", vsi, filters, wait=False) and
                    self.vsis().get(vsi, {}).get("filter", ["0"])[0][0] != "0")
         self.clear(vsi)
