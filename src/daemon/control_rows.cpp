@@ -55,7 +55,8 @@ host::RowSource stream_rows(std::vector<json> rows) {
 }
 
 std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
-                             host::Ports& ports, const std::vector<std::pair<PortId, std::string>>& port_names,
+                             std::uint64_t frames_taken, host::Ports& ports,
+                             const std::vector<std::pair<PortId, std::string>>& port_names,
                              const host::ControlServer& control) {
   std::vector<json> rows;
   const auto add = [&](const std::string& group, const std::string& counter, std::uint64_t value) {
@@ -64,6 +65,7 @@ std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<s
   const auto drops = datapath.drops();
   for (std::size_t i = 0; i < drops.size(); ++i) add("datapath", datapath::to_string(static_cast<datapath::Drop>(i)), drops[i]);
   for (const auto& [cause, count] : frame_drops) add("frames", cause, count);
+  add("frames", "taken", frames_taken);
   for (const auto& [port, name] : port_names) {
     const auto stats = ports.stats(port);
     if (!stats) continue;

@@ -32,10 +32,11 @@ host::RowSource stream_slots(std::function<std::uint32_t()> count,
 /// Streams rows that are few and made at once.
 host::RowSource stream_rows(std::vector<nlohmann::json> rows);
 
-/// `{group, counter, value}` rows: datapath drops, refused frames by cause, frame ports, control socket.
+/// `{group, counter, value}` rows: datapath drops, dropped frames by cause and those taken, frame ports, control socket.
 std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
                                        const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
-                                       host::Ports& ports, const std::vector<std::pair<PortId, std::string>>& port_names,
+                                       std::uint64_t frames_taken, host::Ports& ports,
+                                       const std::vector<std::pair<PortId, std::string>>& port_names,
                                        const host::ControlServer& control);
 /// One row of evb.show per port: own, neighbour's and operational values, and who the neighbour is.
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);

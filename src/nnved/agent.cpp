@@ -30,9 +30,9 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
       if (!std::exchange(from.queued, true)) queue.push_back(peer);
       break;
     case ecp::Session::Verdict::kInboxFull: drop("inbox full"); break;
-    case ecp::Session::Verdict::kDuplicate:
-    case ecp::Session::Verdict::kAck:
-    case ecp::Session::Verdict::kUnexpectedAck: break;
+    case ecp::Session::Verdict::kDuplicate: drop("duplicate"); break;
+    case ecp::Session::Verdict::kAck: ++taken; break;
+    case ecp::Session::Verdict::kUnexpectedAck: drop("unexpected acknowledgement"); break;
   }
   touch(peer);
   settle(now);
@@ -106,7 +106,8 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   touch(peer);
   const auto vdpdu = from.session.inbox_front();
   if (!vdpdu) return;
-  if (const auto taken = from.bridge.handle_vdpdu(*vdpdu, now); !taken) drop(taken.error().cause);
+  if (const auto read = from.bridge.handle_vdpdu(*vdpdu, now); !read) drop(read.error().cause);
+  else ++taken;
   from.session.pop_inbox();
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
 }

@@ -155,6 +155,8 @@ class Agent {
   std::vector<LatchView> latches() const;
   /// Frames dropped by cause, as the decoder or a limit named it.
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
+  /// Frames that were understood and used: with the drops they are all that came in, once the inboxes are empty.
+  std::uint64_t frames_taken() const;
   const AgentConfig& config() const;
 
   struct Impl;  ///< agent_impl.hpp; named here for its own rooms

@@ -235,7 +235,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   for (const auto& port : file.agent.ports) ports.emplace_back(port.id, port.interface_name);
   control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
     respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
-                                                          runtime.driver().ports(), ports, runtime.control())));
+                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports, runtime.control())));
   });
   control.add("tsi.remove", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { remove_tsi(runtime, args, std::move(respond)); });

@@ -118,5 +118,6 @@ std::vector<RefusalView> Agent::refusals() const { return {impl_->refusals.begin
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
   return {impl_->drops.begin(), impl_->drops.end()};
 }
+std::uint64_t Agent::frames_taken() const { return impl_->taken; }
 
 }  // namespace splitnve::nnved

@@ -65,9 +65,9 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   }
   uplink.reassert_due(now);
   switch (verdict) {
-    case ecp::Session::Verdict::kDelivered:
-    case ecp::Session::Verdict::kDuplicate:
-    case ecp::Session::Verdict::kAck: break;
+    case ecp::Session::Verdict::kDelivered: break;
+    case ecp::Session::Verdict::kDuplicate: count_drop("duplicate"); break;
+    case ecp::Session::Verdict::kAck: ++taken_; break;
     case ecp::Session::Verdict::kInboxFull: count_drop("inbox full"); break;
     case ecp::Session::Verdict::kUnexpectedAck: count_drop("unexpected acknowledgement"); break;
   }
@@ -97,6 +97,7 @@ bool Agent::Impl::handle_work(std::size_t budget, Instant now) {
     idle = 0;
     --budget;
     if (const auto read = uplink.station.handle_vdpdu(*vdpdu, now); !read) count_drop(read.error().cause);
+    else ++taken_;
     uplink.session.pop_inbox();
   }
   pump(now);
@@ -260,6 +261,7 @@ std::vector<PeerView> Agent::peers() const { return impl_->peers(); }
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
   return {impl_->drops_.begin(), impl_->drops_.end()};
 }
+std::uint64_t Agent::frames_taken() const { return impl_->taken_; }
 const AgentConfig& Agent::config() const { return impl_->config_; }
 
 }  // namespace splitnve::tnved

@@ -131,6 +131,8 @@ class Agent {
   std::vector<PeerView> peers() const;
   std::vector<agent::EvbView> evb() const;
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
+  /// Frames that were understood and used: with the drops they are all that came in, once the inboxes are empty.
+  std::uint64_t frames_taken() const;
   const AgentConfig& config() const;
 
  private:

@@ -11,7 +11,8 @@ void Agent::Impl::handle_lldp(Uplink& uplink, Octets octets, Instant now) {
   if (!ethernet) return count_drop(ethernet.error().cause);
   if (uplink.config.nnve && ethernet->source != *uplink.config.nnve)
     return count_drop("source is not the uplink's nNVE");
-  if (const auto taken = uplink.evb->machine().handle_frame(octets, now); !taken) count_drop(taken.error().cause);
+  if (const auto read = uplink.evb->machine().handle_frame(octets, now); !read) count_drop(read.error().cause);
+  else ++taken_;
   settle_evb(uplink, now);
 }
 

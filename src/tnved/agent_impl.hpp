@@ -177,6 +177,7 @@ struct Agent::Impl {
   std::vector<Slot> store_failed_;  ///< wait for `store_retry_at_`
   std::size_t next_uplink_ = 0;     ///< whose inbox is served first
   std::map<std::string, std::uint64_t> drops_;
+  std::uint64_t taken_ = 0;  ///< frames that were not dropped
   OctetString scratch_;
 };
 
