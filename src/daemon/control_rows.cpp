@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control_rows.hpp"
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "splitnve/base/limits.hpp"
@@ -136,6 +137,24 @@ void add_counters(json& row, const host::Datapath& datapath, InstanceId instance
   row["tx_frames"] = counters.tx_frames;
   row["tx_octets"] = counters.tx_octets;
   row["dropped_closed"] = counters.dropped_closed;
+}
+
+void add_standing(json& row, const vdp::Exchange::Standing& standing) {
+  const auto names = [](vdp::Flags flags) {
+    json out = json::array();
+    for (const vdp::Flag flag : vdp::kAllFlags)
+      if (flags.has(flag)) out.push_back(vdp::to_string(flag));
+    return out;
+  };
+  row["capable"] = vdp::to_string(standing.verdict);
+  row["given_up"] = names(standing.given_up);
+  if (!standing.peer) return;
+  char epoch[17];
+  std::snprintf(epoch, sizeof epoch, "%016llx", static_cast<unsigned long long>(standing.peer->epoch));
+  row["system"] = VsiId{5, standing.peer->system}.to_string();
+  row["role"] = standing.peer->role == vdp::Role::kBridge ? "nnve" : "end-device";
+  row["flags"] = names(standing.peer->flags);
+  row["epoch"] = epoch;
 }
 
 json milliseconds_since(Instant then) {

@@ -15,6 +15,7 @@
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/datapath.hpp"
 #include "splitnve/host/ports.hpp"
+#include "splitnve/vdp/exchange.hpp"
 
 namespace splitnve::daemon {
 
@@ -42,6 +43,9 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 /// Adds rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed to a TSI's row.
 void add_counters(nlohmann::json& row, const host::Datapath& datapath, InstanceId instance);
+/// Adds `capable` (unknown, capable, legacy), and of what the peer has shown `system, role, flags, epoch`; `given_up` names
+/// what we could do and it has not shown (S20).
+void add_standing(nlohmann::json& row, const vdp::Exchange::Standing& standing);
 /// Milliseconds since `then`; null if it never was.
 nlohmann::json milliseconds_since(Instant then);
 /// The alias of a VN for people, empty if it has none.

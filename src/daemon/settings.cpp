@@ -2,7 +2,10 @@
 #include "settings.hpp"
 
 #include <algorithm>
+#include <boost/uuid/name_generator.hpp>
+#include <boost/uuid/string_generator.hpp>
 #include <cstdio>
+#include <fstream>
 
 namespace splitnve::daemon {
 
@@ -18,6 +21,11 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
   else if (!settings.instance.empty())
     root.refuse("instance", "1 to 32 characters of a-z, 0-9, - and _");
 
+  if (root.has("system_id")) {
+    const auto id = VsiId::from_uuid(root.text("system_id", ""));
+    if (!id) root.refuse("system_id", "a UUID");
+    else settings.system = id->octets;
+  }
   const auto paths = root.object("paths");
   settings.paths.control_socket = paths.text("socket", settings.paths.control_socket);
   settings.paths.store = paths.text("store", settings.paths.store);
@@ -52,15 +60,34 @@ bool read_evb(const host::ConfigNode& node) {
   return node.choice("evb", kWords, 1) == 1;
 }
 
-vdp::PeerCapabilities read_capabilities(const host::ConfigNode& node) {
-  vdp::PeerCapabilities capabilities;
-  for (const auto& item : node.array("peer_capabilities")) {
-    const std::string name = item.as_text();
-    if (name == "deactivate") capabilities.deactivate = true;
-    else if (name == "incremental-filter") capabilities.incremental_filter = true;
-    else item.refuse("one of \"deactivate\", \"incremental-filter\"");
+vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able) {
+  if (!root.has("offer")) return able;
+  std::string names;
+  for (const vdp::Flag flag : vdp::kAllFlags)
+    if (able.has(flag)) names += (names.empty() ? "one of " : ", ") + std::string(vdp::to_string(flag));
+  vdp::Flags offered;
+  for (const auto& item : root.array("offer")) {
+    const auto flag = vdp::flag_from_string(item.as_text());
+    if (flag && able.has(*flag)) offered.set(*flag);
+    else item.refuse(names);
   }
-  return capabilities;
+  return offered;
+}
+
+Result<vdp::SystemId> system_id(const Settings& settings) {
+  if (settings.system) return *settings.system;
+  std::ifstream file("/etc/machine-id");
+  std::string machine;
+  if (!std::getline(file, machine) || machine.empty())
+    return unexpected<Error>(Error{"the machine has no id", "/etc/machine-id",
+                                   "run systemd-machine-id-setup, or set \"system_id\" to a UUID"});
+  // The machine's id itself is not told to the network (machine-id(5)).
+  static const boost::uuids::uuid kNames =
+      boost::uuids::string_generator()("6f1d9f5e-5a0c-4c57-9d0f-53504c495445");
+  const auto name = boost::uuids::name_generator_sha1(kNames)(machine + " " + settings.instance);
+  vdp::SystemId id;
+  std::copy(name.begin(), name.end(), id.begin());
+  return id;
 }
 
 std::optional<GroupId> find_vn(const std::vector<VnName>& vns, std::string_view text) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What both daemons read from their configuration files in the same words.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,7 @@
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/log.hpp"
 #include "splitnve/host/paths.hpp"
-#include "splitnve/vdp/station.hpp"
+#include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::daemon {
@@ -23,6 +24,7 @@ struct Settings {
   host::Paths paths;
   host::LogLevel log_level = host::LogLevel::kInfo;
   host::ControlOptions control;
+  std::optional<vdp::SystemId> system;  ///< configured; else it is derived (system_id)
   bool recover_from_peers = false;  ///< nnved: a damaged store is moved aside, the stations tell their state again
 };
 
@@ -33,8 +35,12 @@ void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vd
 /// Reads `lldp {interval_ms}`, and `evb` of a port or uplink: "on" (default) or "off".
 Duration read_lldp_interval(const host::ConfigNode& root);
 bool read_evb(const host::ConfigNode& node);
-/// Reads `peer_capabilities`: names of what the peer is known to understand.
-vdp::PeerCapabilities read_capabilities(const host::ConfigNode& node);
+/// Reads `offer`: the names of what peers are told that we understand; default: all of `able`.
+vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able);
+
+/// The configured system id, else one that follows from the machine (machine-id(5)) and the instance. Error: the machine
+/// has no id.
+Result<vdp::SystemId> system_id(const Settings& settings);
 
 /// A VN as other keys refer to it: by alias, or by its id in decimal.
 struct VnName {

@@ -11,6 +11,9 @@ namespace {
 constexpr std::uint64_t kMultiplierA = 0x9E3779B97F4A7C15;
 constexpr std::uint64_t kMultiplierB = 0xC2B2AE3D27D4EB4F;
 
+// Further behind, a sequence is that of a peer which has begun anew (S11).
+constexpr std::uint16_t kStaleBehindMax = 15;
+
 std::uint64_t mix(std::uint64_t digest, std::uint64_t word) {
   return std::rotl(digest ^ (std::rotl(word * kMultiplierA, 31) * kMultiplierB), 27) * kMultiplierA + kMultiplierB;
 }
@@ -41,15 +44,30 @@ std::uint64_t digest_of(Octets payload) {
 
 // The window counts from the acceptance and repeats do not extend it: a peer that really restarted is heard at its end.
 Receiver::Verdict Receiver::classify(EcpSequence sequence, Octets payload, Instant now, Duration window) {
+  if (remembers(sequence, payload, now, window)) {
+    ++stats_.duplicates;
+    return Verdict::kDuplicate;
+  }
+  if (!is_stale(sequence, now, window)) return Verdict::kNew;
+  ++stats_.stale;
+  return Verdict::kStale;
+}
+
+bool Receiver::remembers(EcpSequence sequence, Octets payload, Instant now, Duration window) const {
   std::optional<std::uint64_t> digest;  // computed only where a sequence matches: most ECPDUs are new
   for (const Remembered& seen : memory_) {
     if (!seen.valid || seen.sequence != sequence || now - seen.at > window) continue;
     if (!digest) digest = digest_of(payload);
-    if (seen.digest != *digest) continue;
-    ++stats_.duplicates;
-    return Verdict::kDuplicate;
+    if (seen.digest == *digest) return true;
   }
-  return Verdict::kNew;
+  return false;
+}
+
+bool Receiver::is_stale(EcpSequence sequence, Instant now, Duration window) const {
+  const Remembered& last = memory_[(next_ + memory_.size() - 1) % memory_.size()];
+  if (!in_order_ || !last.valid || now - last.at > window) return false;
+  const auto behind = static_cast<std::uint16_t>(last.sequence.value() - sequence.value());
+  return behind >= 1 && behind <= kStaleBehindMax;
 }
 
 void Receiver::accept(EcpSequence sequence, Octets payload, Instant now) {

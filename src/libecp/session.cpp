@@ -45,6 +45,9 @@ Session::Verdict Session::handle_request(const Frame& frame, Instant now) {
     case Receiver::Verdict::kDuplicate:
       acks_.push_back(frame.sequence);
       return Verdict::kDuplicate;
+    case Receiver::Verdict::kStale:
+      acks_.push_back(frame.sequence);
+      return Verdict::kStale;
     case Receiver::Verdict::kNew:
       break;
   }
@@ -101,11 +104,17 @@ void Session::pop_inbox() {
   --inbox_count_;
 }
 
+std::optional<EcpSequence> Session::poll_ack() {
+  if (acks_.empty()) return std::nullopt;
+  const EcpSequence sequence = acks_.front();
+  acks_.erase(acks_.begin());  // at most kQueuedAcksMax words move
+  return sequence;
+}
+
 bool Session::poll_frame(OctetString& out) {
   out.clear();
-  if (!acks_.empty()) {
-    encode_frame(config_.destination, config_.own_mac, Operation::kAck, acks_.front(), {}, out);
-    acks_.erase(acks_.begin());  // at most kQueuedAcksMax words move
+  if (const auto sequence = poll_ack()) {
+    encode_frame(config_.destination, config_.own_mac, Operation::kAck, *sequence, {}, out);
     return true;
   }
   const auto pdu = transmitter_.poll_transmit();

@@ -67,6 +67,14 @@ bool Transmitter::handle_time(Instant now) {
   return false;
 }
 
+void Transmitter::abandon() {
+  if (!std::holds_alternative<AwaitingAck>(state_)) return;
+  state_ = Idle{};
+  transmit_ = false;
+  outcome_ = Outcome::kFailed;
+  ++stats_.failed;
+}
+
 void Transmitter::reset() {
   state_ = Idle{};
   transmit_ = false;

@@ -69,24 +69,18 @@ Request to_request(const ManagerId& manager, const AssociationHead& head) {
 
 // --- requests ---
 
-Decoded<void> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
-  // First pass: a broken VDPDU is refused whole.
-  VdpduReader check(vdpdu);
-  if (const auto manager = check.manager(); !manager) return unexpected<DecodeError>(manager.error());
-  while (true) {
-    const auto tlv = check.next();
-    if (!tlv) return unexpected<DecodeError>(tlv.error());
-    if (!*tlv) break;
-  }
+Decoded<Heard> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
+  const auto heard = survey(vdpdu);
+  if (!heard) return heard;
   VdpduReader reader(vdpdu);
   const ManagerId manager = *reader.manager();
   while (const auto tlv = *reader.next()) handle_tlv(manager, *tlv, now);
-  return {};
+  return heard;
 }
 
 void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
   if (!is_association(static_cast<TlvType>(tlv.type))) {
-    ++stats_.skipped_tlvs;
+    if (extension_type(tlv) != ExtensionType::kCapabilities) ++stats_.skipped_tlvs;
     return;
   }
   const auto head = decode_association_head(tlv);
@@ -221,13 +215,14 @@ void Bridge::deassociate(const ManagerId& manager, const VsiType& type, const Vs
 
 // --- sending ---
 
-bool Bridge::compose(OctetString& out, Instant now) {
+bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
   // An outcome that was never told (the link went down under it) counts as failed.
   handle_delivery_failed(now);
   if (ready_.empty()) return false;
   const ManagerId manager = rows_[ready_.front()].request.manager;
   out.resize(limits::kVdpduOctetsMax);
   VdpduWriter writer(out, manager);
+  if (show != nullptr) writer.reserve(extension_octets(*show));
   std::uint32_t next = ready_.front();
   for (std::size_t looked = 0; next != kNone && looked < kLookAhead; ++looked) {
     const std::uint32_t index = next;
@@ -243,6 +238,7 @@ bool Bridge::compose(OctetString& out, Instant now) {
     const std::uint32_t released = leave_chain(index);
     if (next == kNone) next = released;
   }
+  if (show != nullptr) write_reserved(writer, *show);
   out.resize(writer.finish().size());
   return true;
 }

@@ -234,7 +234,7 @@ VdpduWriter::VdpduWriter(MutableOctets buffer, const ManagerId& manager) : write
 }
 
 bool VdpduWriter::fits(FilterFormat format, std::size_t count) const {
-  return count <= entries_per_tlv_max(format) && association_octets(format, count) + kHeaderOctets <= writer_.room();
+  return count <= entries_per_tlv_max(format) && association_octets(format, count) + kHeaderOctets + reserved_ <= writer_.room();
 }
 
 void VdpduWriter::association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi,
@@ -259,7 +259,8 @@ bool VdpduWriter::raw(std::uint8_t type, Octets value) {
   ensure(type <= kTypeMax, "a TLV type has 7 bits");
   ensure(!is_type(type, TlvType::kEnd) && !is_type(type, TlvType::kManagerId),
          "the writer itself adds manager and End");
-  if (value.size() > kLengthMax || kHeaderOctets + value.size() + kHeaderOctets > writer_.room()) return false;
+  if (value.size() > kLengthMax || kHeaderOctets + value.size() + kHeaderOctets + reserved_ > writer_.room())
+    return false;
   writer_.u16(header(type, value.size()));
   writer_.octets(value);
   ++tlvs_;

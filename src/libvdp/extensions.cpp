@@ -197,6 +197,18 @@ bool write_extension(VdpduWriter& writer, const Extension& extension) {
   return writer.raw(static_cast<std::uint8_t>(TlvType::kOrganizational), encode(extension, buffer));
 }
 
+void write_reserved(VdpduWriter& writer, const Extension& extension) {
+  writer.release();
+  ensure(write_extension(writer, extension), "its room was reserved");
+}
+
+void write_capabilities_only(const Capabilities& capabilities, OctetString& out) {
+  out.resize(limits::kVdpduOctetsMax);
+  VdpduWriter writer(out, ManagerId{});
+  write_extension(writer, capabilities);
+  out.resize(writer.finish().size());
+}
+
 std::size_t extension_octets(const Extension& extension) {
   std::array<std::uint8_t, kValueOctetsMax> buffer;
   return 2 + encode(extension, buffer).size();

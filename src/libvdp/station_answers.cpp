@@ -26,27 +26,21 @@ ResponseStatus as_refusal(ResponseStatus status) {
 
 }  // namespace
 
-Decoded<void> Station::handle_vdpdu(Octets vdpdu, Instant now) {
-  // First pass: a broken VDPDU is refused whole.
-  VdpduReader check(vdpdu);
-  if (const auto manager = check.manager(); !manager) return unexpected<DecodeError>(manager.error());
-  while (true) {
-    const auto tlv = check.next();
-    if (!tlv) return unexpected<DecodeError>(tlv.error());
-    if (!*tlv) break;
-  }
+Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
+  const auto heard = survey(vdpdu);
+  if (!heard) return heard;
   VdpduReader reader(vdpdu);
   (void)reader.manager();
   while (const auto tlv = *reader.next()) {
     if (!is_association(static_cast<TlvType>(tlv->type))) {
-      ++stats_.skipped_tlvs;
+      if (extension_type(*tlv) != ExtensionType::kCapabilities) ++stats_.skipped_tlvs;
     } else if (const auto association = decode_association(*tlv)) {
       handle_association(*association, now);
     } else {
       handle_undecodable(*tlv, now);
     }
   }
-  return {};
+  return heard;
 }
 
 void Station::handle_association(const Association& association, Instant now) {

@@ -22,12 +22,12 @@ Station::Verb Station::verb(const Entry& entry) const {
     case Level::kActive: return Verb::kActivate;
     case Level::kReserved: break;
   }
-  return entry.was_associated() && !capabilities_.deactivate ? Verb::kSuspend : Verb::kReserve;
+  return entry.was_associated() && !peer_.has(Flag::kDeactivate) ? Verb::kSuspend : Verb::kReserve;
 }
 
 /// Must a request name the whole set (S20)? A set that no TLV can hold goes out in parts to any peer.
 bool Station::full_set(const Row& row) const {
-  if (capabilities_.incremental_filter) return false;
+  if (peer_.has(Flag::kIncrementalFilter)) return false;
   const std::size_t most = entries_per_tlv_max(row.format);
   return static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::wanted)) <= most &&
          static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::at_peer)) <= most;
@@ -75,7 +75,7 @@ Station::Plan Station::plan_full_set(const Row& row) {
   }
   if (superfluous || (missing && holds_any)) return plan_removal(row, !chosen_.empty());
   if (active) return {TlvType::kAssociate, row.status, renewal, false};
-  if (held && !capabilities_.deactivate) return {TlvType::kAssociate, kStatusSuspended, renewal, false};
+  if (held && !peer_.has(Flag::kDeactivate)) return {TlvType::kAssociate, kStatusSuspended, renewal, false};
   return {TlvType::kPreAssociateRr, row.status, renewal, false};
 }
 
@@ -86,7 +86,7 @@ Station::Plan Station::plan_removal(const Row& row, bool replacing) {
   return {TlvType::kDeAssociate, 0, false, replacing};
 }
 
-bool Station::compose(OctetString& out, Instant now) {
+bool Station::compose(OctetString& out, Instant now, const Capabilities* show) {
   if (!queued()) return false;
   const std::size_t waiting = renewals_.size();
   const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
@@ -94,12 +94,14 @@ bool Station::compose(OctetString& out, Instant now) {
   const ManagerId manager = associations_[lead.front()].manager;
   out.resize(limits::kVdpduOctetsMax);
   VdpduWriter writer(out, manager);
+  if (show != nullptr) writer.reserve(extension_octets(*show));
   composed_.clear();
   ++serial_;
   fill(writer, lead, manager, now);
   ensure(!composed_.empty(), "a queued association fits an empty VDPDU");
   fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
   fresh_streak_ = waiting != 0 && renewals_.size() == waiting ? fresh_streak_ + 1 : 0;
+  if (show != nullptr) write_reserved(writer, *show);
   out.resize(writer.finish().size());
   return true;
 }

@@ -25,12 +25,14 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   if (peer == kNoIndex) return;
   Peer& from = peers[peer];
   if (now - from.heard_or_begun() > ports[*port_index].vdp.keepalive_interval() / 4) from.back_since = now;
+  if (from.session.is_stale(*frame, now) && from.exchange.is_new_session(frame->payload)) from.session.begin_anew();
   switch (from.session.handle_frame(*frame, now)) {
     case ecp::Session::Verdict::kDelivered:
       if (!std::exchange(from.queued, true)) queue.push_back(peer);
       break;
     case ecp::Session::Verdict::kInboxFull: drop("inbox full"); break;
     case ecp::Session::Verdict::kDuplicate: drop("duplicate"); break;
+    case ecp::Session::Verdict::kStale: drop("stale"); break;
     case ecp::Session::Verdict::kAck: ++taken; break;
     case ecp::Session::Verdict::kUnexpectedAck: drop("unexpected acknowledgement"); break;
   }
@@ -66,7 +68,9 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   session.timing = ports[port_index].ecp;
   session.first_sequence = EcpSequence(static_cast<std::uint16_t>(random()));
   const Index peer = peers.emplace(port_index, station, session, ports[port_index].vdp,
-                                   ports[port_index].decision_deadline(config), now);
+                                   ports[port_index].decision_deadline(config),
+                                   new_exchange(port_index), now);
+  peers[peer].bridge.set_offered(config.offer);
   peer_index.emplace(PeerKey{port_index, station}, peer);
   ++ports[port_index].peers;
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
@@ -106,10 +110,51 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   touch(peer);
   const auto vdpdu = from.session.inbox_front();
   if (!vdpdu) return;
-  if (const auto read = from.bridge.handle_vdpdu(*vdpdu, now); !read) drop(read.error().cause);
-  else ++taken;
+  const auto read = from.bridge.handle_vdpdu(*vdpdu, now);
   from.session.pop_inbox();
+  if (!read) return drop(read.error().cause);
+  ++taken;
+  exchanged(peer, from.exchange.handle(*read, now), now);
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
+}
+
+vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
+  vdp::Capabilities own;
+  own.role = vdp::Role::kBridge;
+  own.flags = config.offer;
+  own.system = config.system;
+  own.epoch = epoch;
+  own.nonce = new_nonce();
+  const Port& port = ports[port_index];
+  return {own, {port.ecp.ack_timer(), port.vdp.keepalive_interval()}, config.ports[port_index].legacy};
+}
+
+std::array<std::uint8_t, 16> Impl::new_nonce() {
+  std::array<std::uint8_t, 16> nonce;
+  for (std::uint8_t& octet : nonce) octet = static_cast<std::uint8_t>(random());
+  return nonce;
+}
+
+void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant now) {
+  Peer& of = peers[peer];
+  const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
+  of.session.set_in_order(capable);
+  const std::string who = "port " + config.ports[of.port_index].interface_name + " station " + of.station.to_string();
+  if (change.verdict)
+    journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",
+                       capable ? "has shown its capabilities" : "speaks without capabilities");
+  if (!change.state_lost) return;
+  journal.notice("nnved.station_state_lost", agent::Notice::Level::kWarning, who);
+  begin_ages_anew(peer, now);
+}
+
+/// The station's TSIs are stale: what it does not tell again within the usual time goes, nothing at once (S9).
+void Impl::begin_ages_anew(Index peer, Instant now) {
+  for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
+    if (!tsis.rows().contains(instance) || tsis[instance].peer != peer) continue;
+    for (AddressRow& address : tsis[instance].addresses) address.renewed = now;
+    ages.set(instance, now + ports[peers[peer].port_index].vdp.keepalive_timeout());
+  }
 }
 
 void Impl::drop(const char* cause) {
@@ -139,18 +184,37 @@ void Impl::settle(Instant now) {
   }
 }
 
+/// The next VDPDU into `scratch`: what the bridge has to say, or our capabilities alone.
+bool Impl::compose(Index peer, Instant now) {
+  Peer& to = peers[peer];
+  const vdp::Capabilities* show = to.exchange.to_show(now);
+  if (!to.bridge.compose(scratch, now, show)) {
+    if (show == nullptr || !ports[to.port_index].up || !to.exchange.speaks(now)) return false;
+    vdp::write_capabilities_only(*show, scratch);
+  }
+  if (show != nullptr) to.exchange.handle_sent(now);
+  return true;
+}
+
 void Impl::pump(Index peer, Instant now) {
   Peer& to = peers[peer];
   while (const auto outcome = to.session.poll_outcome()) {
+    // Counted from the acknowledgement: until then the station may not even have read it.
+    if (to.exchange.verdict() != vdp::Exchange::Verdict::kCapable) to.next_send = now + kLegacyPace;
     switch (*outcome) {
-      case ecp::Transmitter::Outcome::kDelivered: to.bridge.handle_delivered(now); break;
-      case ecp::Transmitter::Outcome::kFailed: to.bridge.handle_delivery_failed(now); break;
+      case ecp::Transmitter::Outcome::kDelivered:
+        to.bridge.handle_delivered(now);
+        to.exchange.handle_delivered(now);
+        if (to.exchange.verdict() != vdp::Exchange::Verdict::kCapable) to.next_send = now + kLegacyPace;
+        break;
+      case ecp::Transmitter::Outcome::kFailed:
+        to.bridge.handle_delivery_failed(now);
+        to.exchange.handle_delivery_failed();
+        break;
     }
   }
-  if (to.session.ready(now) && now >= to.next_send && to.bridge.compose(scratch, now)) {
+  if (to.session.ready(now) && now >= to.next_send && compose(peer, now)) {
     to.session.send(scratch, now);
-    const vdp::PeerCapabilities& can = config.ports[to.port_index].peer_capabilities;
-    if (!can.deactivate && !can.incremental_filter) to.next_send = now + kLegacyPace;
   }
   OctetString frame;
   while (to.session.poll_frame(frame))
@@ -161,6 +225,9 @@ void Impl::pump(Index peer, Instant now) {
 void Impl::schedule(Index peer, Instant now) {
   const Peer& to = peers[peer];
   auto at = earliest(to.session.next_deadline(), to.bridge.next_deadline());
+  at = earliest(at, to.exchange.next_deadline());
+  if (to.session.idle() && ports[to.port_index].up)
+    if (const auto speak = to.exchange.speak_at()) at = earliest(at, std::max(*speak, to.next_send));
   if (to.bridge.queued() && to.next_send > now) at = earliest(at, to.next_send);
   if (to.tsis == 0)
     at = earliest(at, std::max(to.heard_or_begun() + kIdlePeerForgotten, now + std::chrono::seconds(1)));

@@ -13,6 +13,7 @@
 #include "nnved/config.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/time.hpp"
+#include "splitnve/vdp/exchange.hpp"
 
 namespace splitnve::nnved {
 
@@ -55,8 +56,9 @@ struct PeerView {
   PortId port;
   MacAddress station;
   Instant last_heard;
+  vdp::Exchange::Standing standing;  ///< what it has shown, and what was given up towards it
   std::uint32_t tsis = 0;
-  std::uint64_t ecpdus_received = 0, duplicates = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0, refused = 0;
+  std::uint64_t ecpdus_received = 0, duplicates = 0, stale = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0, refused = 0;
 };
 struct PortView {
   PortId port;

@@ -57,9 +57,15 @@ struct Agent::Impl {
   Index create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination, Instant now);
   void forget_peer(Index peer);
   void take_vdpdu(Index peer, Instant now);
+  vdp::Exchange new_exchange(std::uint32_t port_index);
+  std::array<std::uint8_t, 16> new_nonce();
+  /// What the exchange with a station has brought.
+  void exchanged(Index peer, const vdp::Exchange::Change& change, Instant now);
+  void begin_ages_anew(Index peer, Instant now);
   void drop(const char* cause);
   void touch(Index peer);
   void pump(Index peer, Instant now);
+  bool compose(Index peer, Instant now);
   void schedule(Index peer, Instant now);
   /// The end of every entry point: flush what has gathered, then let the touched peers speak.
   void settle(Instant now);
@@ -142,6 +148,8 @@ struct Agent::Impl {
   // --- restore.cpp ---
   std::string restore_one(const agent::StoreRecord& stored, Instant now);
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
+  void restore_epoch(std::span<const agent::StoreRecord> records);
+  agent::StoreRecord epoch_record() const;
   const char* restore_tsi(Index instance, const TsiRecord& record, Instant now);
 
   const AgentConfig config;
@@ -194,6 +202,7 @@ struct Agent::Impl {
   std::map<std::string, std::uint64_t, std::less<>> drops;
   std::uint64_t taken = 0;  ///< frames that were not dropped
   std::mt19937_64 random;
+  std::uint64_t epoch = 0;  ///< changes only when our state is lost (S9)
 };
 
 }  // namespace splitnve::nnved

@@ -83,7 +83,6 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   port.legacy = node.boolean("legacy", false);
   port.evb = daemon::read_evb(node);
   read_access(node, port, names);
-  port.peer_capabilities = daemon::read_capabilities(node);
   const Duration dead = node.milliseconds("dead_peer_time_ms", Duration::zero(), std::chrono::hours(24), limits::kDeadPeerTime);
   port.dead_peer_time = dead == Duration::zero() ? Duration::max() : dead;
   port.link_down_hold = node.milliseconds("link_down_hold_ms", Duration::zero(), std::chrono::hours(24), limits::kLinkDownHold);
@@ -150,6 +149,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.settings = daemon::read_settings(root, "nnved");
   file.settings.recover_from_peers = root.boolean("recover_from_peers", false);
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
+  file.agent.offer = daemon::read_offer(root, kAble);
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);

@@ -11,7 +11,7 @@
 #include "splitnve/datapath/rows.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/evb/machine.hpp"
-#include "splitnve/vdp/station.hpp"
+#include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::nnved {
@@ -53,9 +53,10 @@ struct PortConfig {
   std::vector<Vid> reserved_vids;        ///< never assigned: the host's own VLANs
   std::vector<MacAddress> stations;      ///< admitted station addresses; empty: any
   std::vector<GroupId> vns;              ///< VNs that may be joined here; empty: every registered VN
-  bool legacy = false;                   ///< formats without MAC are allowed: (port, VN) opens as a whole (S5)
+  /// Stations here know nothing but IEEE 802.1Q: no capabilities are exchanged (S15), and formats without MAC are
+  /// allowed: (port, VN) opens as a whole (S5).
+  bool legacy = false;
   std::vector<StaticVid> static_vids;    ///< VN of entries without GroupID and type mapping
-  vdp::PeerCapabilities peer_capabilities;  ///< what the stations here are known to understand
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
   Duration link_down_hold = limits::kLinkDownHold;
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
@@ -68,7 +69,12 @@ struct RemoteMapping {
   datapath::UnderlayAddress nnve;
 };
 
+/// What nnved understands, and offers unless the configuration withholds it.
+inline constexpr vdp::Flags kAble = vdp::Flags().set(vdp::Flag::kDeactivate).set(vdp::Flag::kIncrementalFilter);
+
 struct AgentConfig {
+  vdp::SystemId system{};    ///< names this nNVE, whatever port it speaks from
+  vdp::Flags offer = kAble;  ///< what stations are told that we understand
   std::vector<PortConfig> ports;
   std::vector<VnConfig> vns;
   std::vector<TypeMapping> types;

@@ -114,18 +114,21 @@ std::vector<json> port_rows(const Agent& agent) {
 
 std::vector<json> peer_rows(const Agent& agent) {
   std::vector<json> rows;
-  for (const auto& peer : agent.peers())
+  for (const auto& peer : agent.peers()) {
     rows.push_back({{"port", port_name(agent, peer.port)},
                     {"station", peer.station.to_string()},
                     {"last_heard_ms", daemon::milliseconds_since(peer.last_heard)},
                     {"tsis", peer.tsis},
                     {"ecpdus_received", peer.ecpdus_received},
                     {"duplicates", peer.duplicates},
+                    {"stale", peer.stale},
                     {"sent", peer.sent},
                     {"retransmitted", peer.retransmitted},
                     {"failed", peer.failed},
                     {"requests", peer.requests},
                     {"refused", peer.refused}});
+    daemon::add_standing(rows.back(), peer.standing);
+  }
   return rows;
 }
 

@@ -78,7 +78,7 @@ Result<Step, Reason> Impl::plan_entry(Index peer, const vdp::Request& request, G
             request.command == vdp::TlvType::kAssociate ? Level::kActive : Level::kReserved};
   const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, mac);
   if (address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
-      !config.ports[peers[peer].port_index].peer_capabilities.deactivate)
+      !peers[peer].exchange.flags().has(vdp::Flag::kDeactivate))
     return unexpected(Reason::kPreAssociateOnActive);
   if (mac.is_zero()) return step;
   if (const Reason taken = check_owner(step.instance, request, {vn, mac}, step.level); taken != Reason::kNone)

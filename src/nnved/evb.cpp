@@ -45,6 +45,7 @@ void Impl::adopt_timers(std::uint32_t port_index, Instant now) {
   peers.for_each([&](Index, Peer& peer) {
     if (peer.port_index != port_index) return;
     peer.session.set_timing(port.ecp);
+    peer.exchange.set_timing({port.ecp.ack_timer(), port.vdp.keepalive_interval()});
     peer.bridge.set_decision_deadline(port.decision_deadline(config));
   });
   if (!shorter) return;

@@ -70,6 +70,9 @@ void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& author
 int run(nnved::FileConfig& file) {
   const auto ports = daemon::find_interfaces(file.agent.ports, datapath::PortRole::kAccess);
   if (!ports) return refuse(ports.error());
+  const auto system = daemon::system_id(file.settings);
+  if (!system) return refuse(system.error());
+  file.agent.system = *system;
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
   datapath.vxlan = vxlan_of(file);

@@ -8,31 +8,34 @@
 #include "nnved/config.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/bridge.hpp"
+#include "splitnve/vdp/exchange.hpp"
 
 namespace splitnve::nnved {
 
 /// A station without TSIs is forgotten after this long without a frame: longer than any pause of a living one.
 inline constexpr Duration kIdlePeerForgotten = std::chrono::minutes(1);
-/// What a legacy station needs between two ECPDUs: lldpad overwrites the first by the second within about 3 ms.
+/// What a station without our capabilities needs between two ECPDUs: lldpad overwrites the first by the second within about 3 ms.
 inline constexpr Duration kLegacyPace = std::chrono::milliseconds(4);
 
 /// A station behind a port: its ECP conversation and its VDP transactions.
 struct Peer {
   Peer(std::uint32_t port_index_, const MacAddress& station_, const ecp::Session::Config& session_,
-       const vdp::Timing& timing, Duration decision_deadline, Instant now)
+       const vdp::Timing& timing, Duration decision_deadline, const vdp::Exchange& exchange_, Instant now)
       : port_index(port_index_),
         station(station_),
         session(session_),
         bridge(timing, decision_deadline),
+        exchange(exchange_),
         silent_since(now) {}
 
   std::uint32_t port_index;
   MacAddress station;
   ecp::Session session;
   vdp::Bridge bridge;
+  vdp::Exchange exchange;
   Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
   Instant back_since{};     ///< heard again after a silence: it may have restarted and has to renew everything yet
-  Instant next_send{};      ///< pacing of legacy stations
+  Instant next_send{};      ///< pacing of stations without our capabilities
   std::uint32_t tsis = 0;
   std::uint32_t works = 0;  ///< requests of it on their way or waiting for another
   bool queued = false;      ///< has VDPDUs to work on and stands in the queue

@@ -7,6 +7,7 @@ using Impl = Agent::Impl;
 
 std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
   std::size_t unreadable = 0;
+  restore_epoch(records);
   for (const agent::StoreRecord& stored : records) {
     const std::string cause = restore_one(stored, now);
     if (cause.empty()) continue;
@@ -33,6 +34,19 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   settle(now);
   return unreadable;
 }
+
+/// A store without our epoch is a new one: whatever was known here before is lost (S9).
+void Impl::restore_epoch(std::span<const agent::StoreRecord> records) {
+  for (const agent::StoreRecord& stored : records)
+    if (const auto read = agent::decode_epoch(stored)) epoch = *read;
+  if (epoch != 0) return;
+  while (epoch == 0) epoch = random();
+  Batch batch;
+  batch.kind = kAwaitPersist;
+  journal.effects.push_back(agent::Persist{open_batch(std::move(batch)), {epoch_record()}});
+}
+
+agent::StoreRecord Impl::epoch_record() const { return agent::encode_epoch(epoch); }
 
 /// Why the record cannot be used; empty if it could.
 std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {

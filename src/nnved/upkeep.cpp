@@ -40,6 +40,7 @@ void Impl::handle_time(Instant now) {
 void Impl::wake_peer(Index peer, Instant now) {
   Peer& woken = peers[peer];
   woken.session.handle_time(now);
+  exchanged(peer, woken.exchange.handle_time(now), now);
   while (const auto request = woken.bridge.poll_expired(now)) expire(peer, *request, now);
   const bool idle = woken.tsis == 0 && woken.works == 0 && !woken.queued && !woken.bridge.queued() &&
                     now >= woken.heard_or_begun() + kIdlePeerForgotten;
@@ -69,7 +70,10 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
   peers.for_each([&](Index peer, Peer& one) {
     if (one.port_index != *port_index) return;
     one.silent_since = now;
-    if (!up) one.session.link_down();
+    if (!up) {
+      one.session.link_down();
+      one.exchange.reset(new_nonce());
+    }
     touch(peer);
   });
   settle(now);

@@ -25,6 +25,7 @@ std::vector<agent::AuthorityTag> Agent::desired_tags() const {
 
 std::vector<agent::StoreRecord> Agent::desired_records() const {
   std::vector<agent::StoreRecord> records;
+  if (impl_->epoch != 0) records.push_back(impl_->epoch_record());
   impl_->tsis.rows().for_each([&](Index instance, const TsiRow&) {
     if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
   });
@@ -88,6 +89,8 @@ std::vector<PeerView> Agent::peers() const {
     const auto& answered = peer.bridge.stats();
     view.ecpdus_received = received.accepted;
     view.duplicates = received.duplicates;
+    view.stale = received.stale;
+    view.standing = peer.exchange.standing(kAble);
     view.sent = sent.sent;
     view.retransmitted = sent.retransmitted;
     view.failed = sent.failed;

@@ -16,14 +16,6 @@ std::vector<VSwitch::Uplink> uplink_ports(const AgentConfig& config) {
   return ports;
 }
 
-/// splitmix64: spreads a seed over the uplinks' first sequence numbers.
-std::uint64_t mix(std::uint64_t value) {
-  value += 0x9E3779B97F4A7C15u;
-  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
-  value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
-  return value ^ (value >> 31);
-}
-
 bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
   if (frame.destination == uplink.mac) return true;
   if (uplink.nnve) return false;  // what goes to the group may be for another station of the segment
@@ -34,13 +26,24 @@ bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
 }  // namespace
 
 Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
-    : config_(std::move(config)), vswitch_(uplink_ports(config_)) {
+    : config_(std::move(config)), vswitch_(uplink_ports(config_)), random_(seed) {
   std::set<PortId> ids;
   for (const auto& uplink : config_.uplinks) {
     ensure(uplink.id.value() >= 1 && uplink.id.value() <= kUplinkIdMax, "uplink ids are 1..255");
     ensure(ids.insert(uplink.id).second, "uplink ids are unique");
-    uplinks_.emplace_back(config_, uplink, EcpSequence(static_cast<std::uint16_t>(mix(seed + uplinks_.size()))));
+    vdp::Capabilities own;
+    own.role = vdp::Role::kStation;
+    own.flags = config_.offer;
+    own.system = config_.system;
+    own.nonce = new_nonce();
+    uplinks_.emplace_back(config_, uplink, EcpSequence(static_cast<std::uint16_t>(random_())), own);
   }
+}
+
+std::array<std::uint8_t, 16> Agent::Impl::new_nonce() {
+  std::array<std::uint8_t, 16> nonce;
+  for (std::uint8_t& octet : nonce) octet = static_cast<std::uint8_t>(random_());
+  return nonce;
 }
 
 void Agent::Impl::count_drop(const char* cause) { ++drops_[cause]; }
@@ -61,12 +64,17 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   if (before != uplink.nnve) {
     emit(agent::Transition{"peer", uplink.config.interface_name, before ? "known" : "unknown", "known",
                            "nNVE " + uplink.nnve->to_string() + " answers"});
-    if (before) uplink.station.reassert_all(now);
+    if (before) {
+      uplink.exchange.reset(new_nonce());
+      exchanged(uplink, {}, now);
+      uplink.station.reassert_all(now);
+    }
   }
   uplink.reassert_due(now);
   switch (verdict) {
     case ecp::Session::Verdict::kDelivered: break;
     case ecp::Session::Verdict::kDuplicate: count_drop("duplicate"); break;
+    case ecp::Session::Verdict::kStale: count_drop("stale"); break;
     case ecp::Session::Verdict::kAck: ++taken_; break;
     case ecp::Session::Verdict::kInboxFull: count_drop("inbox full"); break;
     case ecp::Session::Verdict::kUnexpectedAck: count_drop("unexpected acknowledgement"); break;
@@ -78,8 +86,14 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
   while (uplink.session.poll_frame(scratch_)) emit(agent::Transmit{uplink.config.id, std::exchange(scratch_, {})});
   while (const auto outcome = uplink.session.poll_outcome()) {
     switch (*outcome) {
-      case ecp::Transmitter::Outcome::kDelivered: uplink.station.handle_delivered(now); break;
-      case ecp::Transmitter::Outcome::kFailed: uplink.station.handle_delivery_failed(now); break;
+      case ecp::Transmitter::Outcome::kDelivered:
+        uplink.station.handle_delivered(now);
+        uplink.exchange.handle_delivered(now);
+        break;
+      case ecp::Transmitter::Outcome::kFailed:
+        uplink.station.handle_delivery_failed(now);
+        uplink.exchange.handle_delivery_failed();
+        break;
     }
   }
 }
@@ -96,9 +110,14 @@ bool Agent::Impl::handle_work(std::size_t budget, Instant now) {
     }
     idle = 0;
     --budget;
-    if (const auto read = uplink.station.handle_vdpdu(*vdpdu, now); !read) count_drop(read.error().cause);
-    else ++taken_;
+    const auto heard = uplink.station.handle_vdpdu(*vdpdu, now);
     uplink.session.pop_inbox();
+    if (!heard) {
+      count_drop(heard.error().cause);
+      continue;
+    }
+    ++taken_;
+    exchanged(uplink, uplink.exchange.handle(*heard, now), now);
   }
   pump(now);
   return std::any_of(uplinks_.begin(), uplinks_.end(), [](const Uplink& u) { return u.session.inbox_size() > 0; });
@@ -134,12 +153,33 @@ void Agent::Impl::drain_stations(Instant now) {
   } while (opened);
 }
 
+/// Requests wait for the verdict on the peer; our capabilities alone do not.
 void Agent::Impl::compose(Uplink& uplink, Instant now) {
-  if (!uplink.link_up || !uplink.refusal().empty()) return;
-  if (!uplink.session.ready(now) || !uplink.station.compose(scratch_, now)) return;
+  if (!uplink.link_up || !uplink.session.ready(now)) return;
+  vdp::Exchange& exchange = uplink.exchange;
+  const vdp::Capabilities* show = exchange.to_show(now);
+  const bool may_request = exchange.may_request() && uplink.refusal().empty();
+  if (!may_request || !uplink.station.compose(scratch_, now, show)) {
+    if (show == nullptr || !exchange.speaks(now)) return;
+    vdp::write_capabilities_only(*show, scratch_);
+  }
   const OctetString vdpdu = std::exchange(scratch_, {});
   uplink.session.send(vdpdu, now);
+  if (show != nullptr) exchange.handle_sent(now);
   drain_session(uplink, now);
+}
+
+void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change, Instant now) {
+  const bool capable = uplink.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
+  uplink.station.set_peer(uplink.exchange.flags());
+  uplink.session.set_in_order(capable);
+  if (change.verdict)
+    emit(agent::Transition{"peer", uplink.config.interface_name, "known", capable ? "capable" : "legacy",
+                           capable ? "has shown its capabilities" : "none were shown"});
+  if (change.state_lost)
+    notice("TNVED_NNVE_STATE_LOST", agent::Notice::Level::kWarning, uplink.config.interface_name);
+  // What a nNVE acknowledged before it began anew may be lost.
+  if (change.session || change.state_lost) uplink.station.reassert_all(now);
 }
 
 void Agent::Impl::flush_store() {
@@ -182,6 +222,7 @@ void Agent::Impl::handle_time(Instant now) {
     if (uplink.link_up) uplink.session.handle_time(now);
     drain_session(uplink, now);
     uplink.reassert_due(now);
+    if (const auto change = uplink.exchange.handle_time(now); change.verdict) exchanged(uplink, change, now);
     uplink.station.handle_time(now);
   }
   drain_stations(now);
@@ -214,6 +255,8 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
     } else {
       uplink.session.link_down();
       uplink.last_request.reset();
+      uplink.exchange.reset(new_nonce());
+      exchanged(uplink, {}, now);
     }
   }
   pump(now);
@@ -225,6 +268,8 @@ std::optional<Instant> Agent::Impl::next_deadline() const {
   for (const Uplink& uplink : uplinks_) {
     if (uplink.evb) next = earliest(next, uplink.evb->machine().next_deadline());
     if (uplink.link_up) next = earliest(next, uplink.session.next_deadline());
+    if (uplink.link_up && uplink.session.idle()) next = earliest(next, uplink.exchange.speak_at());
+    next = earliest(next, uplink.exchange.next_deadline());
     next = earliest(next, earliest(uplink.station.next_deadline(), uplink.reassert_at));
   }
   return next;

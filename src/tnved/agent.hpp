@@ -92,9 +92,10 @@ struct PeerView {  ///< the nNVE behind an uplink
   bool link_up = true;
   std::optional<MacAddress> nnve;  ///< who answered
   Instant last_heard;
+  vdp::Exchange::Standing standing;  ///< what it has shown, and what was given up towards it
   std::uint32_t tsis = 0, unconfirmed = 0;
-  std::uint64_t ecpdus_received = 0, duplicates = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0,
-                keepalives = 0, refused = 0, timeouts = 0, reasserted = 0;
+  std::uint64_t ecpdus_received = 0, duplicates = 0, stale = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0,
+                keepalives = 0, refused = 0, timeouts = 0, reasserted = 0, set_changes = 0;
 };
 
 /// The hypervisor agent: lifecycle events, frames and results in, effects out; no clock, no I/O.

@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,6 +60,10 @@ struct Agent::Impl {
   void flush_store();
   void flush_program();
   void compose(Uplink& uplink, Instant now);
+  /// What the exchange with an nNVE has brought.
+  void exchanged(Uplink& uplink, const vdp::Exchange::Change& change, Instant now);
+  std::array<std::uint8_t, 16> new_nonce();
+  void restore_epoch(std::span<const agent::StoreRecord> records);
   void count_drop(const char* cause);
   BatchId next_batch() { return BatchId(++last_batch_); }
 
@@ -179,6 +184,8 @@ struct Agent::Impl {
   std::map<std::string, std::uint64_t> drops_;
   std::uint64_t taken_ = 0;  ///< frames that were not dropped
   OctetString scratch_;
+  std::mt19937_64 random_;
+  std::uint64_t epoch_ = 0;  ///< changes only when our state is lost (S9)
 };
 
 inline Duration retry_pause(unsigned failures) {

@@ -23,6 +23,7 @@ TsiRecord Agent::Impl::record(const Tsi& tsi) const {
 
 std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
   ensure(tsis_.size() == 0, "restore comes before anything else");
+  restore_epoch(records);
   std::size_t unreadable = 0;
   for (const auto& record : records) {
     if (record.key >> 56 != static_cast<std::uint64_t>(agent::RecordKind::kTsi)) continue;
@@ -37,6 +38,19 @@ std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, In
   flush_wanted_ = false;
   for (Slot slot : std::exchange(program_list_, {})) tsis_[slot].program_dirty = false;
   return unreadable;
+}
+
+/// A store without our epoch is a new one: whatever was known here before is lost (S9).
+void Agent::Impl::restore_epoch(std::span<const agent::StoreRecord> records) {
+  for (const auto& record : records)
+    if (const auto read = agent::decode_epoch(record)) epoch_ = *read;
+  if (epoch_ == 0) {
+    while (epoch_ == 0) epoch_ = random_();
+    agent::Persist persist{next_batch(), {agent::encode_epoch(epoch_)}};
+    batches_.emplace(persist.batch.value(), Batch{});
+    emit(std::move(persist));
+  }
+  for (Uplink& uplink : uplinks_) uplink.exchange.set_epoch(epoch_);
 }
 
 std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
@@ -149,6 +163,9 @@ std::vector<PeerView> Agent::Impl::peers() const {
     view.unconfirmed = uplink.unconfirmed;
     view.ecpdus_received = uplink.ecpdus_received;
     view.duplicates = uplink.session.receiver().stats().duplicates;
+    view.stale = uplink.session.receiver().stats().stale;
+    view.set_changes = station.set_changes;
+    view.standing = uplink.exchange.standing(kAble);
     view.sent = sender.sent;
     view.retransmitted = sender.retransmitted;
     view.failed = sender.failed;

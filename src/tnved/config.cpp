@@ -33,7 +33,7 @@ void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector
     uplink.format = kFormatOf[node.choice("format", kFormats, 0)];
     uplink.evb = daemon::read_evb(node);
     if (node.has("nnve")) uplink.nnve = node.mac("nnve");
-    uplink.peer_capabilities = daemon::read_capabilities(node);
+    uplink.legacy = node.boolean("legacy", false);
     config.uplinks.push_back(std::move(uplink));
   }
   if (config.uplinks.empty()) root.refuse("uplinks", "at least one uplink");
@@ -57,6 +57,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   std::vector<VnName> names;
   file.settings = daemon::read_settings(root, "tnved");
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
+  file.agent.offer = daemon::read_offer(root, kAble);
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_vns(root, file.agent, names);
   read_uplinks(root, file.agent, names);

@@ -31,11 +31,16 @@ struct UplinkConfig {
   std::optional<MacAddress> nnve;
   std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
+  bool legacy = false;  ///< the bridge behind it knows nothing but IEEE 802.1Q: no capabilities are exchanged (S15)
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
-  vdp::PeerCapabilities peer_capabilities;  ///< what the nNVE is known to understand
 };
 
+/// What tnved understands, and offers unless the configuration withholds it.
+inline constexpr vdp::Flags kAble = vdp::Flags().set(vdp::Flag::kDeactivate).set(vdp::Flag::kIncrementalFilter);
+
 struct AgentConfig {
+  vdp::SystemId system{};    ///< names this end device, whatever uplink it speaks from
+  vdp::Flags offer = kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;
   std::vector<VnConfig> vns;
   ManagerId manager;          ///< default VSI manager ID of TSIs

@@ -111,6 +111,8 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"unconfirmed", peer.unconfirmed},
                     {"ecpdus_received", peer.ecpdus_received},
                     {"duplicates", peer.duplicates},
+                    {"stale", peer.stale},
+                    {"set_changes", peer.set_changes},
                     {"sent", peer.sent},
                     {"retransmitted", peer.retransmitted},
                     {"failed", peer.failed},
@@ -119,6 +121,7 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"refused", peer.refused},
                     {"timeouts", peer.timeouts},
                     {"reasserted", peer.reasserted}});
+    daemon::add_standing(rows.back(), peer.standing);
   }
   return rows;
 }

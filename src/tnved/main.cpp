@@ -27,6 +27,9 @@ daemon::MachineNeeds needs_of(const tnved::FileConfig& file) {
 int run(tnved::FileConfig& file) {
   const auto ports = daemon::find_interfaces(file.agent.uplinks, datapath::PortRole::kUplink);
   if (!ports) return refuse(ports.error());
+  const auto system = daemon::system_id(file.settings);
+  if (!system) return refuse(system.error());
+  file.agent.system = *system;
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
 

@@ -27,6 +27,7 @@ ecp::Session::Verdict Uplink::accept(ecp::Frame frame, Instant now) {
   nnve = frame.source;
   ++ecpdus_received;
   frame.source = session.config().peer_mac;
+  if (session.is_stale(frame, now) && exchange.is_new_session(frame.payload)) session.begin_anew();
   const auto verdict = session.handle_frame(frame, now);
   if (verdict == ecp::Session::Verdict::kDelivered) note_request(frame.sequence, now);
   return verdict;
@@ -67,6 +68,7 @@ void Uplink::adopt_timers(Instant now) {
   timing = evb->vdp();
   session.set_timing(evb->ecp());
   station.set_timing(timing);
+  exchange.set_timing({evb->ecp().ack_timer(), timing.keepalive_interval()});
   if (timing.keepalive_interval() < before) reassert_soon(now);
 }
 

@@ -7,6 +7,7 @@
 
 #include "agent/evb_port.hpp"
 #include "splitnve/ecp/session.hpp"
+#include "splitnve/vdp/exchange.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "tnved/config.hpp"
 
@@ -18,10 +19,11 @@ inline constexpr Duration kReassertPause = std::chrono::seconds(1);
 
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
 struct Uplink {
-  Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first)
+  Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first, const vdp::Capabilities& own)
       : config(uplink),
         session({uplink.mac, MacAddress(), uplink.nnve.value_or(ecp::kNearestCustomerBridge), agent.ecp, first}),
-        station(agent.vdp, uplink.peer_capabilities),
+        station(agent.vdp),
+        exchange(own, {agent.ecp.ack_timer(), agent.vdp.keepalive_interval()}, uplink.legacy),
         timing(agent.vdp) {
     if (uplink.evb)
       evb.emplace(evb::Role::kStation,
@@ -32,6 +34,7 @@ struct Uplink {
   UplinkConfig config;
   ecp::Session session;
   vdp::Station station;
+  vdp::Exchange exchange;
   vdp::Timing timing;  ///< what holds on this uplink: negotiated, or our own
   std::optional<agent::EvbPort> evb;
   std::optional<MacAddress> nnve;  ///< who acknowledged us

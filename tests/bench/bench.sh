@@ -19,7 +19,6 @@ vns_json() {   # MORE: members of each VN
   printf '"vns":[%s]' "${list:1}"
 }
 readonly timing='"ecp":{"retries":3,"rte":14},"vdp":{"rwd":20,"rka":20}'
-readonly capabilities='"peer_capabilities":["deactivate","incremental-filter"]'
 
 {
   ns_add hv sw far guest
@@ -33,11 +32,11 @@ readonly capabilities='"peer_capabilities":["deactivate","incremental-filter"]'
 
 config hv <<JSON
 { "role": "tnved", "instance": "hv", $(paths_json hv), $timing, "log_level": "warning",
-  "uplinks": [{ "interface": "up0", $capabilities }], $(vns_json ""), "start_deadline_ms": 60000 }
+  "uplinks": [{ "interface": "up0" }], $(vns_json ""), "start_deadline_ms": 60000 }
 JSON
 config sw <<JSON
 { "role": "nnved", "instance": "sw", $(paths_json sw), $timing, "log_level": "warning",
-  "ports": [{ "interface": "p1", "vids": "2-4094", $capabilities }], $(vns_json ",\"remote_nnves\":[\"192.0.2.2\"]"),
+  "ports": [{ "interface": "p1", "vids": "2-4094" }], $(vns_json ",\"remote_nnves\":[\"192.0.2.2\"]"),
   "vxlan": { "interface": "vx-sw", "local": "192.0.2.1", "port": 4789 } }
 JSON
 

@@ -66,7 +66,6 @@ nnved::AgentConfig Pair::switch_config() const {
     port.vids = {Vid(100), Vid((shape_ & kTight) != 0 ? 101 : 199)};
     port.legacy = (shape_ & kLegacy) != 0;
     if (port.legacy) port.static_vids = {{Vid(100), GroupId(kFirstVn)}};
-    if ((shape_ & kCapable) != 0) port.peer_capabilities = {.deactivate = true, .incremental_filter = true};
     config.ports.push_back(port);
   }
   config.vns.push_back({GroupId(kFirstVn), "blue", "", 1001, {}});
@@ -86,7 +85,7 @@ tnved::AgentConfig Pair::host_config() const {
     uplink.mac = host_mac(uplink.id);
     uplink.vns = {GroupId(kFirstVn + i - 1)};
     if ((shape_ & kNoGroups) != 0) uplink.format = vdp::FilterFormat::kMacVid;
-    if ((shape_ & kCapable) != 0) uplink.peer_capabilities = {.deactivate = true, .incremental_filter = true};
+    uplink.legacy = (shape_ & kCapable) == 0;
     config.uplinks.push_back(uplink);
   }
   if ((shape_ & kTight) != 0) config.instances_max = 4;
@@ -276,12 +275,14 @@ agent::BatchResult Pair::program(Node& node, const agent::Program& effect, unsig
   refuse(datapath::Table::kPort, effect.rows.ports.size());
   refuse(datapath::Table::kDomain, effect.rows.domains.size());
   refuse(datapath::Table::kAccess, effect.rows.access.size());
+  refuse(datapath::Table::kIp, effect.rows.ips.size());
   refuse(datapath::Table::kGuard, effect.rows.guards.size());
   refuse(datapath::Table::kFdb, effect.rows.fdb.size());
   datapath::Rows rows;
   rows.ports = applied_rows(effect.rows.ports, result, datapath::Table::kPort);
   rows.domains = applied_rows(effect.rows.domains, result, datapath::Table::kDomain);
   rows.access = applied_rows(effect.rows.access, result, datapath::Table::kAccess);
+  rows.ips = applied_rows(effect.rows.ips, result, datapath::Table::kIp);
   rows.guards = applied_rows(effect.rows.guards, result, datapath::Table::kGuard);
   rows.fdb = applied_rows(effect.rows.fdb, result, datapath::Table::kFdb);
   node.datapath.apply(effect.batch, rows);

@@ -187,6 +187,39 @@ TEST(EcpReceiver, TellsPayloadsApartWhoseWordsAreSwapped) {
   EXPECT_EQ(receiver.classify(kSequence, payload, kStart, kWindow), Verdict::kNew);
 }
 
+// --- in order (S11, second half) ---
+
+TEST(EcpReceiver, APeerInOrderHasNothingNewOneToFifteenBehind) {
+  Receiver receiver;
+  receiver.set_in_order(true);
+  receiver.accept(sequence_at(5), kPayload, kStart);
+  for (unsigned behind = 1; behind <= 15; ++behind)
+    EXPECT_EQ(receiver.classify(sequence_at(5 - behind), kOther, kStart, kWindow), Verdict::kStale) << behind;
+  EXPECT_EQ(receiver.classify(sequence_at(5u - 16u), kOther, kStart, kWindow), Verdict::kNew) << "it began anew";
+  EXPECT_EQ(receiver.classify(sequence_at(5), kOther, kStart, kWindow), Verdict::kNew);
+  EXPECT_EQ(receiver.classify(sequence_at(6), kOther, kStart, kWindow), Verdict::kNew);
+  EXPECT_EQ(receiver.stats().stale, 15u);
+}
+
+TEST(EcpReceiver, NothingIsStaleAfterTheWindowOrInANewConversationOrWithoutOrder) {
+  Receiver receiver;
+  receiver.accept(sequence_at(5), kPayload, kStart);
+  EXPECT_FALSE(receiver.is_stale(sequence_at(4), kStart, kWindow)) << "a legacy peer may begin anew anywhere";
+  receiver.set_in_order(true);
+  EXPECT_TRUE(receiver.is_stale(sequence_at(4), kStart + kWindow, kWindow));
+  EXPECT_FALSE(receiver.is_stale(sequence_at(4), kStart + kWindow + nanoseconds(1), kWindow));
+  receiver.reset();
+  EXPECT_FALSE(receiver.is_stale(sequence_at(4), kStart, kWindow));
+}
+
+TEST(EcpReceiver, ARepeatOfAnOlderEcpduIsADuplicateBeforeItIsStale) {
+  Receiver receiver;
+  receiver.set_in_order(true);
+  receiver.accept(sequence_at(4), kPayload, kStart);
+  receiver.accept(sequence_at(5), kOther, kStart);
+  EXPECT_EQ(receiver.classify(sequence_at(4), kPayload, kStart, kWindow), Verdict::kDuplicate);
+}
+
 TEST(EcpTiming, WindowIsOneSecondOrTwiceAllAckTimersWhicheverIsLonger) {
   EXPECT_EQ((Timing{.retries_max = 3, .retransmission_exponent = 8}).duplicate_window(), seconds(1));
   EXPECT_EQ((Timing{.retries_max = 3, .retransmission_exponent = 14}).duplicate_window(), 8 * microseconds(163840));

@@ -312,6 +312,42 @@ TEST(EcpSessionDeathTest, RefusesWhatNoCallerMayDo) {
   EXPECT_DEATH(session.send(kVdpdu, kStart), "not ready");
 }
 
+TEST(EcpSession, AnAbandonedEcpduFailsAtOnceWithoutBackOff) {
+  Session session(config());
+  session.abandon();
+  EXPECT_EQ(session.poll_outcome(), std::nullopt);
+  EXPECT_EQ(session.next_sequence(), EcpSequence(500));
+  session.send(kVdpdu, kStart);
+  EXPECT_EQ(session.next_sequence(), EcpSequence(501));
+  session.abandon();
+  EXPECT_TRUE(drain(session).empty());
+  EXPECT_EQ(session.poll_outcome(), Outcome::kFailed);
+  EXPECT_TRUE(session.ready(kStart));
+  EXPECT_EQ(session.handle_frame(ack(500), kStart), Verdict::kUnexpectedAck);
+}
+
+TEST(EcpSession, WhatIsToBeAcknowledgedIsGivenOutOnce) {
+  Session session(config());
+  session.handle_frame(request(7), kStart);
+  session.handle_frame(request(8, OctetString{1}), kStart);
+  EXPECT_EQ(session.poll_ack(), EcpSequence(7));
+  EXPECT_EQ(drain(session).size(), 1u);
+  EXPECT_EQ(session.poll_ack(), std::nullopt);
+}
+
+TEST(EcpSession, TellsARepeatBeforeItIsHandledAndCountsNothing) {
+  Session session(config());
+  EXPECT_FALSE(session.repeats(request(7), kStart));
+  session.handle_frame(request(7), kStart);
+  EXPECT_TRUE(session.repeats(request(7), kStart));
+  EXPECT_FALSE(session.repeats(request(7, OctetString{1}), kStart));
+  EXPECT_FALSE(session.repeats(ack(7), kStart));
+  EXPECT_EQ(session.receiver().stats().duplicates, 0u);
+  session.set_in_order(true);
+  EXPECT_TRUE(session.repeats(request(6, OctetString{1}), kStart)) << "stale";
+}
+
+
 // Two sessions over a link that loses, repeats and delays frames: each payload arrives, in order, once while its
 // duplicates fall in the window; a sender that was told "failed" sends the same payload again, as an agent does (S10).
 class LossyLink {

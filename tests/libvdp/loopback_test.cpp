@@ -28,7 +28,7 @@ class Agent {
   using Addresses = std::map<MacAddress, Held>;
   using Key = std::pair<VsiId, GroupId>;
 
-  Agent(Bridge& bridge, PeerCapabilities capabilities) : bridge_(bridge), capabilities_(capabilities) {}
+  Agent(Bridge& bridge, Flags capabilities) : bridge_(bridge), capabilities_(capabilities) {}
 
   /// Requests of one VSI are decided in their order, whatever time each would take.
   void handle(Request request, Instant decided_at) {
@@ -80,21 +80,21 @@ class Agent {
   }
   /// What a legacy bridge refuses: another set than it holds, and the way back from Associate.
   bool contradicts(const Request& request, const Addresses& held) const {
-    if (!capabilities_.incremental_filter && !held.empty()) {
+    if (!capabilities_.has(Flag::kIncrementalFilter) && !held.empty()) {
       std::set<MacAddress> named;
       for (const FilterEntry& e : request.entries) named.insert(e.mac);
       for (const auto& [mac, entry] : held)
         if (named.erase(mac) == 0) return true;
       if (!named.empty()) return true;
     }
-    if (capabilities_.deactivate || request.command == TlvType::kAssociate) return false;
+    if (capabilities_.has(Flag::kDeactivate) || request.command == TlvType::kAssociate) return false;
     for (const FilterEntry& e : request.entries)
       if (held.contains(e.mac) && held.at(e.mac).level == Level::kActive) return true;
     return false;
   }
 
   Bridge& bridge_;
-  PeerCapabilities capabilities_;
+  Flags capabilities_;
   std::multimap<Instant, Request> waiting_;
   std::map<VsiId, Instant> last_decision_;
   std::map<Key, Addresses> held_;
@@ -103,7 +103,7 @@ class Agent {
 };
 
 struct Scenario {
-  PeerCapabilities capabilities;
+  Flags capabilities;
   unsigned seed;
 };
 
@@ -111,7 +111,7 @@ class World {
  public:
   explicit World(Scenario scenario)
       : random_(scenario.seed),
-        full_set_(!scenario.capabilities.incremental_filter),
+        full_set_(!scenario.capabilities.has(Flag::kIncrementalFilter)),
         station_(kTiming, scenario.capabilities),
         bridge_(kTiming, limits::kDecisionDeadline),
         agent_(bridge_, scenario.capabilities) {}
@@ -260,9 +260,9 @@ class World {
   Agent agent_;
 };
 
-class Loopback : public ::testing::TestWithParam<PeerCapabilities> {};
+class Loopback : public ::testing::TestWithParam<Flags> {};
 INSTANTIATE_TEST_SUITE_P(Peers, Loopback,
-                         ::testing::Values(kAll, PeerCapabilities{false, true}, PeerCapabilities{true, false},
+                         ::testing::Values(kAll, kIncremental, kDeactivating,
                                            kLegacy));
 
 TEST_P(Loopback, ConvergesAfterRandomIntentsOverALossyLink) {

@@ -12,7 +12,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using State = Station::State;
 
-class LegacyPeerTest : public ::testing::TestWithParam<PeerCapabilities> {
+class LegacyPeerTest : public ::testing::TestWithParam<Flags> {
  protected:
   std::vector<std::string> exchange(std::uint8_t status = 0x40) {
     const auto vdpdu = send(station_, now_);
@@ -32,7 +32,7 @@ class LegacyPeerTest : public ::testing::TestWithParam<PeerCapabilities> {
 };
 
 using WithoutDeactivate = LegacyPeerTest;
-INSTANTIATE_TEST_SUITE_P(Peers, WithoutDeactivate, ::testing::Values(PeerCapabilities{false, true}, kLegacy));
+INSTANTIATE_TEST_SUITE_P(Peers, WithoutDeactivate, ::testing::Values(kIncremental, kLegacy));
 
 TEST_P(WithoutDeactivate, DeactivateIsAnAssociateWithTheSuspendedBit) {
   want(1, Level::kActive);

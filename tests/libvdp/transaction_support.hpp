@@ -15,8 +15,10 @@ using std::chrono::seconds;
 
 /// response_wait() 1.99 s, keepalive_interval() 10.49 s: far enough apart to tell them by the time.
 inline constexpr Timing kTiming{3, 8, 17, 20};
-inline constexpr PeerCapabilities kAll{true, true};
-inline constexpr PeerCapabilities kLegacy{false, false};
+inline constexpr Flags kIncremental = Flags().set(Flag::kIncrementalFilter);
+inline constexpr Flags kDeactivating = Flags().set(Flag::kDeactivate);
+inline constexpr Flags kAll = Flags().set(Flag::kIncrementalFilter).set(Flag::kDeactivate);
+inline constexpr Flags kLegacy;
 
 inline Instant at(Duration since_start) { return Instant(seconds(1000) + since_start); }
 inline VsiId vsi(std::uint32_t n) {

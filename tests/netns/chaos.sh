@@ -14,7 +14,7 @@ seed=${3:-$RANDOM}
 timing='"ecp":{"retries":3,"rte":10},"vdp":{"rwd":18,"rka":17},"vid_quarantine_ms":500'
 load_vns=(71001 71002 71003 71004 71005 71006 71007 71008)
 more_vns() { local id; for id in "${load_vns[@]}"; do printf ',{"id":%d,"alias":"load%d"}' "$id" "$id"; done; }
-port_json() { printf '{"interface":"%s","vids":"%s",%s}' "$1" "$2" "$capabilities"; }
+port_json() { printf '{"interface":"%s","vids":"%s"}' "$1" "$2"; }
 widen() { jq --argjson more "[${2#,}]" '.vns += $more' "$work/$1.json" >"$work/wide" && mv "$work/wide" "$work/$1.json"; }
 
 step "Build: two switches, three hypervisors, pings of established TSIs; seed $seed"

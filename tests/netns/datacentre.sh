@@ -32,18 +32,18 @@ port_of() { [ "$1" = hv2 ] && echo p2 || echo p1; }
 
 # Both sides must be told the same ECP and VDP figures; RTE 14 (164 ms) is calm enough for a busy machine.
 timing='"ecp":{"retries":3,"rte":14},"vdp":{"rwd":20,"rka":20}'
-capabilities='"peer_capabilities":["deactivate","incremental-filter"]'
+
 
 hypervisor_config() {   # INSTANCE
   config "$1" <<JSON
 { "role": "tnved", "instance": "$1", $(paths_json "$1"), $timing,
-  "uplinks": [{ "interface": "up0", $capabilities }],
+  "uplinks": [{ "interface": "up0" }],
   "vns": [{ "id": 70001, "alias": "blue" }, { "id": 70002, "alias": "red" }],
   "start_deadline_ms": 5000 }
 JSON
 }
 
-port_json() { printf '{"interface":"%s","vns":["blue","red"],"vids":"%s",%s}' "$1" "$2" "$capabilities"; }
+port_json() { printf '{"interface":"%s","vns":["blue","red"],"vids":"%s"}' "$1" "$2"; }
 remote_json() { printf '{"vn":"%s","mac":"%s","nnve":"%s"}' "$(vn_of "$1")" "$(mac_of "$1")" "$2"; }
 
 switch_config() {   # INSTANCE LOCAL REMOTE PORTS REMOTES

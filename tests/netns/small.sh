@@ -10,7 +10,7 @@
 timing='"ecp":{"retries":3,"rte":10},"vdp":{"rwd":18,"rka":14}'
 
 # port INTERFACE VIDS [MORE]: an access port; MORE are further members.
-port() { printf '{"interface":"%s","vids":"%s",%s%s}' "$1" "$2" "$capabilities" "${3:+,$3}"; }
+port() { printf '{"interface":"%s","vids":"%s"%s}' "$1" "$2" "${3:+,$3}"; }
 
 # switch INSTANCE PORTS [MORE]: VNs blue and red.
 switch() {

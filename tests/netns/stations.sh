@@ -35,7 +35,7 @@ address_of() { in_ns "$1" ip -j link show dev "$2" | jq -r '.[0].address'; }
 shared_config() {   # INSTANCE PORT
   config "$1" <<JSON
 { "role": "tnved", "instance": "$1", $(paths_json "$1"), $timing,
-  "uplinks": [{ "interface": "up0", "nnve": "$(address_of sw1 "$2")", $capabilities }],
+  "uplinks": [{ "interface": "up0", "nnve": "$(address_of sw1 "$2")" }],
   "vns": [{ "id": 70001, "alias": "blue" }, { "id": 70002, "alias": "red" }] }
 JSON
 }

@@ -17,15 +17,9 @@ Tlv command(TlvType type, std::vector<unsigned> macs) {
   return tlv;
 }
 
-AgentConfig one_port() {
-  AgentConfig config = make_config(1);
-  config.ports[0].peer_capabilities.deactivate = true;
-  return config;
-}
-
 /// The VSI is Activated with addresses 1, 2 and 3.
 struct Addresses : testing::Test {
-  Addresses() : rig(one_port()), station(rig.station(1, 1)) {
+  Addresses() : rig(make_config(1)), station(rig.station(1, 1)) {
     rig.ask(station, command(TlvType::kAssociate, {1, 2, 3}));
     forget();
   }

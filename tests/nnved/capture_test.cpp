@@ -18,7 +18,6 @@ struct Replay {
 AgentConfig lldpad_config() {
   AgentConfig config = make_config(1);
   config.ports[0].legacy = true;
-  config.ports[0].peer_capabilities = {};
   for (std::uint32_t vn = 70003; vn < 70040; ++vn) config.vns.push_back({GroupId(vn), "", "", vn, {}});
   for (std::uint16_t vid = 100; vid <= 101; ++vid)
     config.ports[0].static_vids.push_back({Vid(vid), GroupId(70040u + vid)});

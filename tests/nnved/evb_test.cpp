@@ -13,7 +13,7 @@ namespace {
 using splitnve::test::evb_frame;
 
 AgentConfig with_evb(unsigned ports) {
-  auto config = make_config(ports, true);
+  auto config = make_config(ports);
   for (auto& port : config.ports) port.evb = true;
   config.vdp.keepalive_exponent = 16;  // 655 ms; an entry lives for about a second
   return config;

@@ -109,6 +109,7 @@ TEST(Refusal, MoreFloodMembersThanTheListHoldsIsCode2) {
 
 TEST(Refusal, KeepIsSaidWhenTheVsiIsThere) {
   Rig rig(make_config(1));
+  rig.station(1).shows->flags = vdp::Flags();
   verdict(rig, associate(1, entry(70001, mac(1))));
   EXPECT_EQ(verdict(rig, associate(1, entry(99, mac(1)))), (ResponseStatus{Code::kInvalidAddress, true, true}));
   EXPECT_EQ(verdict(rig, {TlvType::kDeAssociate, vsi(1), {entry(70001, mac(1), 4000)}}),

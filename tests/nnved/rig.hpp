@@ -10,8 +10,10 @@
 
 #include "nnved/agent.hpp"
 #include "nnved/embedded_authority.hpp"
+#include "nnved/peer.hpp"
 #include "splitnve/ecp/header.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/extensions.hpp"
 
 namespace splitnve::nnved::test {
 
@@ -93,13 +95,15 @@ struct Station {
   std::vector<Tlv> received;      ///< responses and commands of the bridge
   std::vector<OctetString> raw;   ///< every frame from the bridge
   unsigned acked = 0;             ///< acks for our ECPDUs
+  std::optional<vdp::Capabilities> shows;  ///< with each request; nullopt: a legacy station
 };
 
-inline OctetString vdpdu(const std::vector<Tlv>& tlvs) {
+inline OctetString vdpdu(const std::vector<Tlv>& tlvs, const std::optional<vdp::Capabilities>& shown = std::nullopt) {
   OctetString payload(limits::kVdpduOctetsMax);
   vdp::VdpduWriter writer(payload, tlvs.front().manager);
   for (const Tlv& tlv : tlvs)
     writer.association(tlv.command, tlv.status, tlv.type, tlv.id, tlv.format, tlv.entries);
+  if (shown) vdp::write_extension(writer, *shown);
   payload.resize(writer.finish().size());
   return payload;
 }
@@ -121,15 +125,14 @@ inline std::vector<Tlv> read_vdpdu(Octets octets) {
   }
 }
 
-/// Two VNs (70001 blue, 70002 red), `ports` ports p1.. with ids 1.., the switch's capabilities as given.
-inline AgentConfig make_config(unsigned ports, bool deactivate = false) {
+/// Two VNs (70001 blue, 70002 red), `ports` ports p1.. with ids 1...
+inline AgentConfig make_config(unsigned ports) {
   AgentConfig config;
   for (unsigned i = 1; i <= ports; ++i) {
     PortConfig port;
     port.id = PortId(i);
     port.interface_name = "p" + std::to_string(i);
     port.mac = port_mac(i);
-    port.peer_capabilities = {deactivate, true};
     config.ports.push_back(port);
   }
   config.vns.push_back({GroupId(70001), "blue", "", 1001, {}});
@@ -147,6 +150,10 @@ class Rig {
     stations.emplace_back();
     stations.back().port = PortId(port);
     stations.back().address = station_mac(n);
+    vdp::Capabilities shows;
+    shows.flags = vdp::Flags::all();
+    shows.system[15] = shows.nonce[15] = static_cast<std::uint8_t>(n);
+    stations.back().shows = shows;
     return stations.back();
   }
   void send_octets(Station& from, Octets payload) {
@@ -158,13 +165,14 @@ class Rig {
   }
   /// Sends the TLVs and runs until all is quiet. The answers stand in `from.received`.
   void send(Station& from, const std::vector<Tlv>& tlvs) {
-    send_octets(from, vdpdu(tlvs));
+    send_octets(from, vdpdu(tlvs, from.shows));
     run();
   }
   /// One command and its answer; nullopt if none came.
   std::optional<Tlv> ask(Station& from, const Tlv& tlv) {
     from.received.clear();
     send(from, {tlv});
+    if (from.received.empty()) advance(kLegacyPace);  // a legacy station is spoken to at its pace
     for (const Tlv& answer : from.received)
       if (answer.id == tlv.id && (answer.status & vdp::kStatusResponse) != 0) return answer;
     return std::nullopt;
@@ -217,6 +225,7 @@ class Rig {
   }
   std::vector<agent::StoreRecord> stored() const {
     std::vector<agent::StoreRecord> records;
+    for (const auto& [key, value] : meta) records.push_back({key, value});
     for (const auto& [key, value] : store) records.push_back({key, value});
     return records;
   }
@@ -258,7 +267,7 @@ class Rig {
   Agent agent;
   EmbeddedAuthority authority;
   DatapathModel datapath;
-  std::map<std::uint64_t, OctetString> store;
+  std::map<std::uint64_t, OctetString> store, meta;  ///< TSIs and latches; the epoch
   std::deque<Station> stations;
   std::vector<OctetString> lldp;  ///< every LLDP frame, in order
   bool hold_publish = false, hold_program = false;
@@ -307,11 +316,13 @@ class Rig {
     if (!hold_program) results.push_back(result);
   }
   void take(agent::Persist& persist) {
-    persists.push_back(persist);
+    const bool is_meta = agent::record_kind(persist.records.front().key) == agent::RecordKind::kMeta;
+    if (!is_meta) persists.push_back(persist);
+    auto& kept = is_meta ? meta : store;
     if (persist_error.empty())
       for (const auto& record : persist.records) {
-        if (record.value.empty()) store.erase(record.key);
-        else store[record.key] = record.value;
+        if (record.value.empty()) kept.erase(record.key);
+        else kept[record.key] = record.value;
       }
     results.push_back({persist.batch, {}, persist_error});
   }

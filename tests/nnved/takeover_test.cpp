@@ -141,7 +141,7 @@ TEST(Takeover, WorksBetweenTwoStationsBehindOnePort) {
 }
 
 TEST(Takeover, RandomMovesNeverActivateAnAddressTwice) {
-  Rig rig(make_config(3, true));
+  Rig rig(make_config(3));
   std::mt19937 engine(5);
   const auto random = [&engine] { return static_cast<unsigned>(engine()); };
   constexpr std::array kCommands{TlvType::kPreAssociateRr, TlvType::kAssociate, TlvType::kAssociate,

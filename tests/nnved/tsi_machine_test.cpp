@@ -73,7 +73,9 @@ Tlv command(TlvType type, unsigned address = 1, std::uint8_t status = 0) {
 }
 
 struct Cell {
-  explicit Cell(bool capable) : rig(make_config(2, capable)), host(rig.station(1, 1)), other(rig.station(2, 2)) {}
+  explicit Cell(bool capable) : rig(make_config(2)), host(rig.station(1, 1)), other(rig.station(2, 2)) {
+    if (!capable) host.shows->flags = vdp::Flags();
+  }
 
   void bring_to(State state) {
     rig.ask(host, {TlvType::kAssociate, vsi(50), {entry(70001, mac(50))}});  // so that the peer is known in Init too

@@ -51,7 +51,6 @@ void World::start_node(Node& node) {
   node.wake.reset();
   std::vector<agent::StoreRecord> records;
   for (const auto& [key, value] : node.store) records.push_back({key, value});
-  const vdp::PeerCapabilities capable{.deactivate = true, .incremental_filter = true};
   if (node.is_switch) {
     nnved::AgentConfig config;
     for (unsigned p = 0; p < parameters_.ports_per_switch; ++p) {
@@ -61,7 +60,6 @@ void World::start_node(Node& node) {
       port.segment = port.interface_name;
       port.mac = port_mac(node.index, port.id);
       port.vids = {Vid(100), Vid(static_cast<std::uint16_t>(100 + parameters_.vns * 2))};
-      port.peer_capabilities = capable;
       config.ports.push_back(port);
     }
     for (unsigned v = 0; v < parameters_.vns; ++v) {
@@ -83,7 +81,6 @@ void World::start_node(Node& node) {
     uplink.interface_name = "up0";
     uplink.mac = station_mac(node.index);
     if (parameters_.hosts_per_port > 1) uplink.nnve = port_mac(switch_of(node.index).index, port_of(node.index));
-    uplink.peer_capabilities = capable;
     config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
     config.uplinks.push_back(uplink);
     node.tnved = std::make_unique<tnved::Agent>(config, seed);

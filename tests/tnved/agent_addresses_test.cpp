@@ -299,7 +299,6 @@ UplinkConfig second_uplink() {
   uplink.interface_name = "up1";
   uplink.mac = MacAddress(0x020000000002u);
   uplink.vns = {GroupId(70002)};
-  uplink.peer_capabilities = {.deactivate = true, .incremental_filter = true};
   return uplink;
 }
 
@@ -332,7 +331,7 @@ TEST(AgentFormats, WithoutMacALegacyNnveOpensTheVnAndTheAddressIsGuardedHere) {
   for (const auto format : {vdp::FilterFormat::kVid, vdp::FilterFormat::kGroupVid}) {
     Bench bench([format](AgentConfig& config) {
       config.uplinks[0].format = format;
-      config.uplinks[0].peer_capabilities = {};
+      config.uplinks[0].legacy = true;
     });
     bench.vids[0] = 101;  // format 1 names no VN
     const auto created = bench.ask(1, Verb::kCreate);

@@ -115,7 +115,7 @@ TEST(AgentLifecycle, SuspendClosesThePortBeforeTheNnveIsToldAndResumeOpensItAgai
 }
 
 TEST(AgentLifecycle, TowardsALegacyNnveSuspendClosesTheLocalPortAndTheVsiStaysAssociatedWithS) {
-  Bench bench([](AgentConfig& config) { config.uplinks[0].peer_capabilities = {}; });
+  Bench bench([](AgentConfig& config) { config.uplinks[0].legacy = true; });
   bench.ask(1, Verb::kCreate);
   bench.ask(1, Verb::kStart);
   const auto answer = bench.ask(1, Verb::kSuspend);

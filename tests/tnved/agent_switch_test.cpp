@@ -105,7 +105,7 @@ TEST(AgentSwitch, RandomOperationKeepsDatapathAndIntentEqual) {
     std::mt19937_64 random(seed);
     const bool legacy = seed % 3 == 0;
     Bench bench([&](AgentConfig& config) {
-      if (legacy) config.uplinks[0].peer_capabilities = {};
+      if (legacy) config.uplinks[0].legacy = true;
     });
     bench.verdict = [&](const Request& request) {
       if (request.command == TlvType::kDeAssociate || random() % 10 != 0) return vdp::ResponseStatus();

@@ -64,8 +64,9 @@ Bench::Bench(std::function<void(AgentConfig&)> change) {
   uplink.id = PortId(1);
   uplink.interface_name = "up0";
   uplink.mac = MacAddress(0x020000000001u);
-  uplink.peer_capabilities = {.deactivate = true, .incremental_filter = true};
   config.uplinks.push_back(uplink);
+  shows.role = vdp::Role::kBridge;
+  shows.flags = vdp::Flags::all();
   if (change) change(config);
   restart();
 }
@@ -76,6 +77,7 @@ void Bench::restart() {
   held.clear();
   agent = std::make_unique<Agent>(config, seed_++);
   std::vector<agent::StoreRecord> records;
+  for (const auto& [key, value] : meta) records.push_back({key, value});
   for (const auto& [key, value] : store) records.push_back({key, value});
   agent->restore(records, now);
   model = SwitchModel();
@@ -172,12 +174,14 @@ void Bench::carry_out(agent::Effect effect) {
     if (result.ok()) model.apply(program_effect->rows);
     (hold_results ? held : results_).push_back(result);
   } else if (const auto* persist = std::get_if<agent::Persist>(&effect)) {
-    ++persists;
+    const bool is_meta = agent::record_kind(persist->records.front().key) == agent::RecordKind::kMeta;
+    if (!is_meta) ++persists;
+    auto& kept = is_meta ? meta : store;
     for (const auto& record : persist->records) {
       if (record.value.empty())
-        store.erase(record.key);
+        kept.erase(record.key);
       else
-        store[record.key] = record.value;
+        kept[record.key] = record.value;
     }
     (hold_results ? held : results_).push_back({persist->batch, {}, {}});
   } else if (const auto* answer_effect = std::get_if<agent::Answer>(&effect)) {
@@ -211,7 +215,10 @@ void Bench::respond(Octets vdpdu) {
   std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
   vdp::VdpduWriter writer(buffer, *manager);
   std::size_t tlvs = 0;
+  bool asked = false;  // it shows its capabilities, so it wants ours
   while (const auto tlv = *reader.next()) {
+    if (vdp::extension_type(*tlv) == vdp::ExtensionType::kCapabilities) asked = true;
+    if (!vdp::is_association(static_cast<TlvType>(tlv->type))) continue;
     const auto association = vdp::decode_association(*tlv);
     ensure(association.has_value(), "the agent sends well-formed associations");
     Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
@@ -226,9 +233,11 @@ void Bench::respond(Octets vdpdu) {
     writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
                        entries);
   }
-  tlvs_per_ecpdu.push_back(tlvs);
-  if (mute || tlvs == 0) return;
-  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence_++), writer.finish());
+  if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);
+  if (mute && !asked) return;
+  if (mute) writer = vdp::VdpduWriter(buffer, ManagerId{});
+  if (asked && !legacy) vdp::write_extension(writer, shows);
+  if (writer.tlvs() > 0) nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence_++), writer.finish());
 }
 
 void Bench::nnve_sends(TlvType command, std::uint8_t status, const Request& like) {

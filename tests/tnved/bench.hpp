@@ -11,6 +11,7 @@
 
 #include "splitnve/ecp/header.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/extensions.hpp"
 #include "tnved/agent.hpp"
 
 namespace splitnve::tnved::test {
@@ -90,7 +91,9 @@ class Bench {
   Instant now = Instant(seconds(1000));
 
   bool silent = false;  ///< neither acks nor answers
-  bool mute = false;    ///< acks but does not answer
+  bool mute = false;    ///< acks and shows its capabilities, but does not answer
+  bool legacy = false;  ///< has no capabilities
+  vdp::Capabilities shows;
   MacAddress nnve_mac = MacAddress(0x020100000001u);
   std::map<std::uint32_t, std::uint16_t> vids = {{70001, 101}, {70002, 102}};
   /// Status of an answer; default success.
@@ -100,7 +103,7 @@ class Bench {
   std::vector<OctetString> lldp;  ///< every LLDP frame, in order
 
   SwitchModel model;
-  std::map<std::uint64_t, OctetString> store;
+  std::map<std::uint64_t, OctetString> store, meta;  ///< TSIs; the epoch
   std::function<agent::BatchResult(const agent::Program&)> program;
   bool hold_results = false;  ///< batches are carried out, but the agent is not told
   std::deque<agent::BatchResult> held;

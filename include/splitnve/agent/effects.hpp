@@ -3,6 +3,7 @@
 // and are executed in order; `Program`, `Persist` and `Publish` are answered later by `handle_result()`.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,21 @@ constexpr std::uint64_t store_key(RecordKind kind, std::uint64_t id) {
   return (static_cast<std::uint64_t>(kind) << 56) | id;
 }
 constexpr RecordKind record_kind(std::uint64_t key) { return static_cast<RecordKind>(key >> 56); }
+/// The epoch of this agent's state, which peers are shown (S9): the only record of kind kMeta; never 0.
+inline StoreRecord encode_epoch(std::uint64_t epoch) {
+  StoreRecord record{store_key(RecordKind::kMeta, 1), OctetString(sizeof epoch)};
+  BoundedWriter(record.value).u64(epoch);
+  return record;
+}
+/// `nullopt` if the record is another, or none that was written so.
+inline std::optional<std::uint64_t> decode_epoch(const StoreRecord& record) {
+  std::uint64_t epoch = 0;
+  BoundedReader reader(record.value);
+  if (record.key != store_key(RecordKind::kMeta, 1) || !reader.u64(epoch) || !reader.empty() || epoch == 0)
+    return std::nullopt;
+  return epoch;
+}
+
 /// Commit these records in one transaction (S32).
 struct Persist {
   BatchId batch;

@@ -68,6 +68,11 @@ class Transmitter {
   /// Forgets the outstanding ECPDU and an outcome not yet polled (link down). Sequence numbers go on.
   void reset();
 
+  /// The outstanding ECPDU has failed, now.
+  void abandon();
+  /// Of the next send().
+  EcpSequence next_sequence() const { return next_; }
+
   std::optional<Pdu> poll_transmit();
   std::optional<Outcome> poll_outcome();
   std::optional<Instant> next_deadline() const;
@@ -87,14 +92,21 @@ class Transmitter {
 /// The receiving half's memory: which ECPDUs were accepted lately (S11).
 class Receiver {
  public:
-  enum class Verdict : std::uint8_t { kNew, kDuplicate };
+  enum class Verdict : std::uint8_t { kNew, kDuplicate, kStale };
   struct Stats {
-    std::uint64_t accepted = 0, duplicates = 0;
+    std::uint64_t accepted = 0, duplicates = 0, stale = 0;
   };
-  /// Does this (sequence, payload) repeat one of the last 16 accepted within the window?
+  /// Does this (sequence, payload) repeat one of the last 16 accepted within the window? In order, is it behind the
+  /// last one accepted?
   Verdict classify(EcpSequence sequence, Octets payload, Instant now, Duration window);
+  /// Does it repeat one of those accepted? What classify() would call a duplicate.
+  bool remembers(EcpSequence sequence, Octets payload, Instant now, Duration window) const;
   /// Remembers an ECPDU that is being delivered. One refused for lack of room is not remembered, so its repeat is new.
   void accept(EcpSequence sequence, Octets payload, Instant now);
+  /// The peer numbers its ECPDUs in order and is in the conversation of the last one accepted: a sequence 1..15 behind
+  /// that within the window is an old one, late (serial arithmetic).
+  bool is_stale(EcpSequence sequence, Instant now, Duration window) const;
+  void set_in_order(bool in_order) { in_order_ = in_order; }
   /// Forgets all: what comes next starts a new conversation.
   void reset();
   const Stats& stats() const { return stats_; }
@@ -108,6 +120,7 @@ class Receiver {
   };
   std::array<Remembered, limits::kDuplicateMemoryEcpdus> memory_{};
   std::size_t next_ = 0;
+  bool in_order_ = false;
   Stats stats_;
 };
 
@@ -125,6 +138,7 @@ class Session {
   enum class Verdict : std::uint8_t {
     kDelivered,      ///< request: acknowledged, its payload is in the inbox
     kDuplicate,      ///< request: acknowledged, not delivered
+    kStale,          ///< request: behind what was accepted from a peer in order; acknowledged, not delivered
     kInboxFull,      ///< request: no room in the inbox (or for its ack): neither acknowledged nor delivered
     kAck,            ///< our ECPDU is acknowledged
     kUnexpectedAck,  ///< an ack to nothing; ignored
@@ -139,11 +153,33 @@ class Session {
   /// back may have restarted (S11). What was acknowledged stays in the inbox.
   void link_down();
   void set_timing(Timing timing);
+  /// The peer has our capabilities and its session goes on: what is behind the last accepted is stale (S11).
+  void set_in_order(bool in_order) { receiver_.set_in_order(in_order); }
+  /// Would this request be taken for stale? Whoever knows that it begins a new conversation says so first.
+  bool is_stale(const Frame& frame, Instant now) const {
+    return frame.operation == Operation::kRequest &&
+           receiver_.is_stale(frame.sequence, now, config_.timing.duplicate_window());
+  }
+  void begin_anew() { receiver_.reset(); }
+  /// Would handle_frame() acknowledge this request and not deliver it?
+  bool repeats(const Frame& frame, Instant now) const {
+    return frame.operation == Operation::kRequest &&
+           (receiver_.remembers(frame.sequence, frame.payload, now, config_.timing.duplicate_window()) ||
+            is_stale(frame, now));
+  }
+  /// The outstanding ECPDU fails now, without back-off: the peer cannot take it as it is any more.
+  void abandon() { transmitter_.abandon(); }
+  /// The sequence of the next send(), and what is to be acknowledged: for those who sign frames. What poll_ack() gives
+  /// out poll_frame() does not.
+  EcpSequence next_sequence() const { return transmitter_.next_sequence(); }
+  std::optional<EcpSequence> poll_ack();
   /// Frames go there from now on: to the peer itself, or to a group address.
   void set_destination(MacAddress destination) { config_.destination = destination; }
 
   /// May a VDPDU be sent now (nothing outstanding, no back-off running)?
   bool ready(Instant now) const;
+  /// Nothing outstanding and no back-off: ready() from now on, without a deadline to wait for.
+  bool idle() const { return transmitter_.ready() && !backoff_until_; }
   /// Requires ready(now) and at most limits::kVdpduOctetsMax octets.
   void send(Octets vdpdu, Instant now);
   /// The n-th failure in a row holds ready() back for the ack timer x 2^n, at most limits::kEcpBackoffMax (S10);

@@ -14,6 +14,7 @@
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/exchange.hpp"
 #include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/timers.hpp"
@@ -54,10 +55,10 @@ class Bridge {
 
   // --- wire ---
   /// A structurally broken VDPDU is refused whole with its error; nothing of it is processed.
-  Decoded<void> handle_vdpdu(Octets vdpdu, Instant now);
+  Decoded<Heard> handle_vdpdu(Octets vdpdu, Instant now);
   /// Writes the next VDPDU; false when nothing waits to be sent. One ECP manager TLV per VDPDU, so answers to different
-  /// managers go out in different ones. A VDPDU before it whose outcome was not told counts as failed.
-  bool compose(OctetString& out, Instant now);
+  /// managers go out in different ones. A VDPDU before it whose outcome was not told counts as failed. `show` goes with it.
+  bool compose(OctetString& out, Instant now, const Capabilities* show = nullptr);
   void handle_delivered(Instant now);
   /// Commands are queued again, and answers unless a newer request for the same entries has come meanwhile (S10).
   void handle_delivery_failed(Instant now);

@@ -236,12 +236,16 @@ class VdpduWriter {
   /// The raw TLV `type` with `value`; false if it does not fit (then nothing is written). End and the manager are the
   /// writer's own.
   bool raw(std::uint8_t type, Octets value);
+  /// Keeps so many octets from what follows, until release(): room for a TLV that stands behind it.
+  void reserve(std::size_t octets) { reserved_ = octets; }
+  void release() { reserved_ = 0; }
   std::size_t tlvs() const { return tlvs_; }
   /// Appends End and returns the VDPDU. Call it once, last.
   Octets finish();
 
  private:
   BoundedWriter writer_;
+  std::size_t reserved_ = 0;
   std::size_t tlvs_ = 0;
 };
 

@@ -68,6 +68,7 @@ class Flags {
     bits_ |= static_cast<std::uint32_t>(flag);
     return *this;
   }
+  constexpr Flags without(Flags other) const { return Flags(bits_ & ~other.bits_); }
   constexpr std::uint32_t bits() const { return bits_; }
   friend constexpr bool operator==(Flags, Flags) = default;
 
@@ -136,7 +137,11 @@ std::optional<ExtensionType> extension_type(const Tlv& tlv);
 Decoded<std::optional<Extension>> decode_extension(const Tlv& tlv);
 /// Appends it; false if it does not fit (then nothing is written). Requires a reason text of at most 64 octets.
 bool write_extension(VdpduWriter& writer, const Extension& extension);
+/// Writes it into the room that was reserved for it with extension_octets().
+void write_reserved(VdpduWriter& writer, const Extension& extension);
 /// Octets that the TLV takes, header included.
 std::size_t extension_octets(const Extension& extension);
+/// A VDPDU of nothing but our capabilities, under the zero manager.
+void write_capabilities_only(const Capabilities& capabilities, OctetString& out);
 
 }  // namespace splitnve::vdp

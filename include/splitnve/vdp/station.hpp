@@ -14,6 +14,8 @@
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/exchange.hpp"
+#include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/timers.hpp"
 
@@ -22,13 +24,6 @@ namespace splitnve::vdp {
 /// What an address is at the bridge, or shall be.
 enum class Level : std::uint8_t { kNone, kReserved, kActive };
 const char* to_string(Level level);
-
-/// What the peer has shown that it understands (E7); towards a peer without a flag the station degrades as S20 says.
-struct PeerCapabilities {
-  bool deactivate = false;          ///< Pre-Associate on an active entry is Deactivate (S2)
-  bool incremental_filter = false;  ///< a TLV may name some of a VSI's entries (S20)
-  friend bool operator==(const PeerCapabilities&, const PeerCapabilities&) = default;
-};
 
 /// The station side of VDP towards one bridge. An *association* is one VSI in one VN with its addresses; each address
 /// has a desired and a confirmed level. The station sends whatever command brings confirmed to desired, one request per
@@ -82,7 +77,8 @@ class Station {
 
   enum class State : std::uint8_t { kSettled, kQueued, kAwaitingResponse, kUnconfirmed, kRefused };
 
-  Station(Timing timing, PeerCapabilities capabilities) : timing_(timing), capabilities_(capabilities) {}
+  /// `peer`: what the bridge has shown (E7); towards one without a flag the station degrades as S20 says.
+  explicit Station(Timing timing, Flags peer = Flags()) : timing_(timing), peer_(peer) {}
 
   // --- intent ---
   /// A VSI may have one association per group; requires that this one does not exist.
@@ -106,10 +102,10 @@ class Station {
 
   // --- wire ---
   /// Responses and bridge-initiated De-Associates. Unmatched responses are counted. Errors: as VdpduReader.
-  Decoded<void> handle_vdpdu(Octets vdpdu, Instant now);
+  Decoded<Heard> handle_vdpdu(Octets vdpdu, Instant now);
   /// Writes the next VDPDU for a ready ECP session into `out`; false when nothing is queued. Response timers start
-  /// here.
-  bool compose(OctetString& out, Instant now);
+  /// here. `show` goes with it.
+  bool compose(OctetString& out, Instant now, const Capabilities* show = nullptr);
   /// The ECP outcome of the last composed VDPDU; a failed one's associations are queued again (S10).
   void handle_delivered(Instant now);
   void handle_delivery_failed(Instant now);
@@ -129,7 +125,7 @@ class Station {
   std::vector<EntryView> entries(Handle handle) const;
   std::size_t size() const { return associations_.size(); }
   bool queued() const { return !fresh_.empty() || !renewals_.empty(); }
-  /// `set_changes`: filter sets taken down and built again for a peer without `incremental_filter` (S20).
+  /// `set_changes`: filter sets taken down and built again for a peer without incremental filter (S20).
   /// `null_vid_retries`: requests repeated with VID 0 after code 5 (S13).
   struct Stats {
     std::uint64_t requests = 0, keepalives = 0, responses = 0, unmatched = 0, refused = 0, timeouts = 0, revoked = 0,
@@ -137,7 +133,7 @@ class Station {
   };
   const Stats& stats() const { return stats_; }
   void set_timing(Timing timing) { timing_ = timing; }
-  void set_capabilities(PeerCapabilities capabilities) { capabilities_ = capabilities; }
+  void set_peer(Flags peer) { peer_ = peer; }
 
  private:
   static constexpr Handle kNoHandle = IndexLink::kNone;
@@ -251,7 +247,7 @@ class Station {
   void after_revocation(Handle handle, Instant now);
 
   Timing timing_;
-  PeerCapabilities capabilities_;
+  Flags peer_;
   Rows associations_;
   boost::unordered_flat_map<VsiId, Handle, boost::hash<VsiId>> by_vsi_;  ///< first of a chain by next_of_vsi
   IndexList fresh_;
