@@ -205,7 +205,6 @@ void Impl::pump(Index peer, Instant now) {
       case ecp::Transmitter::Outcome::kDelivered:
         to.bridge.handle_delivered(now);
         to.exchange.handle_delivered(now);
-        if (to.exchange.verdict() != vdp::Exchange::Verdict::kCapable) to.next_send = now + kLegacyPace;
         break;
       case ecp::Transmitter::Outcome::kFailed:
         to.bridge.handle_delivery_failed(now);
