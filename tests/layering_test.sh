@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # The edge of a daemon: the files that may touch the operating system.
 edge='/(main|config|control(_[a-z]+)?|embedded_authority)\.cpp$|/(config_file|control(_[a-z]+)?|embedded_authority)\.hpp$'
 pure() {
-  find include/splitnve/{base,ecp,vdp,evb,agent,datapath} src/{base,libecp,libvdp,libevb,agent,nnved,tnved} \
+  find include/splitnve/{auth,base,ecp,vdp,evb,agent,datapath} src/{base,libauth,libecp,libvdp,libevb,agent,nnved,tnved} \
     -name '*.[ch]pp' | grep -Ev "$edge" | sort
 }
 
