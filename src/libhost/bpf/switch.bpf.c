@@ -85,12 +85,6 @@ static __always_inline int drop(enum switch_drop reason) {
   return TC_ACT_SHOT;
 }
 
-static __always_inline void count_flooded(enum switch_flooded what, __u32 more) {
-  __u32 key = what;
-  __u64* count = bpf_map_lookup_elem(&floods, &key);
-  if (count) *count += more;
-}
-
 /* The counters of an instance, made on first use; NULL without an instance or without memory. */
 static __always_inline struct switch_counters* counters_of(__u32 instance) {
   static const struct switch_counters zero = {};
@@ -227,55 +221,61 @@ static __always_inline int send_tagged(struct __sk_buff* skb, __u32 ifindex, __u
   return bpf_redirect(ifindex, 0);
 }
 
-/* One flood copy; says how many it made. `*pushed` is the tag that the skb bears; neighbours of one VID share the push.
- */
-static __always_inline __u32 copy_tagged(struct __sk_buff* skb, const struct switch_member* to, __u32* pushed) {
+/* One flood copy. `*pushed` is the tag that the skb bears; neighbours of one VID share the push. Copies are counted where
+ * the verifier does not follow: a count in a register would make every iteration's states differ. */
+static __always_inline void copy_tagged(struct __sk_buff* skb, const struct switch_member* to, __u32* pushed,
+                                        __u64* copies) {
   const __u32 ifindex = to->ifindex, vid = to->vid;
   if (*pushed != vid) {
     if (*pushed) bpf_skb_vlan_pop(skb);
     *pushed = 0;
     if (vid && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vid)) {
       drop(SWITCH_DROP_REDIRECT);
-      return 0;
+      return;
     }
     *pushed = vid;
   }
-  if (!bpf_clone_redirect(skb, ifindex, 0)) return 1;
-  drop(SWITCH_DROP_REDIRECT);
-  return 0;
+  if (bpf_clone_redirect(skb, ifindex, 0))
+    drop(SWITCH_DROP_REDIRECT);
+  else
+    ++*copies;
 }
 
-static __always_inline __u32 flood_remote(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id) {
+static __always_inline void flood_remote(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id,
+                                         __u64* copies) {
   const struct switch_settings* tunnels = find_settings();
-  __u32 i, copies = 0;
-  if (!tunnels || !tunnels->vxlan_ifindex) return 0;
+  __u32 i;
+  if (!tunnels || !tunnels->vxlan_ifindex) return;
   for (i = 0; i < SWITCH_FLOOD_REMOTE_MAX; ++i) {
     if (i >= domain->n_remote || domain->id != id) break;
     if (!aim(skb, tunnels, domain->vni, domain->remote[i]) || bpf_clone_redirect(skb, tunnels->vxlan_ifindex, 0))
       drop(SWITCH_DROP_REDIRECT);
     else
-      ++copies;
+      ++*copies;
   }
-  return copies;
 }
 
-/* S24: copies to everyone who shall have it; the frame itself ends here. */
-static __always_inline int flood(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id,
-                                 const struct source* source) {
-  __u32 i, pushed = 0, copies = 0;
+/* S24: copies to everyone who shall have it; the frame itself ends here. A global function, so that the verifier walks
+ * its loops once and not for every path that leads here: Linux 6.1 refuses the program otherwise. */
+__noinline int flood(struct __sk_buff* skb, __u32 id, __u32 ifindex, __u32 vid, __u32 from_port) {
+  const struct switch_domain* domain = bpf_map_lookup_elem(&domains, &id);
+  const __u32 frames_key = SWITCH_FLOODED_FRAMES, copies_key = SWITCH_FLOODED_COPIES;
+  __u64* frames = bpf_map_lookup_elem(&floods, &frames_key);
+  __u64* copies = bpf_map_lookup_elem(&floods, &copies_key);
+  __u32 i, pushed = 0;
+  if (!domain || !frames || !copies) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
+  ++*frames;
   for (i = 0; i < SWITCH_FLOOD_LOCAL_MAX; ++i) {
     const struct switch_member* to = &domain->local[i];
     if (i >= domain->n_local || domain->id != id) break;
-    if (to->ifindex == source->ifindex && to->vid == source->vid) continue;
-    copies += copy_tagged(skb, to, &pushed);
+    if (to->ifindex == ifindex && to->vid == vid) continue;
+    copy_tagged(skb, to, &pushed, copies);
   }
-  if (source->from_port) {
-    if (domain->uplink.ifindex) copies += copy_tagged(skb, &domain->uplink, &pushed);
+  if (from_port) {
+    if (domain->uplink.ifindex) copy_tagged(skb, &domain->uplink, &pushed, copies);
     if (pushed) bpf_skb_vlan_pop(skb);
-    copies += flood_remote(skb, domain, id);
+    flood_remote(skb, domain, id, copies);
   }
-  count_flooded(SWITCH_FLOODED_FRAMES, 1);
-  count_flooded(SWITCH_FLOODED_COPIES, copies);
   return TC_ACT_STOLEN;
 }
 
@@ -296,17 +296,14 @@ static __always_inline int send_remote(struct __sk_buff* skb, const struct switc
 /* A clean frame of a domain, without tag, to where its destination is. */
 static __always_inline int forward(struct __sk_buff* skb, const struct frame* frame, __u32 id,
                                    const struct source* source) {
-  const bool group = frame->eth.h_dest[0] & 1;
   const struct switch_domain* domain;
-  const struct switch_fdb* owner = NULL;
-  if (!group) {
-    owner = find_owner(id, frame->eth.h_dest);
-    if (is_local(owner)) return send_local(skb, owner, source);
-    if (!source->from_port) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
-  }
+  const struct switch_fdb* owner;
+  if (frame->eth.h_dest[0] & 1) return flood(skb, id, source->ifindex, source->vid, source->from_port);
+  owner = find_owner(id, frame->eth.h_dest);
+  if (is_local(owner)) return send_local(skb, owner, source);
+  if (!source->from_port) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
   domain = bpf_map_lookup_elem(&domains, &id);
   if (!domain) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
-  if (group) return flood(skb, domain, id, source);
   if (owner) return send_remote(skb, domain, owner->nnve);
   if (domain->uplink.ifindex) return send_tagged(skb, domain->uplink.ifindex, domain->uplink.vid);
   return drop(SWITCH_DROP_UNKNOWN_UNICAST);
