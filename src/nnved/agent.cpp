@@ -33,7 +33,7 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
     case ecp::Session::Verdict::kInboxFull: drop("inbox full"); break;
     case ecp::Session::Verdict::kDuplicate: drop("duplicate"); break;
     case ecp::Session::Verdict::kStale: drop("stale"); break;
-    case ecp::Session::Verdict::kAck: ++taken; break;
+    case ecp::Session::Verdict::kAck: ++frames_taken; break;
     case ecp::Session::Verdict::kUnexpectedAck: drop("unexpected acknowledgement"); break;
   }
   touch(peer);
@@ -113,7 +113,7 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   const auto read = from.bridge.handle_vdpdu(*vdpdu, now);
   from.session.pop_inbox();
   if (!read) return drop(read.error().cause);
-  ++taken;
+  ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
 }

@@ -200,7 +200,7 @@ struct Agent::Impl {
   DeadlineHeap peer_deadlines, ages, link_deadlines, evb_deadlines;
   std::deque<RefusalView> refusals;
   std::map<std::string, std::uint64_t, std::less<>> drops;
-  std::uint64_t taken = 0;  ///< frames that were not dropped
+  std::uint64_t frames_taken = 0;  ///< frames that were not dropped
   std::mt19937_64 random;
   std::uint64_t epoch = 0;  ///< changes only when our state is lost (S9)
 };

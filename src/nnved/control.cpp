@@ -126,7 +126,10 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"retransmitted", peer.retransmitted},
                     {"failed", peer.failed},
                     {"requests", peer.requests},
-                    {"refused", peer.refused}});
+                    {"refused", peer.refused},
+                    {"malformed_tlvs", peer.malformed_tlvs},
+                    {"skipped_tlvs", peer.skipped_tlvs},
+                    {"stray_responses", peer.stray_responses}});
     daemon::add_standing(rows.back(), peer.standing);
   }
   return rows;
@@ -238,7 +241,8 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   for (const auto& port : file.agent.ports) ports.emplace_back(port.id, port.interface_name);
   control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
     respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
-                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports, runtime.control())));
+                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports,
+                                                          runtime.control())));
   });
   control.add("tsi.remove", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { remove_tsi(runtime, args, std::move(respond)); });

@@ -96,6 +96,9 @@ std::vector<PeerView> Agent::peers() const {
     view.failed = sent.failed;
     view.requests = answered.requests;
     view.refused = answered.refused;
+    view.malformed_tlvs = answered.malformed_tlvs;
+    view.skipped_tlvs = answered.skipped_tlvs;
+    view.stray_responses = answered.stray_responses;
     views.push_back(view);
   });
   return views;
@@ -121,6 +124,6 @@ std::vector<RefusalView> Agent::refusals() const { return {impl_->refusals.begin
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
   return {impl_->drops.begin(), impl_->drops.end()};
 }
-std::uint64_t Agent::frames_taken() const { return impl_->taken; }
+std::uint64_t Agent::frames_taken() const { return impl_->frames_taken; }
 
 }  // namespace splitnve::nnved

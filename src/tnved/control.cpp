@@ -176,7 +176,8 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   for (const auto& uplink : file.agent.uplinks) ports.emplace_back(uplink.id, uplink.interface_name);
   control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
     respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
-                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports, runtime.control())));
+                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports,
+                                                          runtime.control())));
   });
 }
 
