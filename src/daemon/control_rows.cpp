@@ -157,6 +157,14 @@ void add_standing(json& row, const vdp::Exchange::Standing& standing) {
   row["epoch"] = epoch;
 }
 
+void add_authentication(json& row, const agent::Authentication::View& view) {
+  row["authentication"] = view.state;
+  row["key"] = view.key ? json(view.key->value()) : json(nullptr);
+  row["authentication_refusal"] = view.refusal;
+  row["sessions"] = view.sessions;
+  row["unauthenticated"] = view.refused;
+}
+
 json milliseconds_since(Instant then) {
   if (then == Instant{}) return nullptr;
   return std::chrono::duration_cast<std::chrono::milliseconds>(host::Loop::now() - then).count();

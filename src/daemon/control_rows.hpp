@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/authentication.hpp"
 #include "agent/evb_port.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
@@ -46,6 +47,9 @@ void add_counters(nlohmann::json& row, const host::Datapath& datapath, InstanceI
 /// Adds `capable` (unknown, capable, legacy), and of what the peer has shown `system, role, flags, epoch`; `given_up` names
 /// what we could do and it has not shown (S20).
 void add_standing(nlohmann::json& row, const vdp::Exchange::Standing& standing);
+/// Adds `authentication` (off, none, refused, authenticated), `key` of the session, `authentication_refusal`, the last cause
+/// while there is no session, `sessions` and `unauthenticated`, the frames refused.
+void add_authentication(nlohmann::json& row, const agent::Authentication::View& view);
 /// Milliseconds since `then`; null if it never was.
 nlohmann::json milliseconds_since(Instant then);
 /// The alias of a VN for people, empty if it has none.

@@ -35,7 +35,7 @@ const char* to_string(Mode mode) {
 
 Authenticator::Authenticator(const Config& config) : config_(config), hello_pause_(kHelloPauseFirst) {
   ensure(config_.mode == Mode::kOff || (config_.keys && !config_.keys->empty()), "authentication needs a key");
-  renew_nonce();
+  if (config_.mode != Mode::kOff) renew_nonce();
 }
 
 /// Each is used for one session at most, and none tells another.

@@ -220,7 +220,7 @@ bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
   handle_delivery_failed(now);
   if (ready_.empty()) return false;
   const ManagerId manager = rows_[ready_.front()].request.manager;
-  out.resize(limits::kVdpduOctetsMax);
+  out.resize(vdpdu_octets_max_);
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
   std::uint32_t next = ready_.front();

@@ -95,6 +95,13 @@ void Exchange::reset(const std::array<std::uint8_t, 16>& nonce) {
   verdict_at_.reset();
 }
 
+void Exchange::set_nonce(const std::array<std::uint8_t, 16>& nonce, Instant now) {
+  if (own_.nonce == nonce) return;
+  own_.nonce = nonce;
+  shown_ = in_flight_ = false;
+  show_at_ = now;
+}
+
 const Capabilities* Exchange::to_show(Instant now) const {
   if (marked_legacy_) return nullptr;
   const bool wanted = verdict_ != Verdict::kCapable || !shown_ || now >= show_at_;

@@ -92,7 +92,7 @@ bool Station::compose(OctetString& out, Instant now, const Capabilities* show) {
   const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
   IndexList& lead = renewals_lead ? renewals_ : fresh_;
   const ManagerId manager = associations_[lead.front()].manager;
-  out.resize(limits::kVdpduOctetsMax);
+  out.resize(vdpdu_octets_max_);
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
   composed_.clear();

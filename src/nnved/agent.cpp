@@ -24,9 +24,14 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const Index peer = peer_for(*port_index, *frame, now);
   if (peer == kNoIndex) return;
   Peer& from = peers[peer];
+  touch(peer);
+  const auto counter = authenticate(peer, *frame, now);
+  if (!counter) return settle(now);
   if (now - from.heard_or_begun() > ports[*port_index].vdp.keepalive_interval() / 4) from.back_since = now;
   if (from.session.is_stale(*frame, now) && from.exchange.is_new_session(frame->payload)) from.session.begin_anew();
-  switch (from.session.handle_frame(*frame, now)) {
+  const auto verdict = from.session.handle_frame(*frame, now);
+  from.authentication.handled(verdict, *counter);
+  switch (verdict) {
     case ecp::Session::Verdict::kDelivered:
       if (!std::exchange(from.queued, true)) queue.push_back(peer);
       break;
@@ -36,7 +41,6 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
     case ecp::Session::Verdict::kAck: ++frames_taken; break;
     case ecp::Session::Verdict::kUnexpectedAck: drop("unexpected acknowledgement"); break;
   }
-  touch(peer);
   settle(now);
 }
 
@@ -55,6 +59,7 @@ Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant 
     return known->second;
   }
   if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
+  if (!has_key(port_index, frame.source)) return drop("authentication: station without a key"), kNoIndex;
   if (ports[port_index].peers >= limits::kPeersPerPortMax) return drop("too many peers"), kNoIndex;
   return create_peer(port_index, frame.source, unicast ? frame.source : ecp::kNearestCustomerBridge, now);
 }
@@ -69,8 +74,10 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   session.first_sequence = EcpSequence(static_cast<std::uint16_t>(random()));
   const Index peer = peers.emplace(port_index, station, session, ports[port_index].vdp,
                                    ports[port_index].decision_deadline(config),
-                                   new_exchange(port_index), now);
+                                   new_exchange(port_index), new_authentication(port_index, station), now);
+  peers[peer].exchange.set_nonce(nonce_for(peers[peer]), now);
   peers[peer].bridge.set_offered(config.offer);
+  peers[peer].bridge.set_vdpdu_octets_max(peers[peer].authentication.vdpdu_octets_max());
   peer_index.emplace(PeerKey{port_index, station}, peer);
   ++ports[port_index].peers;
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
@@ -127,6 +134,11 @@ vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
   own.nonce = new_nonce();
   const Port& port = ports[port_index];
   return {own, {port.ecp.ack_timer(), port.vdp.keepalive_interval()}, config.ports[port_index].legacy};
+}
+
+std::array<std::uint8_t, 16> Impl::nonce_for(const Peer& peer) {
+  const bool off = peer.authentication.authenticator().mode() == auth::Mode::kOff;
+  return off ? peer.exchange.own().nonce : peer.authentication.nonce();
 }
 
 std::array<std::uint8_t, 16> Impl::new_nonce() {
@@ -209,14 +221,15 @@ void Impl::pump(Index peer, Instant now) {
       case ecp::Transmitter::Outcome::kFailed:
         to.bridge.handle_delivery_failed(now);
         to.exchange.handle_delivery_failed();
+        to.authentication.handle_delivery_failed();
         break;
     }
   }
-  if (to.session.ready(now) && now >= to.next_send && compose(peer, now)) {
-    to.session.send(scratch, now);
+  if (to.authentication.may_send() && to.session.ready(now) && now >= to.next_send && compose(peer, now)) {
+    to.authentication.send(to.session, scratch, now);
   }
   OctetString frame;
-  while (to.session.poll_frame(frame))
+  while (to.authentication.poll_frame(to.session, to.exchange.own(), frame))
     journal.effects.push_back(agent::Transmit{config.ports[to.port_index].id, std::exchange(frame, {})});
   schedule(peer, now);
 }
@@ -225,7 +238,7 @@ void Impl::schedule(Index peer, Instant now) {
   const Peer& to = peers[peer];
   auto at = earliest(to.session.next_deadline(), to.bridge.next_deadline());
   at = earliest(at, to.exchange.next_deadline());
-  if (to.session.idle() && ports[to.port_index].up)
+  if (to.session.idle() && ports[to.port_index].up && to.authentication.may_send())
     if (const auto speak = to.exchange.speak_at()) at = earliest(at, std::max(*speak, to.next_send));
   if (to.bridge.queued() && to.next_send > now) at = earliest(at, to.next_send);
   if (to.tsis == 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rooms of the agent: agent.cpp (frames and effects), decide.cpp (requests), pipeline.cpp (works and results),
+// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), pipeline.cpp (works and results),
 // upkeep.cpp (time, links, ages), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
 #pragma once
 #include <deque>
@@ -59,6 +59,8 @@ struct Agent::Impl {
   void take_vdpdu(Index peer, Instant now);
   vdp::Exchange new_exchange(std::uint32_t port_index);
   std::array<std::uint8_t, 16> new_nonce();
+  /// What names the conversation with a station in our capabilities.
+  std::array<std::uint8_t, 16> nonce_for(const Peer& peer);
   /// What the exchange with a station has brought.
   void exchanged(Index peer, const vdp::Exchange::Change& change, Instant now);
   void begin_ages_anew(Index peer, Instant now);
@@ -69,6 +71,13 @@ struct Agent::Impl {
   void schedule(Index peer, Instant now);
   /// The end of every entry point: flush what has gathered, then let the touched peers speak.
   void settle(Instant now);
+
+  // --- authentication.cpp: who may speak as a station ---
+  std::shared_ptr<const auth::KeyRing> keys_of(std::uint32_t port_index, const MacAddress& station) const;
+  bool has_key(std::uint32_t port_index, const MacAddress& station) const;
+  agent::Authentication new_authentication(std::uint32_t port_index, const MacAddress& station);
+  /// Is the frame the station's? Its counter then, 0 if it is plain and may be.
+  std::optional<std::uint64_t> authenticate(Index peer, const ecp::Frame& frame, Instant now);
 
   // --- decide.cpp: what a request comes to ---
   void handle_request(Index peer, vdp::Request request, Instant now);

@@ -66,6 +66,14 @@ void read_access(const ConfigNode& node, PortConfig& port, const std::vector<VnN
   }
 }
 
+void read_station_keys(const ConfigNode& node, PortConfig& port) {
+  for (const auto& item : node.array("station_keys")) {
+    StationKeys own{item.mac("station"), daemon::read_keys(item)};
+    if (!own.keys) item.refuse("keys", "at least one key");
+    else port.station_keys.push_back(std::move(own));
+  }
+}
+
 PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName>& names) {
   PortConfig port;
   port.id = id;
@@ -83,6 +91,10 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   port.legacy = node.boolean("legacy", false);
   port.evb = daemon::read_evb(node);
   read_access(node, port, names);
+  read_station_keys(node, port);
+  port.authentication = daemon::read_authentication(node, !port.station_keys.empty());
+  if (port.legacy && port.authentication.mode != auth::Mode::kOff)
+    node.refuse("authentication", "\"off\" on a legacy port, whose stations cannot sign");
   const Duration dead = node.milliseconds("dead_peer_time_ms", Duration::zero(), std::chrono::hours(24), limits::kDeadPeerTime);
   port.dead_peer_time = dead == Duration::zero() ? Duration::max() : dead;
   port.link_down_hold = node.milliseconds("link_down_hold_ms", Duration::zero(), std::chrono::hours(24), limits::kLinkDownHold);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/authentication.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/datapath/rows.hpp"
@@ -42,6 +43,12 @@ struct StaticVid {
   GroupId vn;
 };
 
+/// The keys of one station, instead of its port's.
+struct StationKeys {
+  MacAddress station;
+  std::shared_ptr<const auth::KeyRing> keys;
+};
+
 /// An access port and who may join what on it (F1).
 struct PortConfig {
   PortId id;
@@ -57,6 +64,8 @@ struct PortConfig {
   /// allowed: (port, VN) opens as a whole (S5).
   bool legacy = false;
   std::vector<StaticVid> static_vids;    ///< VN of entries without GroupID and type mapping
+  agent::AuthenticationPolicy authentication;  ///< of the stations here (S16)
+  std::vector<StationKeys> station_keys;
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
   Duration link_down_hold = limits::kLinkDownHold;
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise

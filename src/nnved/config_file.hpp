@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "daemon/keys.hpp"
 #include "daemon/settings.hpp"
 
 namespace splitnve::nnved {

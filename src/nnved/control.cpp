@@ -131,6 +131,7 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"skipped_tlvs", peer.skipped_tlvs},
                     {"stray_responses", peer.stray_responses}});
     daemon::add_standing(rows.back(), peer.standing);
+    daemon::add_authentication(rows.back(), peer.authentication);
   }
   return rows;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "agent/evb_port.hpp"
+#include "agent/authentication.hpp"
 #include "nnved/config.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/bridge.hpp"
@@ -20,12 +21,14 @@ inline constexpr Duration kLegacyPace = std::chrono::milliseconds(4);
 /// A station behind a port: its ECP conversation and its VDP transactions.
 struct Peer {
   Peer(std::uint32_t port_index_, const MacAddress& station_, const ecp::Session::Config& session_,
-       const vdp::Timing& timing, Duration decision_deadline, const vdp::Exchange& exchange_, Instant now)
+       const vdp::Timing& timing, Duration decision_deadline, const vdp::Exchange& exchange_,
+       agent::Authentication authentication_, Instant now)
       : port_index(port_index_),
         station(station_),
         session(session_),
         bridge(timing, decision_deadline),
         exchange(exchange_),
+        authentication(std::move(authentication_)),
         silent_since(now) {}
 
   std::uint32_t port_index;
@@ -33,6 +36,7 @@ struct Peer {
   ecp::Session session;
   vdp::Bridge bridge;
   vdp::Exchange exchange;
+  agent::Authentication authentication;
   Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
   Instant back_since{};     ///< heard again after a silence: it may have restarted and has to renew everything yet
   Instant next_send{};      ///< pacing of stations without our capabilities

@@ -73,6 +73,7 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
     if (!up) {
       one.session.link_down();
       one.exchange.reset(new_nonce());
+      one.exchange.set_nonce(nonce_for(one), now);
     }
     touch(peer);
   });

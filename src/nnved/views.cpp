@@ -83,6 +83,7 @@ std::vector<PeerView> Agent::peers() const {
     view.port = impl_->config.ports[peer.port_index].id;
     view.station = peer.station;
     view.last_heard = peer.session.last_heard();
+    view.authentication = peer.authentication.view();
     view.tsis = peer.tsis;
     const auto& received = peer.session.receiver().stats();
     const auto& sent = peer.session.transmitter().stats();

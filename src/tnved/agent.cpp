@@ -36,7 +36,11 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
     own.flags = config_.offer;
     own.system = config_.system;
     own.nonce = new_nonce();
-    uplinks_.emplace_back(config_, uplink, EcpSequence(static_cast<std::uint16_t>(random_())), own);
+    uplinks_.emplace_back(config_, uplink, EcpSequence(static_cast<std::uint16_t>(random_())), own,
+                          uplink.authentication.mode == auth::Mode::kOff ? auth::Nonce() : new_nonce());
+    Uplink& built = uplinks_.back();
+    built.exchange.set_nonce(nonce_for(built), Instant{});
+    built.station.set_vdpdu_octets_max(built.authentication.vdpdu_octets_max());
   }
 }
 
@@ -58,18 +62,11 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   if (!frame) return count_drop(frame.error().cause);
   if (frame->source == uplink.config.mac) return count_drop("our own frame came back");
   if (!addressed_to_us(*frame, uplink.config)) return count_drop("destination is not ours");
-  if (!uplink.admits(*frame, now)) return count_drop("source is not the uplink's nNVE");
-  const auto before = uplink.nnve;
+  const auto counter = authenticate(uplink, *frame, now);
+  if (!counter) return drain_session(uplink, now);
+  meet(uplink, frame->source, now);
   const auto verdict = uplink.accept(*frame, now);
-  if (before != uplink.nnve) {
-    emit(agent::Transition{"peer", uplink.config.interface_name, before ? "known" : "unknown", "known",
-                           "nNVE " + uplink.nnve->to_string() + " answers"});
-    if (before) {
-      uplink.exchange.reset(new_nonce());
-      exchanged(uplink, {}, now);
-      uplink.station.reassert_all(now);
-    }
-  }
+  uplink.authentication.handled(verdict, *counter);
   uplink.reassert_due(now);
   switch (verdict) {
     case ecp::Session::Verdict::kDelivered: break;
@@ -82,8 +79,25 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   drain_session(uplink, now);
 }
 
+/// The uplink's nNVE is this one from now on.
+void Agent::Impl::meet(Uplink& uplink, const MacAddress& nnve, Instant now) {
+  if (uplink.nnve == nnve) return;
+  const bool another = uplink.nnve.has_value();
+  uplink.nnve = nnve;
+  emit(agent::Transition{"peer", uplink.config.interface_name, another ? "known" : "unknown", "known",
+                         "nNVE " + nnve.to_string() + " answers"});
+  if (!another) return;
+  reset_exchange(uplink, now);
+  uplink.station.reassert_all(now);
+}
+
+void Agent::Impl::reset_exchange(Uplink& uplink, Instant now) {
+  uplink.exchange.reset(new_nonce());
+  uplink.exchange.set_nonce(nonce_for(uplink), now);
+  exchanged(uplink, {}, now);
+}
+
 void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
-  while (uplink.session.poll_frame(scratch_)) emit(agent::Transmit{uplink.config.id, std::exchange(scratch_, {})});
   while (const auto outcome = uplink.session.poll_outcome()) {
     switch (*outcome) {
       case ecp::Transmitter::Outcome::kDelivered:
@@ -93,9 +107,12 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
       case ecp::Transmitter::Outcome::kFailed:
         uplink.station.handle_delivery_failed(now);
         uplink.exchange.handle_delivery_failed();
+        uplink.authentication.handle_delivery_failed();
         break;
     }
   }
+  while (uplink.authentication.poll_frame(uplink.session, uplink.exchange.own(), scratch_))
+    emit(agent::Transmit{uplink.config.id, std::exchange(scratch_, {})});
 }
 
 bool Agent::Impl::handle_work(std::size_t budget, Instant now) {
@@ -155,7 +172,7 @@ void Agent::Impl::drain_stations(Instant now) {
 
 /// Requests wait for the verdict on the peer; our capabilities alone do not.
 void Agent::Impl::compose(Uplink& uplink, Instant now) {
-  if (!uplink.link_up || !uplink.session.ready(now)) return;
+  if (!uplink.link_up || !uplink.session.ready(now) || !uplink.authentication.may_send()) return;
   vdp::Exchange& exchange = uplink.exchange;
   const vdp::Capabilities* show = exchange.to_show(now);
   const bool may_request = exchange.may_request() && uplink.refusal().empty();
@@ -163,8 +180,8 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
     if (show == nullptr || !exchange.speaks(now)) return;
     vdp::write_capabilities_only(*show, scratch_);
   }
-  const OctetString vdpdu = std::exchange(scratch_, {});
-  uplink.session.send(vdpdu, now);
+  OctetString vdpdu = std::exchange(scratch_, {});
+  uplink.authentication.send(uplink.session, vdpdu, now);
   if (show != nullptr) exchange.handle_sent(now);
   drain_session(uplink, now);
 }
@@ -220,6 +237,7 @@ void Agent::Impl::handle_time(Instant now) {
     if (uplink.evb) uplink.evb->machine().handle_time(now);
     settle_evb(uplink, now);
     if (uplink.link_up) uplink.session.handle_time(now);
+    if (uplink.link_up) uplink.authentication.handle_time(now);
     drain_session(uplink, now);
     uplink.reassert_due(now);
     if (const auto change = uplink.exchange.handle_time(now); change.verdict) exchanged(uplink, change, now);
@@ -255,8 +273,7 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
     } else {
       uplink.session.link_down();
       uplink.last_request.reset();
-      uplink.exchange.reset(new_nonce());
-      exchanged(uplink, {}, now);
+      reset_exchange(uplink, now);
     }
   }
   pump(now);
@@ -268,7 +285,9 @@ std::optional<Instant> Agent::Impl::next_deadline() const {
   for (const Uplink& uplink : uplinks_) {
     if (uplink.evb) next = earliest(next, uplink.evb->machine().next_deadline());
     if (uplink.link_up) next = earliest(next, uplink.session.next_deadline());
-    if (uplink.link_up && uplink.session.idle()) next = earliest(next, uplink.exchange.speak_at());
+    if (uplink.link_up) next = earliest(next, uplink.authentication.next_deadline());
+    if (uplink.link_up && uplink.session.idle() && uplink.authentication.may_send())
+      next = earliest(next, uplink.exchange.speak_at());
     next = earliest(next, uplink.exchange.next_deadline());
     next = earliest(next, earliest(uplink.station.next_deadline(), uplink.reassert_at));
   }

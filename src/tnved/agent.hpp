@@ -93,6 +93,7 @@ struct PeerView {  ///< the nNVE behind an uplink
   std::optional<MacAddress> nnve;  ///< who answered
   Instant last_heard;
   vdp::Exchange::Standing standing;  ///< what it has shown, and what was given up towards it
+  agent::Authentication::View authentication;
   std::uint32_t tsis = 0, unconfirmed = 0;
   std::uint64_t ecpdus_received = 0, duplicates = 0, stale = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0,
                 keepalives = 0, refused = 0, timeouts = 0, reasserted = 0, set_changes = 0;

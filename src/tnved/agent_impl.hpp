@@ -63,6 +63,13 @@ struct Agent::Impl {
   /// What the exchange with an nNVE has brought.
   void exchanged(Uplink& uplink, const vdp::Exchange::Change& change, Instant now);
   std::array<std::uint8_t, 16> new_nonce();
+  void meet(Uplink& uplink, const MacAddress& nnve, Instant now);
+  void reset_exchange(Uplink& uplink, Instant now);
+
+  // --- authentication.cpp: who may speak as the nNVE ---
+  std::array<std::uint8_t, 16> nonce_for(const Uplink& uplink) const;
+  /// Is the frame the nNVE's? Its counter then, 0 if it is plain and may be.
+  std::optional<std::uint64_t> authenticate(Uplink& uplink, const ecp::Frame& frame, Instant now);
   void restore_epoch(std::span<const agent::StoreRecord> records);
   void count_drop(const char* cause);
   BatchId next_batch() { return BatchId(++last_batch_); }

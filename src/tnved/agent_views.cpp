@@ -166,6 +166,7 @@ std::vector<PeerView> Agent::Impl::peers() const {
     view.stale = uplink.session.receiver().stats().stale;
     view.set_changes = station.set_changes;
     view.standing = uplink.exchange.standing(kAble);
+    view.authentication = uplink.authentication.view();
     view.sent = sender.sent;
     view.retransmitted = sender.retransmitted;
     view.failed = sender.failed;

@@ -34,6 +34,9 @@ void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector
     uplink.evb = daemon::read_evb(node);
     if (node.has("nnve")) uplink.nnve = node.mac("nnve");
     uplink.legacy = node.boolean("legacy", false);
+    uplink.authentication = daemon::read_authentication(node);
+    if (uplink.legacy && uplink.authentication.mode != auth::Mode::kOff)
+      node.refuse("authentication", "\"off\" with a legacy bridge, which cannot sign");
     config.uplinks.push_back(std::move(uplink));
   }
   if (config.uplinks.empty()) root.refuse("uplinks", "at least one uplink");

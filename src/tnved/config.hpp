@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/authentication.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/ecp/session.hpp"
@@ -32,6 +33,7 @@ struct UplinkConfig {
   std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   bool legacy = false;  ///< the bridge behind it knows nothing but IEEE 802.1Q: no capabilities are exchanged (S15)
+  agent::AuthenticationPolicy authentication;  ///< of the nNVE (S16)
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "daemon/keys.hpp"
 #include "daemon/settings.hpp"
 
 namespace splitnve::tnved {

@@ -122,6 +122,7 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"timeouts", peer.timeouts},
                     {"reasserted", peer.reasserted}});
     daemon::add_standing(rows.back(), peer.standing);
+    daemon::add_authentication(rows.back(), peer.authentication);
   }
   return rows;
 }

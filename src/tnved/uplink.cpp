@@ -16,11 +16,11 @@ bool acknowledges(const ecp::Frame& frame, const ecp::Transmitter& transmitter) 
 
 }  // namespace
 
-bool Uplink::admits(const ecp::Frame& frame, Instant now) const {
+bool Uplink::admits(const ecp::Frame& frame, bool is_signed, Instant now) const {
   if (config.nnve) return frame.source == *config.nnve;
   if (nnve == frame.source) return true;
   if (nnve && now - session.last_heard() < limits::kDeadPeerTime) return false;
-  return acknowledges(frame, session.transmitter());
+  return is_signed || acknowledges(frame, session.transmitter());
 }
 
 ecp::Session::Verdict Uplink::accept(ecp::Frame frame, Instant now) {

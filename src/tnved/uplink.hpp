@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/authentication.hpp"
 #include "agent/evb_port.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/exchange.hpp"
@@ -19,11 +20,14 @@ inline constexpr Duration kReassertPause = std::chrono::seconds(1);
 
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
 struct Uplink {
-  Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first, const vdp::Capabilities& own)
+  Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first, const vdp::Capabilities& own,
+         const auth::Nonce& seed)
       : config(uplink),
         session({uplink.mac, MacAddress(), uplink.nnve.value_or(ecp::kNearestCustomerBridge), agent.ecp, first}),
         station(agent.vdp),
         exchange(own, {agent.ecp.ack_timer(), agent.vdp.keepalive_interval()}, uplink.legacy),
+        authentication({uplink.authentication.mode, uplink.authentication.keys, vdp::Role::kStation, uplink.mac, seed},
+                       uplink.interface_name),
         timing(agent.vdp) {
     if (uplink.evb)
       evb.emplace(evb::Role::kStation,
@@ -35,6 +39,7 @@ struct Uplink {
   ecp::Session session;
   vdp::Station station;
   vdp::Exchange exchange;
+  agent::Authentication authentication;
   vdp::Timing timing;  ///< what holds on this uplink: negotiated, or our own
   std::optional<agent::EvbPort> evb;
   std::optional<MacAddress> nnve;  ///< who acknowledged us
@@ -50,8 +55,9 @@ struct Uplink {
   std::uint64_t reasserted = 0;
 
   /// May this frame's source speak as our nNVE? The first to acknowledge what we sent becomes it; another one only when
-  /// the known one has been silent for the dead-peer time. A configured nNVE stays the one.
-  bool admits(const ecp::Frame& frame, Instant now) const;
+  /// the known one has been silent for the dead-peer time; a signature does as well as an acknowledgement. A configured
+  /// nNVE stays the one.
+  bool admits(const ecp::Frame& frame, bool is_signed, Instant now) const;
   /// Requires admits(). The conversation is with whoever the nNVE is; the session's peer stands for it.
   ecp::Session::Verdict accept(ecp::Frame frame, Instant now);
   /// Says everything again if that is due; at most once per kReassertPause.

@@ -81,6 +81,8 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"NNVE", "nnve"},
         {"LINK", "link_up"},
         {"CAPABLE", "capable"},
+        {"AUTHENTICATION", "authentication"},
+        {"KEY", "key"},
         {"SYSTEM", "system"},
         {"ROLE", "role"},
         {"FLAGS", "flags"},

@@ -83,6 +83,8 @@ class Bridge {
 
   /// What we have said that we understand; formats with IPs are code 1 without their flag.
   void set_offered(Flags offered) { offered_ = offered; }
+  /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
+  void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
   std::optional<Instant> next_deadline() const;
   bool queued() const { return !ready_.empty(); }
@@ -97,6 +99,7 @@ class Bridge {
   const Stats& stats() const { return stats_; }
 
  private:
+  std::size_t vdpdu_octets_max_ = limits::kVdpduOctetsMax;
   static constexpr std::uint32_t kNone = IndexLink::kNone;
   enum class Kind : std::uint8_t { kRequest, kHeadOnly, kCommand };
   struct Row {

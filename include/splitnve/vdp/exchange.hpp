@@ -64,6 +64,8 @@ class Exchange {
   /// The link went down, or somebody else is there: all is unknown again, but what the peer's state was is remembered.
   void reset(const std::array<std::uint8_t, 16>& nonce);
   void set_timing(Timing timing) { timing_ = timing; }
+  /// Ours is another from now on, and is shown anew.
+  void set_nonce(const std::array<std::uint8_t, 16>& nonce, Instant now);
   /// Before anything is shown.
   void set_epoch(std::uint64_t epoch) { own_.epoch = epoch; }
 

