@@ -9,6 +9,7 @@ namespace {
 /// Anybody on the wire can make us refuse: the log must not follow.
 constexpr Duration kNoticePause = std::chrono::minutes(1);
 constexpr const char* kReplayed = "authentication: replayed";
+constexpr const char* kRefused = "refused";
 constexpr std::string_view kUnknownSession = "authentication: unknown session";
 
 const char* advice(std::string_view cause) {
@@ -72,10 +73,10 @@ void Authentication::handled(ecp::Session::Verdict verdict, std::uint64_t counte
 /// are the ordinary beginning of a new one.
 void Authentication::log_refusal(const char* cause, Instant now, std::deque<Effect>& effects) {
   if (cause == kUnknownSession) return;
-  if (authenticator_.session() == nullptr && cause != std::string_view(refusal_)) {
-    effects.push_back(Transition{"authentication", subject_, state_, "refused", cause});
-    state_ = "refused";
+  if (authenticator_.session() == nullptr) {
     refusal_ = cause;
+    if (state_ != kRefused) effects.push_back(Transition{"authentication", subject_, state_, kRefused, cause});
+    state_ = kRefused;
   }
   if (noticed_at_ && now < *noticed_at_ + kNoticePause) return;
   noticed_at_ = now;

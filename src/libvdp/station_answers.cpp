@@ -33,7 +33,7 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
   (void)reader.manager();
   while (const auto tlv = *reader.next()) {
     if (!is_association(static_cast<TlvType>(tlv->type))) {
-      if (extension_type(*tlv) != ExtensionType::kCapabilities) ++stats_.skipped_tlvs;
+      if (!is_looked_at_elsewhere(*tlv)) ++stats_.skipped_tlvs;
     } else if (const auto association = decode_association(*tlv)) {
       handle_association(*association, now);
     } else {

@@ -132,6 +132,11 @@ using Extension = std::variant<Capabilities, Migration, VnName, VnRequest, Reaso
 
 /// The subtype if the TLV is organizational and of our OUI; values that we do not know included.
 std::optional<ExtensionType> extension_type(const Tlv& tlv);
+/// Capabilities and authentication: the exchange and libauth take them, not a station's or a bridge's transactions.
+inline bool is_looked_at_elsewhere(const Tlv& tlv) {
+  const auto type = extension_type(tlv);
+  return type == ExtensionType::kCapabilities || type == ExtensionType::kAuthentication;
+}
 /// Reads one of our TLVs; an empty optional for other OUIs and unknown subtypes, which are walked over. Errors:
 /// truncated, longer than its subtype (capabilities may be: later versions append), a value out of range.
 Decoded<std::optional<Extension>> decode_extension(const Tlv& tlv);
