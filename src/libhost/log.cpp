@@ -18,6 +18,8 @@ namespace {
 
 /// Transitions logged per second; a switch-over of 100,000 TSIs must not drown the journal (S33).
 constexpr std::uint32_t kTransitionsPerSecondMax = 1000;
+/// Notices logged per second; a peer whose every request is refused must not drown the journal either.
+constexpr std::uint32_t kNoticesPerSecondMax = 200;
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
@@ -70,26 +72,36 @@ std::unique_ptr<spdlog::formatter> make_formatter(bool journald) {
 
 }  // namespace
 
+/// Lines of one kind in the running second.
+struct PerSecond {
+  explicit PerSecond(std::uint32_t most_) : most(most_) {}
+  bool admit() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - began >= std::chrono::seconds(1)) {
+      began = now;
+      count = 0;
+    }
+    if (++count <= most) return true;
+    ++suppressed;
+    return false;
+  }
+  std::uint32_t most;
+  std::chrono::steady_clock::time_point began;
+  std::uint32_t count = 0;
+  std::uint64_t suppressed = 0;
+};
+
 struct Log::Impl {
   Impl(const std::string& tag, spdlog::sink_ptr sink) : logger(tag, std::move(sink)) {}
 
   spdlog::logger logger;
   std::atomic<LogLevel> level{LogLevel::kInfo};
-  std::mutex guard;  ///< of the three below
-  std::chrono::steady_clock::time_point second_began;
-  std::uint32_t in_this_second = 0;
-  std::uint64_t suppressed = 0;
+  std::mutex guard;  ///< of the two below
+  PerSecond transitions{kTransitionsPerSecondMax}, notices{kNoticesPerSecondMax};
 
-  bool admit_transition() {
+  bool admit(PerSecond& kind) {
     const std::lock_guard lock(guard);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - second_began >= std::chrono::seconds(1)) {
-      second_began = now;
-      in_this_second = 0;
-    }
-    if (++in_this_second <= kTransitionsPerSecondMax) return true;
-    ++suppressed;
-    return false;
+    return kind.admit();
   }
 };
 
@@ -123,7 +135,7 @@ void Log::event(LogLevel level, std::string_view id, std::initializer_list<LogFi
 }
 
 void Log::transition(const agent::Transition& transition) {
-  if (!impl_->admit_transition()) return;
+  if (!impl_->admit(impl_->transitions)) return;
   event(LogLevel::kInfo, "TRANSITION",
         {{"machine", transition.machine},
          {"subject", transition.subject},
@@ -132,15 +144,20 @@ void Log::transition(const agent::Transition& transition) {
          {"reason", transition.reason}});
 }
 
-void Log::notice(const agent::Notice& notice) { event(level_of(notice.level), notice.id, {}, notice.text); }
+void Log::notice(const agent::Notice& notice) {
+  // Errors are ours, no peer makes them at will.
+  if (notice.level == agent::Notice::Level::kError || impl_->admit(impl_->notices)) event(level_of(notice.level), notice.id, {}, notice.text);
+}
 
 void Log::summarize() {
-  std::uint64_t count = 0;
+  std::uint64_t transitions = 0, notices = 0;
   {
     const std::lock_guard lock(impl_->guard);
-    count = std::exchange(impl_->suppressed, 0);
+    transitions = std::exchange(impl_->transitions.suppressed, 0);
+    notices = std::exchange(impl_->notices.suppressed, 0);
   }
-  if (count != 0) event(LogLevel::kInfo, "TRANSITIONS_SUPPRESSED", {{"count", std::to_string(count)}});
+  if (transitions != 0) event(LogLevel::kInfo, "TRANSITIONS_SUPPRESSED", {{"count", std::to_string(transitions)}});
+  if (notices != 0) event(LogLevel::kWarning, "NOTICES_SUPPRESSED", {{"count", std::to_string(notices)}});
 }
 
 std::optional<LogLevel> log_level_from(std::string_view name) {

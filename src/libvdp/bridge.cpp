@@ -106,9 +106,10 @@ bool Bridge::offers(FilterFormat format) const {
 }
 
 bool Bridge::admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now) {
-  if (requests_ >= limits::kPendingRequestsPerPeerMax) {
+  const std::size_t entries = entries_ + request.entries.size();
+  if (requests_ >= limits::kPendingRequestsPerPeerMax || entries > limits::kPendingEntriesPerPeerMax) {
     ++stats_.overflow;
-    if (requests_ >= kRequestsHeldMax) return false;
+    if (requests_ >= kRequestsHeldMax || entries > limits::kPendingEntriesPerPeerMax) return false;
     if (!verdict) verdict = kTooMany;
   }
   if (!verdict && request.command == TlvType::kDeAssociate) overtake(request);
@@ -119,6 +120,7 @@ bool Bridge::admit(Request request, Kind kind, std::optional<ResponseStatus> ver
   row.request = std::move(request);
   row.kind = kind;
   ++requests_;
+  entries_ = entries;
   ++stats_.requests;
   Chain& chain = chains_[vsi];
   (chain.first == kNone ? chain.first : rows_[chain.last].next_of_vsi) = index;
@@ -297,7 +299,10 @@ bool Bridge::still_current(const Row& row) const {
 }
 
 void Bridge::erase(std::uint32_t index) {
-  if (rows_[index].kind != Kind::kCommand) --requests_;
+  if (rows_[index].kind != Kind::kCommand) {
+    --requests_;
+    entries_ -= rows_[index].request.entries.size();
+  }
   rows_.erase(index);
 }
 

@@ -60,7 +60,7 @@ struct PeerView {
   agent::Authentication::View authentication;
   std::uint32_t tsis = 0;
   std::uint64_t ecpdus_received = 0, duplicates = 0, stale = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0, refused = 0;
-  std::uint64_t malformed_tlvs = 0, skipped_tlvs = 0, stray_responses = 0;  ///< of its VDPDUs, and not used
+  std::uint64_t malformed_tlvs = 0, skipped_tlvs = 0, stray_responses = 0, overflow = 0;  ///< of its VDPDUs, and not used
 };
 struct PortView {
   PortId port;

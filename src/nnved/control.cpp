@@ -129,7 +129,8 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"refused", peer.refused},
                     {"malformed_tlvs", peer.malformed_tlvs},
                     {"skipped_tlvs", peer.skipped_tlvs},
-                    {"stray_responses", peer.stray_responses}});
+                    {"stray_responses", peer.stray_responses},
+                    {"overflow", peer.overflow}});
     daemon::add_standing(rows.back(), peer.standing);
     daemon::add_authentication(rows.back(), peer.authentication);
   }

@@ -100,6 +100,7 @@ std::vector<PeerView> Agent::peers() const {
     view.malformed_tlvs = answered.malformed_tlvs;
     view.skipped_tlvs = answered.skipped_tlvs;
     view.stray_responses = answered.stray_responses;
+    view.overflow = answered.overflow;
     views.push_back(view);
   });
   return views;

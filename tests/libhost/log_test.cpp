@@ -126,6 +126,21 @@ TEST(Log, AFloodOfTransitionsIsCutAndCounted) {
   EXPECT_EQ(captured.text(), text) << "nothing new to tell";
 }
 
+TEST(Log, AFloodOfNoticesIsCutAndCountedButNoError) {
+  Captured captured;
+  for (int i = 0; i < 5000; ++i) captured.log().notice({"nnved.refused", agent::Notice::Level::kWarning, "x"});
+  captured.log().notice({"nnved.store_failed", agent::Notice::Level::kError, "y"});
+  captured.log().summarize();
+  const std::string text = captured.text();
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  const std::string summary = "NOTICES_SUPPRESSED count=";
+  const auto at = text.find(summary);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(lines, 5000 / 2);
+  EXPECT_EQ(lines - 2 + std::stol(text.substr(at + summary.size())), 5000) << "each is either logged or counted";
+  EXPECT_NE(text.find("nnved.store_failed"), std::string::npos);
+}
+
 TEST(Log, LevelNamesAreThoseOfTheConfiguration) {
   EXPECT_EQ(log_level_from("warning"), LogLevel::kWarning);
   EXPECT_EQ(log_level_from("WARN"), std::nullopt);

@@ -217,6 +217,18 @@ TEST_F(BridgeTest, TooManyRequestsAreRefusedWithKeepAndThenDropped) {
   EXPECT_EQ(refused, limits::kPendingRequestsPerPeerMax);
 }
 
+TEST_F(BridgeTest, EntriesOfAnswersThatAreNeverAcknowledgedAreBounded) {
+  const std::vector<FilterEntry> full(243, entry(mac(1), 7));
+  for (std::uint32_t n = 0; n < 1000; ++n)
+    receive(one(TlvType::kAssociate, 0x30, vsi(n), full, '1', FilterFormat::kVid));  // refused at once
+  EXPECT_EQ(bridge_.stats().requests, limits::kPendingEntriesPerPeerMax / 243);
+  EXPECT_EQ(bridge_.stats().overflow, 1000 - limits::kPendingEntriesPerPeerMax / 243);
+  while (bridge_.queued()) sent();
+  bridge_.handle_delivered(now_);
+  associate(5000);
+  EXPECT_TRUE(bridge_.poll_request()) << "what is delivered makes room";
+}
+
 // --- what a peer may send ---
 
 TEST_F(BridgeTest, SuspendedAndMigratingTogetherIsMalformed) {

@@ -66,9 +66,13 @@ TEST(NnvedExchange, OnAPortMarkedLegacyNothingOfOursIsSent) {
 
 /// Acknowledges the station's latest ECPDU from us.
 void acknowledge_last(Rig& rig, Station& station) {
+  const auto request = std::find_if(station.raw.rbegin(), station.raw.rend(), [](const OctetString& frame) {
+    return ecp::decode_frame(frame)->operation == ecp::Operation::kRequest;
+  });
+  ASSERT_NE(request, station.raw.rend());
   OctetString ack;
   ecp::encode_frame(ecp::kNearestCustomerBridge, station.address, ecp::Operation::kAck,
-                    ecp::decode_frame(station.raw.back())->sequence, {}, ack);
+                    ecp::decode_frame(*request)->sequence, {}, ack);
   rig.agent.handle_frame(station.port, ack, rig.now);
   rig.run();
 }

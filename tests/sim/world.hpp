@@ -139,6 +139,7 @@ class World {
   void answered(std::uint64_t asker, bool ok, const std::string& reason);
   void complete(std::size_t vm, const Step& step, bool ok);
   bool plans_done() const;
+  static bool knows(const Node& host, const VsiId& vsi);
   /// Starts every VM that does not run; false if all do.
   bool bring_up_all();
 

@@ -152,17 +152,13 @@ void World::answered(std::uint64_t asker, bool ok, const std::string& reason) {
 void World::complete(std::size_t index, const Step& step, bool ok) {
   Vm& vm = vms_[index];
   if (!ok) {
-    vm.plan.clear();
     if (step.verb == Verb::kShutdown || step.verb == Verb::kAbort) {
-      vm.plan.push_back(step);  // again, until it holds
-      if (nodes_[step.host]->alive && nodes_[step.host]->tnved) {
-        bool known = false;
-        for (std::uint32_t i = 0; i < nodes_[step.host]->tnved->tsi_slots(); ++i)
-          if (const auto view = nodes_[step.host]->tnved->tsi(i); view && view->vsi == vm.vsi) known = true;
-        if (!known) vm.plan.clear();
+      if (!nodes_[step.host]->alive || knows(*nodes_[step.host], vm.vsi)) {
+        vm.plan.push_back(step);  // again, until it holds
+        return;
       }
-      if (!vm.plan.empty()) return;
     } else {
+      vm.plan.clear();
       vm.plan.push_back({vm.host, Verb::kShutdown});
       if (vm.arriving_at && *vm.arriving_at != vm.host) vm.plan.push_back({*vm.arriving_at, Verb::kShutdown});
       vm.arriving_at.reset();
@@ -188,6 +184,12 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
     case Verb::kMigrateOut:
     case Verb::kMigrateIn: break;
   }
+}
+
+bool World::knows(const Node& host, const VsiId& vsi) {
+  for (std::uint32_t i = 0; i < host.tnved->tsi_slots(); ++i)
+    if (const auto view = host.tnved->tsi(i); view && view->vsi == vsi) return true;
+  return false;
 }
 
 bool World::bring_up_all() {

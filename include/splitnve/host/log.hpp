@@ -40,8 +40,9 @@ class Log {
   void event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text = {});
   /// One line per transition, up to kTransitionsPerSecondMax; what is above is counted and told by `summarize()` (S33).
   void transition(const agent::Transition& transition);
+  /// Likewise, up to kNoticesPerSecondMax; errors always.
   void notice(const agent::Notice& notice);
-  /// Tells how many transitions were not logged since the last summary; silent when none. Call about once a second.
+  /// Tells how many transitions and notices were not logged since the last summary; silent when none. Call about once a second.
   void summarize();
   void set_level(LogLevel level);
   LogLevel level() const;

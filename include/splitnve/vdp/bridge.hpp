@@ -140,6 +140,7 @@ class Bridge {
   DeadlineHeap deadlines_;
   std::vector<std::uint32_t> sent_;  ///< rows of the VDPDU under way, in its order
   std::size_t requests_ = 0;         ///< rows that are no commands
+  std::size_t entries_ = 0;          ///< of these rows
   std::size_t deciding_ = 0;
   std::uint32_t serial_ = 0;
   Stats stats_;
