@@ -80,7 +80,7 @@ Decoded<Heard> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
 
 void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
   if (!is_association(static_cast<TlvType>(tlv.type))) {
-    if (extension_type(tlv) != ExtensionType::kCapabilities) ++stats_.skipped_tlvs;
+    if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
     return;
   }
   const auto head = decode_association_head(tlv);

@@ -3,7 +3,7 @@
 # verb: fuzz [--seconds N] [--target T]                    libFuzzer on every target (or one), N seconds in all
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-readonly all_targets=(ecp vdp config control record agent)
+readonly all_targets=(ecp vdp evb auth config control record agent)
 readonly lanes=2   # targets at a time
 readonly work=build/fuzz/run
 
@@ -23,7 +23,7 @@ done
 # Inputs longer than what can arrive teach nothing.
 max_len() {
   case "$1" in
-    ecp) echo 1600 ;;
+    ecp | auth) echo 1600 ;;
     vdp) echo 1496 ;;
     agent | record) echo 2048 ;;
     *) echo 4096 ;;
