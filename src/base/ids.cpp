@@ -68,10 +68,8 @@ std::string VsiId::to_string() const {
   std::string text;
   char address[INET6_ADDRSTRLEN];
   switch (format) {
-    case 1:
-      return inet_ntop(AF_INET, octets.data() + 12, address, sizeof address);
-    case 2:
-      return inet_ntop(AF_INET6, octets.data(), address, sizeof address);
+    case 1: return inet_ntop(AF_INET, octets.data() + 12, address, sizeof address);
+    case 2: return inet_ntop(AF_INET6, octets.data(), address, sizeof address);
     case 3: {
       MacAddress::Bytes mac{};
       std::copy(octets.begin() + 10, octets.end(), mac.begin());

@@ -46,6 +46,8 @@ Result<auth::Key> load_key(auth::KeyId id, const std::string& path) {
   if (!S_ISREG(about.st_mode)) return refused(path, "the key is no regular file", "name a file");
   if ((about.st_mode & 077) != 0)
     return refused(path, "others than its owner may use the key", "chmod 0600 " + path + ", and make a new key");
+  if (about.st_uid != 0 && about.st_uid != ::geteuid())
+    return refused(path, "the key is another user's", "chown root " + path + ", and make a new key");
   // One octet more than a key with its line end, to see what is too long.
   std::array<char, kDigits + 2> text{};
   const ssize_t got = ::read(file.fd, text.data(), text.size());

@@ -12,7 +12,7 @@ agent::AuthenticationPolicy read_authentication(const host::ConfigNode& node, bo
 /// Reads `keys`; the first signs. Null if there are none.
 std::shared_ptr<const auth::KeyRing> read_keys(const host::ConfigNode& node);
 /// A key from a file of 64 hexadecimal digits that only its owner may read. Errors, in words that say what to do:
-/// missing, no regular file, readable or writable by others, other content.
+/// missing, no regular file, usable by others, other content.
 Result<auth::Key> load_key(auth::KeyId id, const std::string& path);
 
 }  // namespace splitnve::daemon

@@ -47,7 +47,7 @@ struct FilterHead {
 };
 
 /// An address that is a range must be one, in every entry.
-Decoded<void> check_prefixes(const Tlv& tlv, FilterFormat format, std::size_t count) {
+[[gnu::noinline]] Decoded<void> check_prefixes(const Tlv& tlv, FilterFormat format, std::size_t count) {
   const FilterLayout& has = layout(format);
   const std::size_t address_at = 4u + (has.mac ? 6u : 0u);
   const std::size_t address_octets = address_bits(has.ip) / 8u;
@@ -162,8 +162,9 @@ const char* to_string(Code code) {
 }
 
 std::optional<FilterFormat> filter_format(std::uint8_t code) {
-  if ((code & 0x7F) > 8 || detail::kLayouts[code >> 7][code & 0x7F].octets == 0) return std::nullopt;
-  return static_cast<FilterFormat>(code);
+  const auto format = static_cast<FilterFormat>(code);
+  if ((code & 0x70) != 0 || layout(format).octets == 0) return std::nullopt;
+  return format;
 }
 
 // --- reading ---

@@ -58,6 +58,7 @@ struct Changes {
   RowKeys rows;
   std::vector<Index> records;  ///< TSI rows
   std::vector<Index> latches;
+  bool epoch = false;  ///< the record of the store's epoch
   std::vector<AddressKey> authority;
   std::vector<Departed> departed;
   std::vector<TagKey> tags;

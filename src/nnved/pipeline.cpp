@@ -250,8 +250,10 @@ void Impl::flush_commits() {
     journal.effects.push_back(std::move(program));
     for (const Index work : ready) works[work].awaiting |= kAwaitProgram;
   }
-  if (!records.empty() || !latched.empty()) {
+  const bool new_epoch = std::exchange(changes.epoch, false);
+  if (!records.empty() || !latched.empty() || new_epoch) {
     agent::Persist persist;
+    if (new_epoch) persist.records.push_back(epoch_record());
     for (const Index instance : records) persist.records.push_back(projection.record(instance));
     for (const Index latch : latched) persist.records.push_back(latches.record(latch));
     Batch batch;
@@ -259,6 +261,7 @@ void Impl::flush_commits() {
     batch.works = ready;
     batch.records = std::move(records);
     batch.latches = std::move(latched);
+    batch.epoch = new_epoch;
     persist.batch = open_batch(std::move(batch));
     journal.effects.push_back(std::move(persist));
     for (const Index work : ready) works[work].awaiting |= kAwaitPersist;
@@ -379,6 +382,7 @@ void Impl::persisted(Batch& batch, const agent::BatchResult& result, Instant now
   if (result.error.empty()) return;
   append(retry.records, batch.records);
   append(retry.latches, batch.latches);
+  retry.epoch |= batch.epoch;
   journal.notice("nnved.store_failed", agent::Notice::Level::kError, result.error);
   retry_later(now);
 }

@@ -21,7 +21,9 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   }
   // Datapath and authority are told by the start-up comparison, not by deltas.
   const std::vector<Index> dropped = std::exchange(changes.records, {});
+  const bool new_epoch = changes.epoch;
   changes = {};
+  changes.epoch = new_epoch;
   for (const Index instance : dropped)
     if (!tsis.rows().contains(instance)) changes.records.push_back(instance);
   tsis.for_each_owner([&](const AddressKey& key, const Owner&) {
@@ -41,9 +43,7 @@ void Impl::restore_epoch(std::span<const agent::StoreRecord> records) {
     if (const auto read = agent::decode_epoch(stored)) epoch = *read;
   if (epoch != 0) return;
   while (epoch == 0) epoch = random();
-  Batch batch;
-  batch.kind = kAwaitPersist;
-  journal.effects.push_back(agent::Persist{open_batch(std::move(batch)), {epoch_record()}});
+  changes.epoch = true;
 }
 
 agent::StoreRecord Impl::epoch_record() const { return agent::encode_epoch(epoch); }

@@ -29,6 +29,7 @@ void Impl::handle_time(Instant now) {
     append(changes.rows, retry.rows);
     append(changes.records, retry.records);
     append(changes.latches, retry.latches);
+    changes.epoch |= retry.epoch;
     append(changes.authority, retry.authority);
     append(changes.departed, retry.departed);
     append(changes.tags, retry.tags);

@@ -60,6 +60,7 @@ struct Batch {
   std::vector<Index> works;
   RowKeys rows;                           ///< Program: in the order of the batch
   std::vector<Index> records, latches;    ///< Persist
+  bool epoch = false;                     ///< Persist
   std::vector<Departed> departed;         ///< Publish: the first rows
   std::vector<AddressKey> authority;      ///< Publish: the rows after them
   std::vector<TagKey> tags;

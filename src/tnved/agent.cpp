@@ -200,9 +200,15 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
 }
 
 void Agent::Impl::flush_store() {
-  if (store_list_.empty()) return;
+  const bool epoch = epoch_dirty_ && !store_retry_at_;
+  if (store_list_.empty() && !epoch) return;
   agent::Persist persist{next_batch(), {}};
   Batch batch;
+  batch.epoch = epoch;
+  if (epoch) {
+    persist.records.push_back(agent::encode_epoch(epoch_));
+    epoch_dirty_ = false;
+  }
   for (Slot slot : std::exchange(store_list_, {})) {
     Tsi& tsi = tsis_[slot];
     tsi.store_dirty = false;

@@ -44,6 +44,7 @@ struct Agent::Impl {
     std::vector<Slot> slots;
     RowKeys keys;  ///< of a Program
     bool program = false;
+    bool epoch = false;  ///< a Persist of the store's epoch, too
   };
 
   Impl(AgentConfig config, std::uint64_t seed);
@@ -187,6 +188,7 @@ struct Agent::Impl {
   unsigned program_failures_ = 0;
   bool flush_wanted_ = false;       ///< rows changed; what failed before waits for `program_retry_at_` or goes along
   std::vector<Slot> store_failed_;  ///< wait for `store_retry_at_`
+  bool epoch_dirty_ = false;        ///< not stored yet; after a failure it waits for `store_retry_at_`
   std::size_t next_uplink_ = 0;     ///< whose inbox is served first
   std::map<std::string, std::uint64_t> drops_;
   std::uint64_t taken_ = 0;  ///< frames that were not dropped

@@ -337,6 +337,7 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
     to_check(slot);
   }
   if (result.ok()) return;
+  epoch_dirty_ |= batch.epoch;
   store_retry_at_ = now + kRetryFirst;
   notice("TNVED_STORE_FAILED", agent::Notice::Level::kError,
          "records=" + std::to_string(batch.slots.size()) + " cause=" + result.error);

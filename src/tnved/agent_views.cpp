@@ -46,9 +46,7 @@ void Agent::Impl::restore_epoch(std::span<const agent::StoreRecord> records) {
     if (const auto read = agent::decode_epoch(record)) epoch_ = *read;
   if (epoch_ == 0) {
     while (epoch_ == 0) epoch_ = random_();
-    agent::Persist persist{next_batch(), {agent::encode_epoch(epoch_)}};
-    batches_.emplace(persist.batch.value(), Batch{});
-    emit(std::move(persist));
+    epoch_dirty_ = true;
   }
   for (Uplink& uplink : uplinks_) uplink.exchange.set_epoch(epoch_);
 }

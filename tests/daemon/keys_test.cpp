@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -52,6 +53,12 @@ TEST_F(Keys, AFileThatOthersMayUseIsRefusedWithWhatToDo) {
   for (const mode_t mode : {0640, 0604, 0660, 0610, 0644})
     EXPECT_THAT(refusal(write("open", hex, mode)), HasSubstr("chmod 0600 " + folder.file("open"))) << mode;
   EXPECT_EQ(refusal(write("closed", hex, 0400)), "");
+}
+
+TEST_F(Keys, AFileOfAnotherUserIsRefused) {
+  const std::string path = write("foreign", hex);
+  if (::chown(path.c_str(), 12345, 12345) != 0) GTEST_SKIP() << "only root can give files away";
+  EXPECT_THAT(refusal(path), HasSubstr("chown root " + path));
 }
 
 TEST_F(Keys, WhatIsNoKeyIsRefusedWithHowToMakeOne) {

@@ -21,7 +21,7 @@ station_config() {   # EVB
   timing='"lldp":{"interval_ms":1000},"ecp":{"retries":3,"rte":12},"vdp":{"rwd":20,"rka":16}'
   config hv1 <<JSON
 { "role": "tnved", "instance": "hv1", $(paths_json hv1), $timing,
-  "uplinks": [{ "interface": "up0", "evb": "$1", $capabilities }], "vns": [{ "id": 70001, "alias": "blue" }] }
+  "uplinks": [{ "interface": "up0", "evb": "$1" }], "vns": [{ "id": 70001, "alias": "blue" }] }
 JSON
 }
 

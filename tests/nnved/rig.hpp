@@ -315,16 +315,19 @@ class Rig {
     datapath.apply(rows);
     if (!hold_program) results.push_back(result);
   }
+  /// `persists` and `store` are what the TSIs and latches cost; the epoch is beside them.
   void take(agent::Persist& persist) {
-    const bool is_meta = agent::record_kind(persist.records.front().key) == agent::RecordKind::kMeta;
-    if (!is_meta) persists.push_back(persist);
-    auto& kept = is_meta ? meta : store;
+    const BatchId batch = persist.batch;
+    const auto is_meta = [](const auto& record) { return agent::record_kind(record.key) == agent::RecordKind::kMeta; };
     if (persist_error.empty())
       for (const auto& record : persist.records) {
+        auto& kept = is_meta(record) ? meta : store;
         if (record.value.empty()) kept.erase(record.key);
         else kept[record.key] = record.value;
       }
-    results.push_back({persist.batch, {}, persist_error});
+    std::erase_if(persist.records, is_meta);
+    if (!persist.records.empty()) persists.push_back(std::move(persist));
+    results.push_back({batch, {}, persist_error});
   }
   void take(agent::Publish& publish) {
     publishes.push_back(publish);

@@ -46,7 +46,7 @@ enum class FilterFormat : std::uint8_t {
 };
 
 /// What an entry of a format holds, in this order; the VID word comes last.
-struct FilterLayout {
+struct alignas(8) FilterLayout {
   std::uint8_t octets = 0;  ///< of an entry; 0: no such format
   bool group = false;
   bool mac = false;
@@ -54,8 +54,9 @@ struct FilterLayout {
   bool prefix = false;
 };
 namespace detail {
-/// The one table of formats, by code: kLayouts[0x80 ? 1 : 0][low bits].
-inline constexpr FilterLayout kLayouts[2][9] = {
+/// The one table of formats, by code: kLayouts[0x80 ? 1 : 0][low four bits]. Its sizes are powers of two because every
+/// TLV and every entry asks it.
+inline constexpr FilterLayout kLayouts[2][16] = {
     {{},
      {2},
      {8, false, true},
@@ -78,7 +79,7 @@ inline constexpr FilterLayout kLayouts[2][9] = {
 }  // namespace detail
 constexpr const FilterLayout& layout(FilterFormat f) {
   const auto code = static_cast<std::uint8_t>(f);
-  return detail::kLayouts[code >> 7][code & 0x7F];
+  return detail::kLayouts[code >> 7][code & 0x0F];
 }
 constexpr bool has_mac(FilterFormat f) { return layout(f).mac; }
 constexpr bool has_group(FilterFormat f) { return layout(f).group; }

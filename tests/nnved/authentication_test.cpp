@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// A signed conversation with nnved (S16), frame by frame, and what an unsigned or forged one cannot do.
+#include <gtest/gtest.h>
+
+#include "rig.hpp"
+
+namespace splitnve::nnved::test {
+namespace {
+
+std::shared_ptr<const auth::KeyRing> keys(std::uint8_t secret) {
+  auth::Key key;
+  key.id = auth::KeyId(1);
+  key.secret.fill(secret);
+  return std::make_shared<const auth::KeyRing>(std::vector{key});
+}
+
+AgentConfig config(auth::Mode mode) {
+  AgentConfig config = make_config(1);
+  config.ports[0].authentication = {mode, keys(0x5A)};
+  return config;
+}
+
+/// A station that signs, beside the rig's own, which does not.
+struct Signer {
+  explicit Signer(Rig& rig_, std::uint8_t secret = 0x5A, std::uint8_t life = 1)
+      : rig(rig_), station(rig_.station(1)), authenticator(own_config(station.address, secret, life)) {
+    station.acks = false;
+    own = *station.shows;
+    own.nonce = authenticator.nonce();
+  }
+  static auth::Authenticator::Config own_config(const MacAddress& mac, std::uint8_t secret, std::uint8_t life) {
+    auth::Nonce seed{};
+    seed[0] = life;
+    return {auth::Mode::kRequire, keys(secret), vdp::Role::kStation, mac, seed};
+  }
+  OctetString request(const Tlv& tlv) {
+    OctetString payload = vdpdu({tlv}, own);
+    const EcpSequence number(station.sequence++);
+    authenticator.seal(ecp::Operation::kRequest, number, kNearestCustomerBridge, payload);
+    OctetString frame;
+    ecp::encode_frame(kNearestCustomerBridge, station.address, ecp::Operation::kRequest, number, payload, frame);
+    return frame;
+  }
+  void send(const OctetString& frame) {
+    rig.agent.handle_frame(station.port, frame, rig.now);
+    rig.run();
+    listen();
+  }
+  /// Takes what nnved has said, and acknowledges what is signed.
+  void listen() {
+    for (bool more = true; more;) {
+      more = false;
+      for (; heard < station.raw.size(); ++heard) {
+        const auto frame = ecp::decode_frame(station.raw[heard]);
+        const auto judged = authenticator.check(*frame, own, rig.now);
+        passed += judged.verdict == auth::Authenticator::Verdict::kPass ? 1 : 0;
+        if (judged.verdict != auth::Authenticator::Verdict::kPass || frame->operation == ecp::Operation::kAck) continue;
+        OctetString payload, ack;
+        authenticator.seal(ecp::Operation::kAck, frame->sequence, kNearestCustomerBridge, payload);
+        ecp::encode_frame(kNearestCustomerBridge, station.address, ecp::Operation::kAck, frame->sequence, payload, ack);
+        rig.agent.handle_frame(station.port, ack, rig.now);
+        more = true;
+      }
+      OctetString out;
+      while (authenticator.poll_frame(own, kNearestCustomerBridge, out)) {
+        rig.agent.handle_frame(station.port, out, rig.now);
+        more = true;
+      }
+      rig.run();
+    }
+  }
+  void begin() {
+    authenticator.handle_time(rig.now);
+    listen();
+  }
+  const char* state() const { return rig.agent.peers().at(0).authentication.state; }
+
+  Rig& rig;
+  Station& station;
+  auth::Authenticator authenticator;
+  vdp::Capabilities own;
+  std::size_t heard = 0;
+  unsigned passed = 0;
+};
+
+Tlv associate(unsigned n) { return {vdp::TlvType::kAssociate, vsi(n), {entry(70001, mac(n))}}; }
+Tlv deassociate(unsigned n) { return {vdp::TlvType::kDeAssociate, vsi(n), {entry(70001, mac(n))}}; }
+
+TEST(NnvedAuthentication, WhereItIsRequiredAPlainStationIsNeitherServedNorAcknowledged) {
+  Rig rig(config(auth::Mode::kRequire));
+  Station& plain = rig.station(1);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(rig.ask(plain, associate(1)));
+  EXPECT_EQ(rig.tsis(), 0u);
+  EXPECT_EQ(plain.acked, 0u);
+  EXPECT_EQ(rig.dropped("authentication: missing"), 3u + plain.raw.size()) << "requests, and plain acks to hellos";
+  EXPECT_STREQ(rig.agent.peers().at(0).authentication.state, "refused");
+  ASSERT_EQ(rig.notices.size(), 1u) << "one a minute";
+  EXPECT_STREQ(rig.notices[0].id, "PEER_UNAUTHENTICATED");
+  unsigned refused = 0;
+  for (const auto& transition : rig.transitions) refused += transition.to == std::string_view("refused") ? 1 : 0;
+  EXPECT_EQ(refused, 1u);
+}
+
+TEST(NnvedAuthentication, AStationWithTheKeyIsServedAndAnsweredSigned) {
+  Rig rig(config(auth::Mode::kRequire));
+  Signer signer(rig);
+  signer.begin();
+  EXPECT_STREQ(signer.state(), "authenticated");
+  signer.send(signer.request(associate(1)));
+  ASSERT_TRUE(rig.tsi(vsi(1)));
+  EXPECT_GE(signer.passed, 2u) << "an acknowledgement and the answer";
+  EXPECT_EQ(signer.authenticator.stats().refused, 0u);
+  EXPECT_EQ(rig.agent.peers().at(0).failed, 0u);
+}
+
+TEST(NnvedAuthentication, ForgedAndReplayedFramesChangeNothing) {
+  Rig rig(config(auth::Mode::kRequire));
+  Signer signer(rig);
+  signer.begin();
+  signer.send(signer.request(associate(1)));
+  const OctetString gone = signer.request(deassociate(1));
+  signer.send(gone);
+  ASSERT_FALSE(rig.tsi(vsi(1)));
+  signer.send(signer.request(associate(1)));
+  const Instant heard = rig.agent.peers().at(0).last_heard;
+  rig.now += 2s;  // the duplicates that ECP remembers are over
+  signer.send(gone);
+  EXPECT_EQ(rig.dropped("authentication: replayed"), 1u);
+  rig.send(signer.station, {deassociate(1)});
+  EXPECT_EQ(rig.dropped("authentication: missing"), 1u);
+  OctetString changed = signer.request(deassociate(1));
+  changed[60] ^= 1;
+  signer.send(changed);
+  EXPECT_EQ(rig.dropped("authentication: wrong tag"), 1u);
+  EXPECT_TRUE(rig.tsi(vsi(1)));
+  EXPECT_EQ(rig.agent.peers().at(0).last_heard, heard) << "nor is the station heard";
+}
+
+TEST(NnvedAuthentication, ARetransmissionIsAcknowledgedAgainAndNotDelivered) {
+  Rig rig(config(auth::Mode::kRequire));
+  Signer signer(rig);
+  signer.begin();
+  const OctetString frame = signer.request(associate(1));
+  signer.send(frame);
+  const unsigned acked = signer.station.acked;
+  signer.send(frame);
+  EXPECT_EQ(signer.station.acked, acked + 1);
+  EXPECT_EQ(rig.dropped("duplicate"), 1u);
+  EXPECT_EQ(rig.dropped("authentication: replayed"), 0u);
+}
+
+TEST(NnvedAuthentication, ARestartedStationIsServedAgainAndItsTsisStay) {
+  Rig rig(config(auth::Mode::kRequire));
+  Signer signer(rig);
+  signer.begin();
+  signer.send(signer.request(associate(1)));
+  Signer again(rig, 0x5A, 2);
+  again.heard = signer.station.raw.size();
+  rig.now += 1s;
+  again.begin();
+  again.send(again.request(associate(2)));
+  EXPECT_TRUE(rig.tsi(vsi(1)));
+  EXPECT_TRUE(rig.tsi(vsi(2)));
+  EXPECT_EQ(rig.agent.peers().at(0).authentication.sessions, 2u);
+}
+
+TEST(NnvedAuthentication, AStationsOwnKeyStandsInsteadOfThePorts) {
+  AgentConfig own = config(auth::Mode::kRequire);
+  own.ports[0].station_keys.push_back({station_mac(1), keys(0x77)});
+  Rig rig(own);
+  Signer ports(rig, 0x5A), stations(rig, 0x77, 2);
+  ports.begin();
+  EXPECT_FALSE(ports.authenticator.session());
+  stations.heard = ports.station.raw.size();
+  rig.now += 1s;
+  stations.begin();
+  EXPECT_TRUE(stations.authenticator.session());
+}
+
+TEST(NnvedAuthentication, WhereOnlyStationsHaveKeysOthersAreNotRemembered) {
+  AgentConfig own = config(auth::Mode::kRequire);
+  own.ports[0].authentication.keys.reset();
+  Rig rig(own);
+  EXPECT_FALSE(rig.ask(rig.station(1), associate(1)));
+  EXPECT_EQ(rig.dropped("authentication: station without a key"), 1u);
+  EXPECT_TRUE(rig.agent.peers().empty());
+}
+
+TEST(NnvedAuthentication, WhereItIsAcceptedAPlainStationIsServedUntilItSigns) {
+  Rig rig(config(auth::Mode::kAccept));
+  EXPECT_TRUE(rig.ask(rig.station(1), associate(1))->response().success());
+  Signer signer(rig);
+  rig.now += 1s;
+  signer.begin();
+  EXPECT_STREQ(signer.state(), "authenticated");
+  rig.send(signer.station, {deassociate(1)});
+  EXPECT_TRUE(rig.tsi(vsi(1))) << "never plain again";
+}
+
+}  // namespace
+}  // namespace splitnve::nnved::test
