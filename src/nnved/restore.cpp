@@ -33,6 +33,7 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
     owner.told_forwarding = row.forwarding;
     owner.told_generation = row.generation;
   });
+  if (!records.empty()) vaps.begin_round_at(random());
   settle(now);
   return unreadable;
 }

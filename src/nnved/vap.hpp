@@ -61,6 +61,10 @@ class VapTable {
   /// Shows a refused connect (B4).
   void note_failure(std::uint32_t port_index, GroupId vn, Reason reason, Instant now);
 
+  /// See VidPool.
+  void begin_round_at(std::uint64_t anywhere) {
+    for (auto& pool : pools_) pool->begin_round_at(anywhere);
+  }
   /// A lost store (S13): see VidPool.
   void begin_recovery(Instant until);
   void adopt(std::uint32_t port_index, Vid vid, GroupId vn, Instant until) { pool(port_index).adopt(vid, vn, until); }

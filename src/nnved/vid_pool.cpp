@@ -37,6 +37,13 @@ void VidPool::begin_recovery(std::optional<VidRange> range, Instant until) {
   recovery_until_ = until;
 }
 
+void VidPool::begin_round_at(std::uint64_t anywhere) {
+  if (free_ == 0) return;
+  std::uint64_t skip = anywhere % free_;
+  cursor_ = 0;
+  while (slots_[cursor_].state != State::kFree || skip-- > 0) ++cursor_;
+}
+
 void VidPool::adopt(Vid vid, GroupId vn, Instant until) {
   if (slot(vid).state != State::kFree || rested_.contains(vn)) return;
   set(vid, State::kResting);

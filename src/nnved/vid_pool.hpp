@@ -29,6 +29,9 @@ class VidPool {
   /// A VID that belongs to this VN by configuration: never given to another, given to this one first.
   void pin(Vid vid, GroupId vn);
 
+  /// After a restart nobody knows which VID was released last, and a station that was cut off may still use it: the
+  /// round begins anywhere, so that no certain few VIDs are given out anew after each restart.
+  void begin_round_at(std::uint64_t anywhere);
   /// Lost state (S13): until `until` a VID that no VN holds, rests for or is pinned to comes from `range` only; without
   /// a range the pool is as good as empty (kRecovering).
   void begin_recovery(std::optional<VidRange> range, Instant until);

@@ -86,6 +86,13 @@ Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecor
   return {};
 }
 
+bool has_twice(const std::vector<TsiRecord::Address>& addresses) {
+  std::vector<MacAddress> macs;
+  for (const auto& address : addresses) macs.push_back(address.mac);
+  std::sort(macs.begin(), macs.end());
+  return std::adjacent_find(macs.begin(), macs.end()) != macs.end();
+}
+
 }  // namespace
 
 OctetString encode_record(const TsiRecord& record) {
@@ -133,6 +140,7 @@ Decoded<TsiRecord> decode_record(Octets octets) {
     if (auto read = read_address(reader, version, address); !read) return unexpected<DecodeError>(read.error());
     record.addresses.push_back(address);
   }
+  if (has_twice(record.addresses)) return reader.error("an address stands twice");
   // The last address never goes alone: the TSI leaves with it.
   if (std::all_of(record.addresses.begin(), record.addresses.end(),
                   [](const auto& address) { return address.wanted == vdp::Level::kNone; }))

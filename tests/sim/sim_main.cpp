@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--hosts-per-port", parameters.hosts_per_port, "hypervisors behind one port, by a learning switch")
       ->check(CLI::Range(1, 100));
+  app.add_option("--legacy-share", parameters.legacy_share, "share of the hypervisors without our extensions")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--loss", parameters.loss, "probability that a frame is lost")->check(CLI::Range(0.0, 0.9));
   app.add_option("--duplicate", parameters.duplicate, "probability that it arrives twice")->check(CLI::Range(0.0, 0.9));
   app.add_option("--reorder", parameters.reorder, "probability that it is delayed past others")

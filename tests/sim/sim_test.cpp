@@ -41,6 +41,20 @@ TEST_P(SharedPorts, StationsBehindLearningSwitchesAgreeDespiteCrashes) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SharedPorts, testing::Range<std::uint64_t>(1, 6));
 
+class LegacyShare : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(LegacyShare, AQuarterOfTheStationsWithoutExtensionsAgreeToo) {
+  Parameters parameters;
+  parameters.legacy_share = 0.25;
+  parameters.duplicate = parameters.reorder = 0.1;
+  parameters.crash_per_1000_events = 1;
+  parameters.seed = GetParam();
+  const Report report = World(parameters).run();
+  EXPECT_TRUE(report.pass) << report.failure << "\nreplay with seed " << parameters.seed;
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, LegacyShare, testing::Range<std::uint64_t>(1, 4));
+
 TEST(Hold, TwoThousandTsisStayActivatedForFiveMinutesAtThirtyPercentLoss) {
   Parameters parameters;
   parameters.hosts = 50;

@@ -23,6 +23,7 @@ struct Parameters {
   unsigned tsis_per_host = 4;
   unsigned ports_per_switch = 25;
   unsigned hosts_per_port = 1;  ///< more than one: a learning switch stands between them and the port
+  double legacy_share = 0;      ///< hosts that show no capabilities and are answered as plain IEEE 802.1Q stations
   unsigned vns = 8;
   double loss = 0.2;
   double duplicate = 0.0;
@@ -161,6 +162,11 @@ class World {
   void trace_frame(const Node& from, const Node& to, const OctetString& frame) const;
 
   /// All hosts of a segment share one port of one switch.
+  /// Spread evenly over the hosts, and over those of a switch.
+  bool is_legacy(unsigned host) const {
+    return static_cast<unsigned>((host + 1) * parameters_.legacy_share) >
+           static_cast<unsigned>(host * parameters_.legacy_share);
+  }
   unsigned segment_of(unsigned host) const { return host / parameters_.hosts_per_port; }
   unsigned hosts_per_switch() const { return parameters_.ports_per_switch * parameters_.hosts_per_port; }
   unsigned switch_count() const { return (parameters_.hosts + hosts_per_switch() - 1) / hosts_per_switch(); }

@@ -133,7 +133,8 @@ std::vector<std::string> World::compare_all() const {
     const auto& sw = switch_of(vm.host);
     const auto owner = sw.datapath.open_owner(DomainId(vm.vn.value()), vm.mac);
     const bool want = vm.phase == Phase::kRunning;
-    if (owner.has_value() != want)
+    const bool closed_at_host = is_legacy(vm.host) && vm.phase == Phase::kSuspended;  // S20
+    if (owner.has_value() != want && !closed_at_host)
       out.push_back(vm.interface_name + (want ? ": runs but is not forwarded" : ": forwarded but not running"));
     if (owner && want && owner->port != port_of(vm.host))
       out.push_back(vm.interface_name + ": forwarded to the wrong port");
@@ -158,7 +159,9 @@ void World::compare_host(const Node& host, std::vector<std::string>& out) const 
       continue;
     }
     const bool active = std::string_view(mine->state) == "activated";
-    if (active != (theirs->second.state == nnved::TsiState::kActivated))
+    // A legacy nNVE cannot be told to deactivate: the VM's port is closed here, and the request carries S (S20).
+    const bool closed_here_only = is_legacy(host.index) && !active && theirs->second.suspended;
+    if (active != (theirs->second.state == nnved::TsiState::kActivated) && !closed_here_only)
       out.push_back(name + mine->vsi.to_string() + " is " + mine->state + ", at the switch " +
                     to_string(theirs->second.state));
     if (mine->vid != theirs->second.vid) out.push_back(name + mine->vsi.to_string() + " has another VID at the switch");

@@ -80,6 +80,7 @@ void World::start_node(Node& node) {
     uplink.id = PortId(1);
     uplink.interface_name = "up0";
     uplink.mac = station_mac(node.index);
+    uplink.legacy = is_legacy(node.index);
     if (parameters_.hosts_per_port > 1) uplink.nnve = port_mac(switch_of(node.index).index, port_of(node.index));
     config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
     config.uplinks.push_back(uplink);

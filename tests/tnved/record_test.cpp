@@ -83,6 +83,14 @@ TEST(TsiRecord, RefusesAnotherVersionAndValuesThatNobodyWrites) {
   EXPECT_TRUE(refuses(76, 2)) << "held";
 }
 
+TEST(TsiRecord, RefusesAnAddressThatStandsTwice) {
+  TsiRecord record = sample();
+  record.addresses.back().mac = record.addresses.front().mac;
+  const auto read = decode_record(encode_record(record));
+  ASSERT_FALSE(read.has_value());
+  EXPECT_STREQ(read.error().cause, "an address stands twice");
+}
+
 TEST(TsiRecord, ReadsTheFirstVersionWhoseAddressesFollowTheVm) {
   auto record = sample();
   for (auto& address : record.addresses) {
