@@ -37,7 +37,12 @@ inline std::uint64_t random_seed() {
 inline constexpr Duration kDrainTime = std::chrono::seconds(10);
 inline constexpr Duration kDrainLook = std::chrono::milliseconds(50);
 
-using PortNames = std::vector<std::pair<PortId, std::string>>;
+struct PortName {
+  PortId id;
+  std::string interface_name;
+  std::optional<MacAddress> group;  ///< listened to beside the link's own group addresses
+};
+using PortNames = std::vector<PortName>;
 
 /// Finds the interface of each configured port, fills in its MAC address, and refuses one that the datapath may not
 /// have (S26).
@@ -49,7 +54,8 @@ Result<PortNames> find_interfaces(PortConfigs& ports, datapath::PortRole role) {
     if (!link) return unexpected<Error>(link.error());
     if (auto fit = host::BpfSwitch::check_port(port.interface_name, role); !fit) return unexpected<Error>(fit.error());
     port.mac = link->mac;
-    names.emplace_back(port.id, port.interface_name);
+    names.push_back({port.id, port.interface_name, std::nullopt});
+    if constexpr (requires { port.group; }) names.back().group = port.group;
   }
   return names;
 }
@@ -75,8 +81,8 @@ class Runtime {
     if (auto restored = restore(); !restored) return restored;
     if (auto opened = open_datapath(std::move(datapath)); !opened) return opened;
     driver_.emplace(loop_, log_, agent_, handlers(std::move(publish)));
-    for (const auto& [id, name] : ports)
-      if (auto opened = driver_->ports().open(id, name); !opened) return opened;
+    for (const auto& port : ports)
+      if (auto opened = driver_->ports().open(port.id, port.interface_name, port.group); !opened) return opened;
     auto server = host::ControlServer::open(loop_, settings_.control);
     if (!server) return unexpected<Error>(server.error());
     control_ = std::move(*server);

@@ -90,6 +90,12 @@ Result<vdp::SystemId> system_id(const Settings& settings) {
   return id;
 }
 
+MacAddress read_group(const host::ConfigNode& node, std::string_view key) {
+  const MacAddress group = node.mac(key);
+  if (!is_forwarded_group(group)) node.refuse(key, "a group address that bridges pass, like \"03:53:4e:00:00:01\"");
+  return group;
+}
+
 std::optional<GroupId> find_vn(const std::vector<VnName>& vns, std::string_view text) {
   const auto at = std::find_if(vns.begin(), vns.end(), [&](const VnName& vn) {
     return (!vn.alias.empty() && vn.alias == text) || std::to_string(vn.id.value()) == text;

@@ -35,6 +35,8 @@ void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vd
 /// Reads `lldp {interval_ms}`, and `evb` of a port or uplink: "on" (default) or "off".
 Duration read_lldp_interval(const host::ConfigNode& root);
 bool read_evb(const host::ConfigNode& node);
+/// Reads a group address of ECP that bridges pass, such as 03:53:4e:00:00:01.
+MacAddress read_group(const host::ConfigNode& node, std::string_view key);
 /// Reads `offer`: the names of what peers are told that we understand; default: all of `able`.
 vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able);
 

@@ -74,23 +74,27 @@ Result<void> set_options(int fd, const std::string& name) {
   return {};
 }
 
-Result<void> bind_to(int fd, const LinkInfo& link) {
+Result<void> join(int fd, const LinkInfo& link, const MacAddress& group) {
+  packet_mreq membership{};
+  membership.mr_ifindex = static_cast<int>(link.index);
+  membership.mr_type = PACKET_MR_MULTICAST;
+  membership.mr_alen = ETH_ALEN;
+  std::copy(group.octets().begin(), group.octets().end(), membership.mr_address);
+  if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof(membership)) != 0)
+    return system_error("cannot join the group address " + group.to_string(), link.name);
+  return {};
+}
+
+Result<void> bind_to(int fd, const LinkInfo& link, const std::optional<MacAddress>& own_group) {
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(link.index);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return system_error("cannot bind to the interface", link.name);
-  for (const MacAddress& group : kGroupAddresses) {
-    packet_mreq membership{};
-    membership.mr_ifindex = static_cast<int>(link.index);
-    membership.mr_type = PACKET_MR_MULTICAST;
-    membership.mr_alen = ETH_ALEN;
-    std::copy(group.octets().begin(), group.octets().end(), membership.mr_address);
-    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof(membership)) != 0)
-      return system_error("cannot join the group address " + group.to_string(), link.name);
-  }
-  return {};
+  for (const MacAddress& group : kGroupAddresses)
+    if (auto joined = join(fd, link, group); !joined) return joined;
+  return own_group ? join(fd, link, *own_group) : Result<void>();
 }
 
 /// Buffers of one recvmmsg, laid out once.
@@ -181,7 +185,7 @@ struct FramePort::Impl {
 FramePort::FramePort(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FramePort::~FramePort() = default;
 
-Result<std::unique_ptr<FramePort>> FramePort::open(const std::string& interface_name) {
+Result<std::unique_ptr<FramePort>> FramePort::open(const std::string& interface_name, std::optional<MacAddress> group) {
   auto link = link_of(interface_name);
   if (!link) return unexpected<Error>(link.error());
   auto impl = std::make_unique<Impl>();
@@ -191,7 +195,7 @@ Result<std::unique_ptr<FramePort>> FramePort::open(const std::string& interface_
   if (impl->fd < 0) return system_error("cannot open a packet socket", interface_name);
   if (auto done = attach_filter(impl->fd, interface_name); !done) return unexpected<Error>(done.error());
   if (auto done = set_options(impl->fd, interface_name); !done) return unexpected<Error>(done.error());
-  if (auto done = bind_to(impl->fd, *link); !done) return unexpected<Error>(done.error());
+  if (auto done = bind_to(impl->fd, *link, group); !done) return unexpected<Error>(done.error());
   return std::unique_ptr<FramePort>(new FramePort(std::move(impl)));
 }
 

@@ -17,6 +17,7 @@ constexpr int kBatchesPerWakeUp = 4;
 struct Port {
   std::string name;
   bool frames = false;  ///< carries ECP, not only watched
+  std::optional<MacAddress> group;
   LinkInfo link;
   FramePortStats before;  ///< of earlier incarnations of the interface
   // The watch goes before the socket it watches.
@@ -60,7 +61,7 @@ struct Ports::Impl {
     return {};
   }
   Result<void> open_socket(PortId id, Port& port) {
-    auto opened = FramePort::open(port.name);
+    auto opened = FramePort::open(port.name, port.group);
     if (!opened) return unexpected<Error>(opened.error());
     port.socket = std::move(*opened);
     port.watch = std::make_unique<FdWatch>(loop, port.socket->fd(), [this, id] { on_readable(id); });
@@ -128,11 +129,12 @@ struct Ports::Impl {
 Ports::Ports(Loop& loop, Log& log, Events events) : impl_(std::make_unique<Impl>(loop, log, std::move(events))) {}
 Ports::~Ports() = default;
 
-Result<void> Ports::open(PortId port, const std::string& interface_name) {
+Result<void> Ports::open(PortId port, const std::string& interface_name, std::optional<MacAddress> group) {
   const auto link = link_of(interface_name);
   if (!link) return unexpected<Error>(link.error());
   if (auto added = impl_->add(port, interface_name, true); !added) return added;
   Port& entry = impl_->ports.at(port);
+  entry.group = group;
   if (auto opened = impl_->open_socket(port, entry); !opened) {
     impl_->ports.erase(port);
     return opened;

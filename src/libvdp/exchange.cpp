@@ -21,6 +21,17 @@ Decoded<Heard> survey(Octets vdpdu) {
   }
 }
 
+bool is_discovery(Octets vdpdu) {
+  VdpduReader reader(vdpdu);
+  if (!reader.manager()) return false;
+  while (true) {
+    const auto tlv = reader.next();
+    if (!tlv) return false;
+    if (!*tlv) return true;
+    if (!is_looked_at_elsewhere(**tlv)) return false;
+  }
+}
+
 const char* to_string(Exchange::Verdict verdict) {
   switch (verdict) {
     case Exchange::Verdict::kUnknown: return "unknown";
@@ -82,9 +93,9 @@ void Exchange::handle_delivered(Instant now) {
   show_at_ = now + timing_.keepalive_interval;
 }
 
-/// One who is there is shown it again at once; the session's own back-off spaces that.
+/// It is shown again at once; the session's own back-off spaces that.
 void Exchange::handle_delivery_failed() {
-  if (std::exchange(in_flight_, false) && verdict_ == Verdict::kCapable && !shown_) show_at_ = Instant{};
+  if (std::exchange(in_flight_, false) && verdict_ != Verdict::kLegacy && !shown_) show_at_ = Instant{};
 }
 
 void Exchange::reset(const std::array<std::uint8_t, 16>& nonce) {

@@ -46,22 +46,24 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
 
 /// The peer a frame comes from; kNoIndex, and counted, if the frame is none of ours.
 Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant now) {
-  const MacAddress& own = config.ports[port_index].mac;
-  const bool unicast = frame.destination == own;
-  if (!unicast && frame.destination != ecp::kNearestCustomerBridge && frame.destination != ecp::kNearestBridge &&
-      frame.destination != ecp::kNearestNonTpmrBridge)
-    return drop("not for us"), kNoIndex;
+  const PortConfig& port = config.ports[port_index];
+  const MacAddress& own = port.mac;
+  const bool to_group = port.group && frame.destination == *port.group;
+  if (frame.destination != own && !is_link_group(frame.destination) && !to_group) return drop("not for us"), kNoIndex;
+  if (to_group && !port.sole_nnve && !vdp::is_discovery(frame.payload))
+    return drop("to the group, and not capabilities alone"), kNoIndex;
+  // A station that speaks to us alone, or looks for us behind bridges, is answered alone, too.
+  const MacAddress answered = is_link_group(frame.destination) ? ecp::kNearestCustomerBridge : frame.source;
   if (frame.source == own) return drop("our own frame"), kNoIndex;
   if (!policy.admits_station(port_index, frame.source)) return drop("station not admitted"), kNoIndex;
   if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end()) {
-    // A station that speaks to us alone shares its segment with others: it is answered alone, too.
-    peers[known->second].session.set_destination(unicast ? frame.source : ecp::kNearestCustomerBridge);
+    peers[known->second].session.set_destination(answered);
     return known->second;
   }
   if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
   if (!has_key(port_index, frame.source)) return drop("authentication: station without a key"), kNoIndex;
   if (ports[port_index].peers >= limits::kPeersPerPortMax) return drop("too many peers"), kNoIndex;
-  return create_peer(port_index, frame.source, unicast ? frame.source : ecp::kNearestCustomerBridge, now);
+  return create_peer(port_index, frame.source, answered, now);
 }
 
 Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination,

@@ -90,6 +90,9 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
     port.reserved_vids.push_back(Vid(static_cast<std::uint16_t>(item.as_u32(1, 4094))));
   port.legacy = node.boolean("legacy", false);
   port.evb = daemon::read_evb(node);
+  if (node.has("group")) port.group = daemon::read_group(node, "group");
+  port.sole_nnve = node.boolean("sole_nnve", false);
+  if (port.sole_nnve && !port.group) node.refuse("sole_nnve", "a \"group\" that it is about");
   read_access(node, port, names);
   read_station_keys(node, port);
   port.authentication = daemon::read_authentication(node, !port.station_keys.empty());

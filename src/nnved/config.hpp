@@ -69,6 +69,9 @@ struct PortConfig {
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
   Duration link_down_hold = limits::kLinkDownHold;
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
+  /// Stations behind bridges find us by this address: what they send to it is answered from our own (S17).
+  std::optional<MacAddress> group;
+  bool sole_nnve = false;  ///< no other nNVE has the group: everything sent to it is for us, not capabilities alone
 };
 
 /// A remote address that the static authority knows.

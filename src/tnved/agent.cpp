@@ -18,9 +18,8 @@ std::vector<VSwitch::Uplink> uplink_ports(const AgentConfig& config) {
 
 bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
   if (frame.destination == uplink.mac) return true;
-  if (uplink.nnve) return false;  // what goes to the group may be for another station of the segment
-  return frame.destination == ecp::kNearestCustomerBridge ||
-         frame.destination == ecp::kNearestBridge || frame.destination == ecp::kNearestNonTpmrBridge;
+  if (uplink.nnve || uplink.discovery) return false;  // what goes to the group may be for another station of the segment
+  return is_link_group(frame.destination);
 }
 
 }  // namespace
@@ -84,11 +83,27 @@ void Agent::Impl::meet(Uplink& uplink, const MacAddress& nnve, Instant now) {
   if (uplink.nnve == nnve) return;
   const bool another = uplink.nnve.has_value();
   uplink.nnve = nnve;
+  if (uplink.config.discovery) {
+    uplink.session.set_destination(nnve);
+    uplink.exchange.handle_met(now);
+    uplink.station.reassert_all(now);
+  }
   emit(agent::Transition{"peer", uplink.config.interface_name, another ? "known" : "unknown", "known",
                          "nNVE " + nnve.to_string() + " answers"});
   if (!another) return;
   reset_exchange(uplink, now);
   uplink.station.reassert_all(now);
+}
+
+/// The nNVE that discovery had found is gone: whoever answers next to the group address may be another one.
+void Agent::Impl::seek(Uplink& uplink, const char* why, Instant now) {
+  emit(agent::Transition{"peer", uplink.config.interface_name, "known", "unknown",
+                         "nNVE " + uplink.nnve->to_string() + " " + why});
+  uplink.nnve.reset();
+  uplink.session.abandon();
+  drain_session(uplink, now);
+  uplink.session.set_destination(*uplink.config.discovery);
+  reset_exchange(uplink, now);
 }
 
 void Agent::Impl::reset_exchange(Uplink& uplink, Instant now) {
@@ -152,7 +167,10 @@ void Agent::Impl::pump(Instant now) {
   } while (!check_list_.empty());
   flush_store();
   flush_program();
-  for (Uplink& uplink : uplinks_) compose(uplink, now);
+  for (Uplink& uplink : uplinks_) {
+    if (!uplink.watched_since) uplink.watched_since = now;
+    compose(uplink, now);
+  }
 }
 
 void Agent::Impl::drain_stations(Instant now) {
@@ -175,10 +193,18 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
   if (!uplink.link_up || !uplink.session.ready(now) || !uplink.authentication.may_send()) return;
   vdp::Exchange& exchange = uplink.exchange;
   const vdp::Capabilities* show = exchange.to_show(now);
-  const bool may_request = exchange.may_request() && uplink.refusal().empty();
+  const bool may_request = exchange.may_request() && uplink.refusal().empty() && !uplink.seeking();
   if (!may_request || !uplink.station.compose(scratch_, now, show)) {
-    if (show == nullptr || !exchange.speaks(now)) return;
-    vdp::write_capabilities_only(*show, scratch_);
+    if (show != nullptr && exchange.speaks(now)) {
+      vdp::write_capabilities_only(*show, scratch_);
+    } else {
+      if (const auto due = uplink.probe_at(); !due || *due > now) return;
+      // A VDPDU without TLVs: its acknowledgement is all that is wanted.
+      uplink.probed_at = now;
+      show = nullptr;
+      scratch_.resize(limits::kVdpduOctetsMax);
+      scratch_.resize(vdp::VdpduWriter(scratch_, ManagerId{}).finish().size());
+    }
   }
   OctetString vdpdu = std::exchange(scratch_, {});
   uplink.authentication.send(uplink.session, vdpdu, now);
@@ -246,7 +272,9 @@ void Agent::Impl::handle_time(Instant now) {
     if (uplink.link_up) uplink.authentication.handle_time(now);
     drain_session(uplink, now);
     uplink.reassert_due(now);
-    if (const auto change = uplink.exchange.handle_time(now); change.verdict) exchanged(uplink, change, now);
+    if (!uplink.seeking())
+      if (const auto change = uplink.exchange.handle_time(now); change.verdict) exchanged(uplink, change, now);
+    if (uplink.config.discovery && uplink.nnve && uplink.dead(now)) seek(uplink, "is silent", now);
     uplink.station.handle_time(now);
   }
   drain_stations(now);
@@ -274,12 +302,17 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
     if (uplink.link_up == up) continue;
     uplink.link_up = up;
     emit(agent::Transition{"port", uplink.config.interface_name, up ? "down" : "up", up ? "up" : "down", "link"});
+    uplink.watched_since = now;
     if (up) {
       uplink.station.reassert_all(now);
     } else {
       uplink.session.link_down();
       uplink.last_request.reset();
-      reset_exchange(uplink, now);
+      if (uplink.config.discovery && uplink.nnve) {
+        seek(uplink, "is out of reach", now);
+      } else {
+        reset_exchange(uplink, now);
+      }
     }
   }
   pump(now);
@@ -294,7 +327,8 @@ std::optional<Instant> Agent::Impl::next_deadline() const {
     if (uplink.link_up) next = earliest(next, uplink.authentication.next_deadline());
     if (uplink.link_up && uplink.session.idle() && uplink.authentication.may_send())
       next = earliest(next, uplink.exchange.speak_at());
-    next = earliest(next, uplink.exchange.next_deadline());
+    if (!uplink.seeking()) next = earliest(next, uplink.exchange.next_deadline());
+    next = earliest(next, uplink.next_look());
     next = earliest(next, earliest(uplink.station.next_deadline(), uplink.reassert_at));
   }
   return next;

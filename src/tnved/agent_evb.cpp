@@ -9,7 +9,8 @@ void Agent::Impl::handle_lldp(Uplink& uplink, Octets octets, Instant now) {
   BoundedReader reader(octets);
   const auto ethernet = decode_ethernet(reader);
   if (!ethernet) return count_drop(ethernet.error().cause);
-  if (uplink.config.nnve && ethernet->source != *uplink.config.nnve)
+  const auto& only = uplink.config.discovery ? uplink.nnve : uplink.config.nnve;
+  if ((only || uplink.config.discovery) && ethernet->source != only)
     return count_drop("source is not the uplink's nNVE");
   if (const auto read = uplink.evb->machine().handle_frame(octets, now); !read) count_drop(read.error().cause);
   else ++taken_;

@@ -66,6 +66,7 @@ struct Agent::Impl {
   std::array<std::uint8_t, 16> new_nonce();
   void meet(Uplink& uplink, const MacAddress& nnve, Instant now);
   void reset_exchange(Uplink& uplink, Instant now);
+  void seek(Uplink& uplink, const char* why, Instant now);
 
   // --- authentication.cpp: who may speak as the nNVE ---
   std::array<std::uint8_t, 16> nonce_for(const Uplink& uplink) const;

@@ -18,6 +18,13 @@ void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& 
   }
 }
 
+void read_nnve(const ConfigNode& node, UplinkConfig& uplink) {
+  if (!node.has("nnve")) return;
+  const MacAddress address = node.mac("nnve");
+  if (address.is_group()) uplink.discovery = daemon::read_group(node, "nnve");
+  else uplink.nnve = address;
+}
+
 void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
   static const std::vector<std::string> kFormats{"group-mac-vid", "mac-vid", "group-vid", "vid"};
   static constexpr std::array kFormatOf{vdp::FilterFormat::kGroupMacVid, vdp::FilterFormat::kMacVid,
@@ -32,8 +39,9 @@ void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector
     uplink.vns = daemon::read_vns(node, "vns", names);
     uplink.format = kFormatOf[node.choice("format", kFormats, 0)];
     uplink.evb = daemon::read_evb(node);
-    if (node.has("nnve")) uplink.nnve = node.mac("nnve");
+    read_nnve(node, uplink);
     uplink.legacy = node.boolean("legacy", false);
+    if (uplink.legacy && uplink.discovery) node.refuse("legacy", "false where the nNVE is found by a group address");
     uplink.authentication = daemon::read_authentication(node);
     if (uplink.legacy && uplink.authentication.mode != auth::Mode::kOff)
       node.refuse("authentication", "\"off\" with a legacy bridge, which cannot sign");
@@ -50,6 +58,8 @@ void read_defaults(const ConfigNode& root, AgentConfig& config) {
   config.type = {type.u32("id", 0, (1u << 24) - 1, 1), static_cast<std::uint8_t>(type.u32("version", 0, 255, 1))};
   config.start_deadline =
       root.milliseconds("start_deadline_ms", std::chrono::milliseconds(100), std::chrono::minutes(5), std::chrono::seconds(5));
+  config.failover_time = root.milliseconds("failover_ms", std::chrono::milliseconds(200), std::chrono::minutes(5),
+                                           limits::kFailoverTime);
   config.instances_max = root.object("limits").u32("instances", 1, limits::kInstancesMax, limits::kInstancesMax);
 }
 

@@ -30,6 +30,9 @@ struct UplinkConfig {
   /// The nNVE by address: it alone is listened to and ECP goes to it, not to the group, so that stations which share the
   /// segment do not hear each other's conversations (D2, E1). Without it the link has one station.
   std::optional<MacAddress> nnve;
+  /// Instead: a group address by which nNVEs behind bridges are found. Capabilities alone go there; the first nNVE that
+  /// answers is spoken to by its own address until it is dead (S17, E2).
+  std::optional<MacAddress> discovery;
   std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   bool legacy = false;  ///< the bridge behind it knows nothing but IEEE 802.1Q: no capabilities are exchanged (S15)
@@ -50,6 +53,7 @@ struct AgentConfig {
   ecp::Timing ecp;
   vdp::Timing vdp;
   Duration lldp_interval = evb::kLldpInterval;
+  Duration failover_time = limits::kFailoverTime;  ///< an nNVE that is silent this long gives way to another one (D3)
   Duration start_deadline = std::chrono::seconds(5);  ///< a VM that is not confirmed by then is refused (S8)
   std::uint32_t instances_max = limits::kInstancesMax;
 };

@@ -53,6 +53,23 @@ void Uplink::reassert_due(Instant now) {
   station.reassert_all(now);
 }
 
+Duration Uplink::dead_peer_time() const {
+  const ecp::Timing& ecp = session.config().timing;
+  return std::max<Duration>(failover_time, 2 * (1 + static_cast<int>(ecp.retries_max)) * ecp.ack_timer());
+}
+
+std::optional<Instant> Uplink::probe_at() const {
+  if (!watched || !watched_since || !link_up || seeking()) return std::nullopt;
+  return std::max(session.last_heard(), probed_at.value_or(*watched_since)) + dead_peer_time() / 4;
+}
+
+/// The next moment at which silence means something.
+std::optional<Instant> Uplink::next_look() const {
+  if (!watched || !watched_since || !link_up || seeking()) return std::nullopt;
+  const bool may_probe = session.idle() && authentication.may_send();
+  return may_probe ? std::min(*probe_at(), dead_at()) : dead_at();
+}
+
 std::string Uplink::refusal() const {
   if (!evb) return "";
   const bool group_ids = evb->machine().operational().group_ids;

@@ -23,16 +23,23 @@ struct Uplink {
   Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first, const vdp::Capabilities& own,
          const auth::Nonce& seed)
       : config(uplink),
-        session({uplink.mac, MacAddress(), uplink.nnve.value_or(ecp::kNearestCustomerBridge), agent.ecp, first}),
+        session({uplink.mac, MacAddress(), where_first(uplink), agent.ecp, first}),
         station(agent.vdp),
         exchange(own, {agent.ecp.ack_timer(), agent.vdp.keepalive_interval()}, uplink.legacy),
         authentication({uplink.authentication.mode, uplink.authentication.keys, vdp::Role::kStation, uplink.mac, seed},
                        uplink.interface_name),
-        timing(agent.vdp) {
+        timing(agent.vdp),
+        failover_time(agent.failover_time),
+        watched(uplink.discovery.has_value()) {
     if (uplink.evb)
       evb.emplace(evb::Role::kStation,
                   agent::EvbPort::Config{uplink.id, uplink.interface_name, uplink.mac, agent.uplinks.front().mac, agent.ecp,
                                          agent.vdp, agent.lldp_interval});
+  }
+
+  static MacAddress where_first(const UplinkConfig& uplink) {
+    if (uplink.nnve) return *uplink.nnve;
+    return uplink.discovery.value_or(ecp::kNearestCustomerBridge);
   }
 
   UplinkConfig config;
@@ -53,6 +60,21 @@ struct Uplink {
   std::optional<Instant> reassert_at;       ///< the nNVE may have restarted: say everything again then
   std::optional<Instant> reasserted_at;
   std::uint64_t reasserted = 0;
+  Duration failover_time;
+  bool watched;  ///< its silence matters: another nNVE can take over, by discovery or on another uplink (D3)
+  std::optional<Instant> watched_since;  ///< silence counts from here, or from the last frame
+  std::optional<Instant> probed_at;
+
+  /// No nNVE has answered to the discovery group: nothing but capabilities is sent (S17).
+  bool seeking() const { return config.discovery && !nnve; }
+  /// Long enough for one ECPDU with all its retransmissions, and once more.
+  Duration dead_peer_time() const;
+  Instant dead_at() const { return std::max(session.last_heard(), *watched_since) + dead_peer_time(); }
+  /// Down, or silent for the dead-peer time although it was asked. Only of a watched uplink.
+  bool dead(Instant now) const { return !link_up || (watched_since && now >= dead_at()); }
+  /// A silent nNVE is asked for an acknowledgement several times before it is called dead.
+  std::optional<Instant> probe_at() const;
+  std::optional<Instant> next_look() const;
 
   /// May this frame's source speak as our nNVE? The first to acknowledge what we sent becomes it; another one only when
   /// the known one has been silent for the dead-peer time; a signature does as well as an acknowledgement. A configured

@@ -144,9 +144,9 @@ void Bench::work() {
     more = agent->handle_work(8, now);
     drain();
     while (!to_agent_.empty()) {
-      const OctetString frame = std::move(to_agent_.front());
+      const auto [port, frame] = std::move(to_agent_.front());
       to_agent_.pop_front();
-      agent->handle_frame(PortId(1), frame, now);
+      agent->handle_frame(port, frame, now);
       drain();
       more = true;
     }
@@ -166,7 +166,7 @@ void Bench::drain() {
 
 void Bench::carry_out(agent::Effect effect) {
   if (const auto* sent = std::get_if<agent::Transmit>(&effect)) {
-    if (sent->port == PortId(1)) receive(sent->frame);
+    if (sent->port == PortId(1) || others.contains(sent->port)) receive(sent->port, sent->frame);
   } else if (const auto* program_effect = std::get_if<agent::Program>(&effect)) {
     programs.push_back(*program_effect);
     agent::BatchResult result{program_effect->batch, {}, {}};
@@ -193,22 +193,25 @@ void Bench::carry_out(agent::Effect effect) {
   }
 }
 
-void Bench::nnve_frame(ecp::Operation operation, EcpSequence sequence, Octets payload) {
+void Bench::nnve_frame(PortId port, ecp::Operation operation, EcpSequence number, Octets payload) {
   OctetString frame;
-  ecp::encode_frame(ecp::kNearestCustomerBridge, nnve_mac, operation, sequence, payload, frame);
-  to_agent_.push_back(std::move(frame));
+  ecp::encode_frame(nnve(port).speaks_to, nnve(port).nnve_mac, operation, number, payload, frame);
+  to_agent_.emplace_back(port, std::move(frame));
 }
 
-void Bench::receive(const OctetString& octets) {
+void Bench::receive(PortId port, const OctetString& octets) {
   if (evb::is_lldp(octets)) return lldp.push_back(octets);
   const auto frame = ecp::decode_frame(octets);
   ensure(frame.has_value(), "the agent sends well-formed frames");
-  if (silent || frame->operation == ecp::Operation::kAck) return;
-  nnve_frame(ecp::Operation::kAck, frame->sequence, {});
-  respond(frame->payload);
+  if (frame->operation == ecp::Operation::kAck) return;
+  nnve(port).asked_at.push_back(frame->destination);
+  if (nnve(port).silent) return;
+  nnve_frame(port, ecp::Operation::kAck, frame->sequence, {});
+  respond(port, frame->payload);
 }
 
-void Bench::respond(Octets vdpdu) {
+void Bench::respond(PortId port, Octets vdpdu) {
+  Nnve& far = nnve(port);
   vdp::VdpduReader reader(vdpdu);
   const auto manager = reader.manager();
   ensure(manager.has_value(), "the agent sends a manager first");
@@ -224,27 +227,27 @@ void Bench::respond(Octets vdpdu) {
     Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
                     tlvs_per_ecpdu.size(), association->type};
     for (std::size_t i = 0; i < association->count; ++i) request.entries.push_back(association->entry(i));
-    requests.push_back(request);
+    far.requests.push_back(request);
     ++tlvs;
-    const auto status = verdict ? verdict(request) : vdp::ResponseStatus();
+    const auto status = far.verdict ? far.verdict(request) : vdp::ResponseStatus();
     auto entries = request.entries;
     for (auto& entry : entries)
-      if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(vids[entry.group.value()]);
+      if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(far.vids[entry.group.value()]);
     writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
                        entries);
   }
   if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);
-  if (mute && !asked) return;
-  if (mute) writer = vdp::VdpduWriter(buffer, ManagerId{});
-  if (asked && !legacy) vdp::write_extension(writer, shows);
-  if (writer.tlvs() > 0) nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence_++), writer.finish());
+  if (far.mute && !asked) return;
+  if (far.mute) writer = vdp::VdpduWriter(buffer, ManagerId{});
+  if (asked && !far.legacy) vdp::write_extension(writer, far.shows);
+  if (writer.tlvs() > 0) nnve_frame(port, ecp::Operation::kRequest, EcpSequence(far.sequence++), writer.finish());
 }
 
 void Bench::nnve_sends(TlvType command, std::uint8_t status, const Request& like) {
   std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
   vdp::VdpduWriter writer(buffer, config.manager);
   writer.association(command, status, config.type, like.vsi, vdp::FilterFormat::kGroupMacVid, like.entries);
-  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence_++), writer.finish());
+  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
   work();
 }
 

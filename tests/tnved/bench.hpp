@@ -43,7 +43,23 @@ class SwitchModel {
   std::map<std::string, std::string> table_;
 };
 
-class Bench {
+/// The scripted nNVE at one uplink.
+struct Nnve {
+  bool silent = false;  ///< neither acks nor answers
+  bool mute = false;    ///< acks and shows its capabilities, but does not answer
+  bool legacy = false;  ///< has no capabilities
+  vdp::Capabilities shows;
+  MacAddress nnve_mac = MacAddress(0x020100000001u);
+  MacAddress speaks_to = ecp::kNearestCustomerBridge;
+  std::map<std::uint32_t, std::uint16_t> vids = {{70001, 101}, {70002, 102}};
+  /// Status of an answer; default success.
+  std::function<vdp::ResponseStatus(const Request&)> verdict;
+  std::vector<Request> requests;
+  std::vector<MacAddress> asked_at;  ///< destination of every ECPDU that was sent to it
+  std::uint16_t sequence = 500;
+};
+
+class Bench : public Nnve {
  public:
   explicit Bench(std::function<void(AgentConfig&)> change = {});
 
@@ -68,9 +84,12 @@ class Bench {
   // --- the nNVE's side ---
   /// A VDPDU of the nNVE's own, in the next ECPDU.
   void nnve_sends(TlvType command, std::uint8_t status, const Request& like);
-  void nnve_frame(ecp::Operation operation, EcpSequence sequence, Octets payload);
+  void nnve_frame(ecp::Operation operation, EcpSequence number, Octets payload) {
+    nnve_frame(PortId(1), operation, number, payload);
+  }
+  void nnve_frame(PortId port, ecp::Operation operation, EcpSequence number, Octets payload);
   /// Its ECP sequence begins somewhere else.
-  void nnve_restarts() { sequence_ = static_cast<std::uint16_t>(sequence_ + 4711); }
+  void nnve_restarts() { sequence = static_cast<std::uint16_t>(sequence + 4711); }
   void inject(const OctetString& frame) {
     agent->handle_frame(PortId(1), frame, now);
     work();
@@ -90,15 +109,8 @@ class Bench {
   std::unique_ptr<Agent> agent;
   Instant now = Instant(seconds(1000));
 
-  bool silent = false;  ///< neither acks nor answers
-  bool mute = false;    ///< acks and shows its capabilities, but does not answer
-  bool legacy = false;  ///< has no capabilities
-  vdp::Capabilities shows;
-  MacAddress nnve_mac = MacAddress(0x020100000001u);
-  std::map<std::uint32_t, std::uint16_t> vids = {{70001, 101}, {70002, 102}};
-  /// Status of an answer; default success.
-  std::function<vdp::ResponseStatus(const Request&)> verdict;
-  std::vector<Request> requests;
+  std::map<PortId, Nnve> others;  ///< at further uplinks; the bench itself is the one at port 1
+  Nnve& nnve(PortId port) { return port == PortId(1) ? *this : others.at(port); }
   std::vector<std::size_t> tlvs_per_ecpdu;
   std::vector<OctetString> lldp;  ///< every LLDP frame, in order
 
@@ -116,13 +128,12 @@ class Bench {
  private:
   void drain();
   void carry_out(agent::Effect effect);
-  void receive(const OctetString& frame);
-  void respond(Octets vdpdu);
+  void receive(PortId port, const OctetString& frame);
+  void respond(PortId port, Octets vdpdu);
 
-  std::deque<OctetString> to_agent_;
+  std::deque<std::pair<PortId, OctetString>> to_agent_;
   std::deque<agent::BatchResult> results_;
   std::uint64_t last_asker_ = 0;
-  std::uint16_t sequence_ = 500;
   std::uint64_t seed_ = 1;
 };
 

@@ -17,6 +17,12 @@ constexpr bool is_link_group(const MacAddress& mac) {
   return mac == kNearestCustomerBridge || mac == kNearestNonTpmrBridge || mac == kNearestBridge;
 }
 
+/// A group address that bridges forward: neither broadcast nor one of the reserved 01-80-C2-00-00-0x.
+constexpr bool is_forwarded_group(const MacAddress& mac) {
+  const bool reserved = (mac.value() & ~0xFull) == 0x0180C2000000ull;
+  return mac.is_group() && !reserved && mac.value() != 0xFFFFFFFFFFFFull;
+}
+
 struct EthernetHeader {
   MacAddress destination;
   MacAddress source;

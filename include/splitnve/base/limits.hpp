@@ -56,6 +56,9 @@ inline constexpr Duration kVidQuarantine = std::chrono::seconds(10);
 inline constexpr Duration kDeadPeerTime = std::chrono::seconds(30);
 /// How long a lost link is held before its TSIs go (S9); VIDs are kept meanwhile.
 inline constexpr Duration kLinkDownHold = std::chrono::seconds(3);
+/// A nNVE that answers nothing for so long, while another one could take over, is dead: longer than any pause of a
+/// living one under load, shorter than what TCP notices.
+inline constexpr Duration kFailoverTime = std::chrono::seconds(3);
 
 // --- datapath ---
 /// IP prefixes that guards let pass, in all: four per TSI instance at the design size. The kernel

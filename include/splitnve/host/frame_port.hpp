@@ -34,8 +34,9 @@ struct FramePortStats {
 /// received. It taps before tc, so what the datapath drops as a control frame still arrives here.
 class FramePort {
  public:
-  /// Error: no such interface, not Ethernet, or no permission; each with what to do.
-  static Result<std::unique_ptr<FramePort>> open(const std::string& interface_name);
+  /// Becomes a member of `group`, too. Error: no such interface, not Ethernet, or no permission; each with what to do.
+  static Result<std::unique_ptr<FramePort>> open(const std::string& interface_name,
+                                                 std::optional<MacAddress> group = std::nullopt);
   ~FramePort();
   FramePort(const FramePort&) = delete;
   FramePort& operator=(const FramePort&) = delete;

@@ -29,8 +29,8 @@ class Ports {
   Ports(const Ports&) = delete;
   Ports& operator=(const Ports&) = delete;
 
-  /// Opens a port with frames. Error: as FramePort::open, or the port id is in use.
-  Result<void> open(PortId port, const std::string& interface_name);
+  /// Opens a port with frames, member of `group`. Error: as FramePort::open, or the port id is in use.
+  Result<void> open(PortId port, const std::string& interface_name, std::optional<MacAddress> group = std::nullopt);
   /// Follows the link of an interface only (VM ports), which may be absent for now.
   Result<void> watch(PortId port, const std::string& interface_name);
   void close(PortId port);

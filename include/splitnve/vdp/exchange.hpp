@@ -17,6 +17,9 @@ struct Heard {
 /// capabilities that cannot be read count as absent.
 Decoded<Heard> survey(Octets vdpdu);
 
+/// Does it hold nothing but capabilities and authentication, and can be read? What may go to a group address (S17).
+bool is_discovery(Octets vdpdu);
+
 /// The capability exchange with one peer (S15): when our TLV goes into an ECPDU, and what the peer has shown.
 ///
 ///   Unknown --its capabilities-------------------------------> Capable <--its capabilities-- Legacy (for now)
@@ -63,6 +66,10 @@ class Exchange {
   void handle_delivery_failed();
   /// The link went down, or somebody else is there: all is unknown again, but what the peer's state was is remembered.
   void reset(const std::array<std::uint8_t, 16>& nonce);
+  /// Somebody has answered at last: the patience that a verdict takes begins now.
+  void handle_met(Instant now) {
+    if (verdict_at_) verdict_at_ = now + timing_.patience();
+  }
   void set_timing(Timing timing) { timing_ = timing; }
   /// Ours is another from now on, and is shown anew.
   void set_nonce(const std::array<std::uint8_t, 16>& nonce, Instant now);
