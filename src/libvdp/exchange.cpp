@@ -63,6 +63,7 @@ Exchange::Change Exchange::handle(const Heard& heard, Instant now) {
   change.flags = change.verdict || peer_->flags != shown.flags;
   change.session = peer_ && peer_->nonce != shown.nonce;
   change.state_lost = peer_ && (peer_->epoch != shown.epoch || peer_->system != shown.system);
+  change.another = peer_ && peer_->system != shown.system;
   if (change.session) {
     shown_ = in_flight_ = false;
     show_at_ = now;

@@ -137,6 +137,13 @@ void Station::reassert_all(Instant now) {
   }
 }
 
+void Station::forget_vids() {
+  for (Handle h = 0; h < associations_.slots(); ++h) {
+    if (!associations_.contains(h)) continue;
+    for (Entry& entry : associations_[h].entries) entry.null_vid = true;
+  }
+}
+
 /// A request under way may be lost or out of date: it is sent again, and an answer to the first sending still counts.
 void Station::ask_again(Handle handle, Instant now) {
   Row& row = associations_[handle];

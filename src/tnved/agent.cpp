@@ -25,7 +25,7 @@ bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
 }  // namespace
 
 Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
-    : config_(std::move(config)), vswitch_(uplink_ports(config_)), random_(seed) {
+    : config_(std::move(config)), paths_(config_), vswitch_(uplink_ports(config_)), random_(seed) {
   std::set<PortId> ids;
   for (const auto& uplink : config_.uplinks) {
     ensure(uplink.id.value() >= 1 && uplink.id.value() <= kUplinkIdMax, "uplink ids are 1..255");
@@ -41,6 +41,8 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
     built.exchange.set_nonce(nonce_for(built), Instant{});
     built.station.set_vdpdu_octets_max(built.authentication.vdpdu_octets_max());
   }
+  for (const Path& path : paths_.all())
+    for (const std::uint8_t i : path.uplinks) uplinks_[i].watched = uplinks_[i].watched || path.has_standby();
 }
 
 std::array<std::uint8_t, 16> Agent::Impl::new_nonce() {
@@ -160,6 +162,8 @@ bool Agent::Impl::handle_work(std::size_t budget, Instant now) {
 void Agent::Impl::pump(Instant now) {
   do {
     drain_stations(now);
+    look_at_paths(now);
+    drain_stations(now);
     std::vector<Slot> checking;
     checking.swap(check_list_);
     for (Slot slot : checking)
@@ -182,6 +186,7 @@ void Agent::Impl::drain_stations(Instant now) {
     // A new association may get the handle of one whose Closed is still queued: it waits until none is.
     for (Slot slot : std::exchange(to_open_, {})) {
       if (!tsis_.contains(slot) || tsis_[slot].handle != kNoHandle || tsis_[slot].vm == VmState::kLeaving) continue;
+      if (paths_.of(tsis_[slot].vn)->opens_at) continue;  // finish_switch() asks again
       open_association(slot, now);
       pursue(slot, now);
     }
@@ -219,6 +224,10 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
   if (change.verdict)
     emit(agent::Transition{"peer", uplink.config.interface_name, "known", capable ? "capable" : "legacy",
                            capable ? "has shown its capabilities" : "none were shown"});
+  if (change.another) {  // what that one calls a VN nobody here knows (S13)
+    uplink.station.forget_vids();
+    uplink.vids.clear();
+  }
   if (change.state_lost)
     notice("TNVED_NNVE_STATE_LOST", agent::Notice::Level::kWarning, uplink.config.interface_name);
   // What a nNVE acknowledged before it began anew may be lost.
@@ -274,7 +283,10 @@ void Agent::Impl::handle_time(Instant now) {
     uplink.reassert_due(now);
     if (!uplink.seeking())
       if (const auto change = uplink.exchange.handle_time(now); change.verdict) exchanged(uplink, change, now);
-    if (uplink.config.discovery && uplink.nnve && uplink.dead(now)) seek(uplink, "is silent", now);
+    if (uplink.watched && !uplink.death_noted && uplink.dead(now)) {
+      uplink.death_noted = true;
+      if (uplink.config.discovery && uplink.nnve) seek(uplink, "is silent", now);
+    }
     uplink.station.handle_time(now);
   }
   drain_stations(now);
@@ -303,6 +315,7 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
     uplink.link_up = up;
     emit(agent::Transition{"port", uplink.config.interface_name, up ? "down" : "up", up ? "up" : "down", "link"});
     uplink.watched_since = now;
+    uplink.death_noted = false;
     if (up) {
       uplink.station.reassert_all(now);
     } else {
@@ -321,6 +334,7 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
 std::optional<Instant> Agent::Impl::next_deadline() const {
   std::optional<Instant> next = earliest(deadlines_.next(), retries_.next());
   next = earliest(next, earliest(program_retry_at_, store_retry_at_));
+  for (const Path& path : paths_.all()) next = earliest(next, path.opens_at);
   for (const Uplink& uplink : uplinks_) {
     if (uplink.evb) next = earliest(next, uplink.evb->machine().next_deadline());
     if (uplink.link_up) next = earliest(next, uplink.session.next_deadline());
@@ -361,6 +375,7 @@ std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadlin
 std::uint32_t Agent::tsi_slots() const { return impl_->tsis_.slots(); }
 std::optional<TsiView> Agent::tsi(std::uint32_t slot) const { return impl_->view(slot); }
 std::optional<std::uint32_t> Agent::find(const VsiId& vsi) const { return impl_->tsis_.find(vsi); }
+std::string Agent::use_uplink(PortId uplink, Instant now) { return impl_->use_uplink(uplink, now); }
 std::vector<PeerView> Agent::peers() const { return impl_->peers(); }
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
   return {impl_->drops_.begin(), impl_->drops_.end()};

@@ -89,6 +89,7 @@ struct TsiView {
 };
 struct PeerView {  ///< the nNVE behind an uplink
   PortId uplink;
+  const char* use = "only";  ///< active or standby, where several serve a VN (D3)
   bool link_up = true;
   std::optional<MacAddress> nnve;  ///< who answered
   Instant last_heard;
@@ -121,6 +122,8 @@ class Agent {
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
+  /// The operator wants the VNs that it stands by for on this uplink. The reason why not, or nothing.
+  std::string use_uplink(PortId uplink, Instant now);
   /// The process ends: neighbours are told, so that they do not wait for our LLDP. Drain the effects; nothing follows.
   void shut_down(Instant now);
 

@@ -50,16 +50,6 @@ void Agent::Impl::handle_event(const LifecycleEvent& event, Instant now) {
   drain_stations(now);
 }
 
-std::optional<std::size_t> Agent::Impl::uplink_for(GroupId vn) const {
-  std::optional<std::size_t> any;
-  for (std::size_t i = 0; i < uplinks_.size(); ++i) {
-    const auto& vns = uplinks_[i].config.vns;
-    if (std::find(vns.begin(), vns.end(), vn) != vns.end()) return i;
-    if (vns.empty() && !any) any = i;
-  }
-  return any;
-}
-
 std::string Agent::Impl::may_hold(const LifecycleEvent& event, DomainId domain, std::optional<Slot> self) const {
   if (event.macs.empty()) return "a TSI needs at least one MAC address";
   if (event.macs.size() > limits::kAddressesPerInstanceMax) return "too many addresses for one TSI";
@@ -81,7 +71,8 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   const auto via = uplink_for(event.vn);
   if (!via) return "no uplink serves VN " + std::to_string(event.vn.value());
   if (auto refusal = uplinks_[*via].refusal(); !refusal.empty()) return refusal;
-  if (!known && tsis_.size() >= config_.instances_max) return "the table of TSIs is full";
+  const bool crowded = uplinks_[*via].station.size() >= std::size_t{2} * config_.instances_max;
+  if (!known && (tsis_.size() >= config_.instances_max || crowded)) return "the table of TSIs is full";
   const ManagerId manager = event.manager.value_or(config_.manager);
   const VsiType type = event.type.value_or(config_.type);
   if (type.id >> 24 != 0) return "a VSI type id has 24 bits";
@@ -206,6 +197,7 @@ void Agent::Impl::open_association(Slot slot, Instant now) {
   Uplink& via = uplink(tsi);
   if (const auto left_over = via.station.find(tsi.vsi, tsi.vn)) {  // abandoned there before, and not yet closed
     tsi.handle = *left_over;
+    --via.orphans;
     via.station.describe(tsi.handle, tsi.manager, tsi.type, now);
   } else {
     tsi.handle = via.station.open({tsi.vsi, tsi.manager, tsi.type, tsi.vn, via.config.format});
@@ -217,8 +209,10 @@ void Agent::Impl::open_association(Slot slot, Instant now) {
 /// The uplink goes on taking leave of its nNVE, but the TSI has done with it.
 void Agent::Impl::abandon_association(Slot slot) {
   Tsi& tsi = tsis_[slot];
-  unconfirmed(slot, false);
-  uplink(tsi).slot_of[tsi.handle] = Uplink::kOrphan;
+  Uplink& old = uplink(tsi);
+  if (std::exchange(tsi.unconfirmed, false)) --old.unconfirmed;
+  old.slot_of[tsi.handle] = Uplink::kOrphan;
+  ++old.orphans;
   tsi.handle = kNoHandle;
   tsi.closing = false;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's inside, shared by its five sources:
+// The agent's inside, shared by its sources:
 //   agent.cpp           inputs, the frame path, the pump that hands out batches
 //   agent_events.cpp    the VM path: verbs to intents, the share of a TSI in the virtual switch
+//   agent_failover.cpp  several nNVEs for one VN, one active
 //   agent_evb.cpp       LLDP of the uplinks and the timers that follow from it
 //   agent_addresses.cpp addresses of a live TSI that come, go, stop and start; what is held; attributes in place
 //   agent_verdicts.cpp  what the nNVE, the datapath, the store and the clock say; answers to those who asked
@@ -20,6 +21,7 @@
 #include "splitnve/base/limits.hpp"
 #include "tnved/agent.hpp"
 #include "tnved/lifecycle.hpp"
+#include "tnved/paths.hpp"
 #include "tnved/record.hpp"
 #include "tnved/tsi_table.hpp"
 #include "tnved/uplink.hpp"
@@ -83,7 +85,6 @@ struct Agent::Impl {
   std::string describe_anew(Slot slot, const LifecycleEvent& event, Instant now);
   std::string may_hold(const LifecycleEvent& event, DomainId domain, std::optional<Slot> self) const;
   std::string bind(Slot slot, const std::string& interface_name);
-  std::optional<std::size_t> uplink_for(GroupId vn) const;
   void carry_out(Slot slot, const LifecycleEvent& event, std::optional<VmState> before, const Outcome& outcome,
                  Instant now);
   void enter(Slot slot, VmState next, const std::string& reason, Instant now);
@@ -96,6 +97,19 @@ struct Agent::Impl {
   void refresh_ports(Slot slot, const std::string& reason);
   void touch_addresses(Slot slot);
   void abandon_association(Slot slot);
+
+  // --- agent_failover.cpp ---
+  std::optional<std::size_t> uplink_for(GroupId vn) const;
+  void look_at_paths(Instant now);
+  void switch_path(Path& path, std::uint8_t to, const std::string& why, Instant now);
+  void finish_switch(Path& path, Instant now);
+  void leave_uplink(Slot slot, const std::string& why, Instant now);
+  void enter_uplink(Slot slot, std::uint8_t to);
+  void restore_path(const TsiRecord& stored);
+  void release_elsewhere(const TsiRecord& stored, Instant now);
+  std::string path_name(const Path& path) const;
+  const char* use_of(std::size_t uplink) const;
+  std::string use_uplink(PortId id, Instant now);
 
   // --- agent_evb.cpp ---
   void handle_lldp(Uplink& uplink, Octets octets, Instant now);
@@ -172,6 +186,7 @@ struct Agent::Impl {
   void to_check(Slot slot);
 
   AgentConfig config_;
+  Paths paths_;
   std::deque<Uplink> uplinks_;  ///< neither copied nor moved
   TsiTable tsis_;
   VSwitch vswitch_;

@@ -45,7 +45,10 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
   using vdp::Station;
   const auto handle = std::visit([](const auto& e) { return e.handle; }, event);
   auto& slots = uplinks_[via].slot_of;
-  if (handle < slots.size() && slots[handle] == Uplink::kOrphan) return;
+  if (handle < slots.size() && slots[handle] == Uplink::kOrphan) {
+    if (std::holds_alternative<Station::Closed>(event)) --uplinks_[via].orphans;
+    return;
+  }
   ensure(handle < slots.size() && tsis_.contains(slots[handle]), "a station event names an association of a TSI");
   const Slot slot = slots[handle];
   ensure(tsis_[slot].handle == handle, "a TSI knows its association");

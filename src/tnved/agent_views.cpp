@@ -58,6 +58,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   const auto read = decode_record(stored.value);
   if (!read) return std::string(read.error().cause) + " at octet " + std::to_string(read.error().offset);
   if (tsis_.contains(slot) || tsis_.find(read->vsi)) return "a second record of VSI " + read->vsi.to_string();
+  restore_path(*read);
   const auto via = uplink_for(read->vn);
   if (!via) return "no uplink serves VN " + std::to_string(read->vn.value());
   const DomainId in = domain_of(uplinks_[*via].config.id, read->vn);
@@ -66,6 +67,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
 
   // Another uplink's nNVE gave neither these levels nor these VIDs (S13).
   const bool same_uplink = uplinks_[*via].config.id == read->uplink;
+  if (!same_uplink) release_elsewhere(*read, now);
   Tsi& tsi = tsis_.add_at(slot, read->vsi);
   ++uplinks_[*via].tsis;
   tsi.uplink = static_cast<std::uint8_t>(*via);
@@ -149,11 +151,13 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
 
 std::vector<PeerView> Agent::Impl::peers() const {
   std::vector<PeerView> views;
-  for (const Uplink& uplink : uplinks_) {
+  for (std::size_t i = 0; i < uplinks_.size(); ++i) {
+    const Uplink& uplink = uplinks_[i];
     const auto& sender = uplink.session.transmitter().stats();
     const auto& station = uplink.station.stats();
     PeerView view;
     view.uplink = uplink.config.id;
+    view.use = use_of(i);
     view.link_up = uplink.link_up;
     view.nnve = uplink.nnve;
     view.last_heard = uplink.session.last_heard();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -50,6 +51,21 @@ void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector
   if (config.uplinks.empty()) root.refuse("uplinks", "at least one uplink");
 }
 
+/// The uplinks that a VN names itself, in its order.
+void read_paths(const ConfigNode& root, AgentConfig& config) {
+  std::size_t at = 0;
+  for (const auto& node : root.array("vns")) {
+    auto& own = config.vns[at++].uplinks;
+    for (const auto& item : node.array("uplinks")) {
+      const std::string name = item.as_text();
+      const auto uplink = std::ranges::find(config.uplinks, name, &UplinkConfig::interface_name);
+      if (uplink == config.uplinks.end() || std::ranges::count(own, uplink->id) > 0)
+        item.refuse("the interface of an uplink in /uplinks, once");
+      else own.push_back(uplink->id);
+    }
+  }
+}
+
 void read_defaults(const ConfigNode& root, AgentConfig& config) {
   const auto manager = daemon::manager_from_text(root.text("manager", ""));
   if (!manager) root.refuse("manager", "a UUID or at most 16 characters");
@@ -74,6 +90,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_vns(root, file.agent, names);
   read_uplinks(root, file.agent, names);
+  read_paths(root, file.agent);
   read_defaults(root, file.agent);
   auto complaints = document->finish();
   if (!complaints.empty()) return unexpected<std::vector<Error>>(std::move(complaints));

@@ -20,9 +20,10 @@ namespace splitnve::tnved {
 struct VnConfig {
   GroupId id;
   std::string alias;
+  std::vector<PortId> uplinks;  ///< that may serve it, the preferred one first; empty: as the uplinks' `vns` say
 };
 
-/// An uplink: a port with one nNVE behind it.
+/// An uplink: a port with one nNVE behind it. Several for one VN: the first is used, the others stand by (D3).
 struct UplinkConfig {
   PortId id;
   std::string interface_name;
@@ -33,7 +34,7 @@ struct UplinkConfig {
   /// Instead: a group address by which nNVEs behind bridges are found. Capabilities alone go there; the first nNVE that
   /// answers is spoken to by its own address until it is dead (S17, E2).
   std::optional<MacAddress> discovery;
-  std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no other uplink names
+  std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   bool legacy = false;  ///< the bridge behind it knows nothing but IEEE 802.1Q: no capabilities are exchanged (S15)
   agent::AuthenticationPolicy authentication;  ///< of the nNVE (S16)

@@ -2,6 +2,7 @@
 #include "control.hpp"
 
 #include <nlohmann/json.hpp>
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -105,6 +106,7 @@ std::vector<json> peer_rows(const Agent& agent) {
       if (candidate.id == peer.uplink) uplink = candidate.interface_name;
     rows.push_back({{"uplink", uplink},
                     {"nnve", peer.nnve ? json(peer.nnve->to_string()) : json(nullptr)},
+                    {"use", peer.use},
                     {"link_up", peer.link_up},
                     {"last_heard_ms", daemon::milliseconds_since(peer.last_heard)},
                     {"tsis", peer.tsis},
@@ -142,6 +144,20 @@ void add_address_verbs(daemon::Runtime<Agent>& runtime) {
                           });
 }
 
+/// The operator's choice among the uplinks that serve a VN (D3).
+void add_port_verb(daemon::Runtime<Agent>& runtime) {
+  runtime.control().add("port.use", Access::kAdmin, [&runtime](const json& args, Responder respond) {
+    const std::string name = args.value("port", "");
+    const auto& uplinks = runtime.agent().config().uplinks;
+    const auto at = std::ranges::find(uplinks, name, &UplinkConfig::interface_name);
+    if (at == uplinks.end()) return respond.fail({"no such uplink", name, "see vdpctl peer show"});
+    const std::string refusal = runtime.agent().use_uplink(at->id, host::Loop::now());
+    runtime.driver().kick();
+    if (!refusal.empty()) return respond.fail({refusal, name, "see vdpctl peer show"});
+    respond.ok({{"port", name}});
+  });
+}
+
 void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   auto& control = runtime.control();
   const Agent& agent = runtime.agent();
@@ -156,6 +172,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
       runtime.driver().kick();
     });
   add_address_verbs(runtime);
+  add_port_verb(runtime);
   add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
     respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },

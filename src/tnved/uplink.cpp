@@ -2,12 +2,15 @@
 #include "tnved/uplink.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::tnved {
 namespace {
+
+constexpr std::size_t kVidsMax = 4094;
 
 bool acknowledges(const ecp::Frame& frame, const ecp::Transmitter& transmitter) {
   const auto* awaiting = std::get_if<ecp::Transmitter::AwaitingAck>(&transmitter.state());
@@ -25,6 +28,8 @@ bool Uplink::admits(const ecp::Frame& frame, bool is_signed, Instant now) const 
 
 ecp::Session::Verdict Uplink::accept(ecp::Frame frame, Instant now) {
   nnve = frame.source;
+  // It is back: what it missed, De-Associates above all, does not wait for a back-off.
+  if (std::exchange(death_noted, false)) station.reassert_all(now);
   ++ecpdus_received;
   frame.source = session.config().peer_mac;
   if (session.is_stale(frame, now) && exchange.is_new_session(frame.payload)) session.begin_anew();
@@ -65,9 +70,26 @@ std::optional<Instant> Uplink::probe_at() const {
 
 /// The next moment at which silence means something.
 std::optional<Instant> Uplink::next_look() const {
-  if (!watched || !watched_since || !link_up || seeking()) return std::nullopt;
+  if (!watched || !watched_since || !link_up) return std::nullopt;
   const bool may_probe = session.idle() && authentication.may_send();
-  return may_probe ? std::min(*probe_at(), dead_at()) : dead_at();
+  const auto dies_at = death_noted ? std::nullopt : std::optional(dead_at());
+  return may_probe ? earliest(dies_at, probe_at()) : dies_at;
+}
+
+bool Uplink::usable(Instant now) const {
+  return link_up && nnve && watched_since && session.last_heard() >= *watched_since && now < dead_at() &&
+         exchange.may_request() && authentication.may_send() && refusal().empty();
+}
+
+void Uplink::remember_vid(GroupId vn, Vid vid) {
+  if (vid.is_null()) return;
+  if (vids.size() >= kVidsMax) vids.clear();  // no link has more of them
+  vids[vn] = vid;
+}
+
+Vid Uplink::remembered_vid(GroupId vn) const {
+  const auto at = vids.find(vn);
+  return at == vids.end() ? Vid() : at->second;
 }
 
 std::string Uplink::refusal() const {

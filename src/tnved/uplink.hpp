@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -64,6 +65,9 @@ struct Uplink {
   bool watched;  ///< its silence matters: another nNVE can take over, by discovery or on another uplink (D3)
   std::optional<Instant> watched_since;  ///< silence counts from here, or from the last frame
   std::optional<Instant> probed_at;
+  bool death_noted = false;   ///< and nothing heard since
+  std::uint32_t orphans = 0;  ///< associations that take leave without a TSI
+  boost::unordered_flat_map<GroupId, Vid> vids;  ///< that the nNVE gave to TSIs which have left it (S13)
 
   /// No nNVE has answered to the discovery group: nothing but capabilities is sent (S17).
   bool seeking() const { return config.discovery && !nnve; }
@@ -72,9 +76,13 @@ struct Uplink {
   Instant dead_at() const { return std::max(session.last_heard(), *watched_since) + dead_peer_time(); }
   /// Down, or silent for the dead-peer time although it was asked. Only of a watched uplink.
   bool dead(Instant now) const { return !link_up || (watched_since && now >= dead_at()); }
+  /// The nNVE answers, and may be asked.
+  bool usable(Instant now) const;
   /// A silent nNVE is asked for an acknowledgement several times before it is called dead.
   std::optional<Instant> probe_at() const;
   std::optional<Instant> next_look() const;
+  void remember_vid(GroupId vn, Vid vid);
+  Vid remembered_vid(GroupId vn) const;
 
   /// May this frame's source speak as our nNVE? The first to acknowledge what we sent becomes it; another one only when
   /// the known one has been silent for the dead-peer time; a signature does as well as an acknowledgement. A configured

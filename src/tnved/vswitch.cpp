@@ -181,6 +181,22 @@ void VSwitch::drop_vid(DomainId id, Vid vid) {
   dirty_.access.emplace_back(uplink_of(id), vid);
 }
 
+void VSwitch::move(DomainId from, DomainId to, std::span<const std::pair<PortId, Vid>> ports) {
+  const Domain& old = domain(from);
+  ensure(old.vids.empty() && old.open.empty(), "a domain moves closed and without its VIDs");
+  const auto tsis = old.tsis, bound = old.bindings;
+  domains_.erase(from);
+  Domain& now = domains_[to];
+  now.tsis += tsis;
+  now.bindings += bound;
+  dirty_.domains.push_back(from);
+  dirty_.domains.push_back(to);
+  for (const auto& [port, tag] : ports) {
+    bindings_.at(access_key(port, tag)).domain = to;
+    dirty_.access.emplace_back(port, tag);
+  }
+}
+
 void VSwitch::touch_binding(DomainId domain, PortId port, Vid guest_tag) {
   dirty_.ports.push_back(port);
   dirty_.domains.push_back(domain);

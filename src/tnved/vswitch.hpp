@@ -4,6 +4,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,6 +77,10 @@ class VSwitch {
   /// An entry of the domain has this VID. The first VID is where frames go out; `preferred` makes this one the first.
   void use_vid(DomainId domain, Vid vid, bool preferred);
   void drop_vid(DomainId domain, Vid vid);
+
+  /// All that is bound in the domain is bound in another one from now on: its VN goes by another uplink. Its VIDs are
+  /// dropped and its members closed before.
+  void move(DomainId from, DomainId to, std::span<const std::pair<PortId, Vid>> bindings);
 
   // --- what may differ in the datapath ---
   void touch_guard(DomainId domain, PortId port, MacAddress mac) { dirty_.guards.emplace_back(domain, port, mac); }

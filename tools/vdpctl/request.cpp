@@ -145,6 +145,12 @@ void add_vn_verbs(CLI::App& vn, Options& options) {
   add("release", "nnved: let a disconnected VN be joined again");
 }
 
+void add_port_verbs(CLI::App& port, Options& options) {
+  port.add_subcommand("use", "tnved: move the VNs that an uplink stands by for to it")
+      ->add_option("INTERFACE", options.port, "the uplink's interface")
+      ->required();
+}
+
 void add_daemon_verbs(CLI::App& app, Options& options) {
   app.add_subcommand("audit", "compare what shall be with datapath, authority and store; exit 1 while they differ")
       ->add_flag("--fix", options.fix, "make them right");
@@ -170,6 +176,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   }
   add_tsi_verbs(*app.get_subcommand("tsi"), options);
   add_vn_verbs(*app.get_subcommand("vn"), options);
+  add_port_verbs(*app.get_subcommand("port"), options);
   add_daemon_verbs(app, options);
   CLI::App* config = app.add_subcommand("config", "configuration files");
   config->require_subcommand(1);

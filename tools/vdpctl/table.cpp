@@ -79,6 +79,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"UPLINK", "uplink"},
         {"STATION", "station"},
         {"NNVE", "nnve"},
+        {"USE", "use"},
         {"LINK", "link_up"},
         {"CAPABLE", "capable"},
         {"AUTHENTICATION", "authentication"},

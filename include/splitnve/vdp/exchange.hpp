@@ -42,6 +42,7 @@ class Exchange {
     bool flags = false;
     bool session = false;     ///< the peer runs anew: it has to be shown ours again
     bool state_lost = false;  ///< another epoch or system than before (S9)
+    bool another = false;     ///< another system than before
     friend bool operator==(const Change&, const Change&) = default;
   };
 

@@ -99,6 +99,8 @@ class Station {
   void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now);
   /// The bridge may have lost everything (link flap, restart): queues every association again with its assigned VIDs.
   void reassert_all(Instant now);
+  /// Another bridge is there: what is sent from now on asks it for VIDs (S13).
+  void forget_vids();
 
   // --- wire ---
   /// Responses and bridge-initiated De-Associates. Unmatched responses are counted. Errors: as VdpduReader.
