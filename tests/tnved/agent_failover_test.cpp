@@ -31,6 +31,10 @@ struct Pair : Bench {
     second.shows.system[15] = 2;
     second.nnve_mac = MacAddress(0x020100000002u);
     second.vids = {{70001, 301}, {70002, 302}};
+    if (config.uplinks[0].discovery) {
+      speaks_to = config.uplinks[0].mac;
+      second.speaks_to = config.uplinks[1].mac;
+    }
     others.emplace(kSecond, std::move(second));
     restart();
     settle();
@@ -264,6 +268,29 @@ TEST(AgentFailover, SuspendedReservedAndLeavingTsisKeepWhatTheyAre) {
   bench.run(seconds(60));
   EXPECT_FALSE(bench.view(1)) << "its farewell has reached the first";
   ASSERT_TRUE(bench.ask(2, Verb::kResume)->ok);
+  EXPECT_TRUE(bench.consistent());
+}
+
+TEST(AgentFailover, AnNnveThatDiscoveryFoundIsLeftWhenItIsSilentAndFoundAgainAsTheStandby) {
+  Pair bench([](AgentConfig& how) {
+    for (auto& uplink : how.uplinks) uplink.discovery = MacAddress(0x03534E000001u);
+  });
+  ASSERT_EQ(bench.view(1)->uplink, kFirst);
+  ASSERT_TRUE(bench.view(1)->port_open);
+  bench.silent = true;
+  bench.run(milliseconds(3200));
+  EXPECT_EQ(bench.view(1)->uplink, kSecond);
+  EXPECT_TRUE(bench.view(1)->port_open);
+  EXPECT_FALSE(bench.agent->peers()[0].nnve);
+  bench.silent = false;
+  bench.run(seconds(5));
+  EXPECT_EQ(bench.agent->peers()[0].nnve, bench.nnve_mac);
+  EXPECT_STREQ(bench.use(0), "standby");
+  EXPECT_FALSE(Pair::active_at(bench, 1)) << "it has been told to let go";
+  bench.second().silent = true;
+  bench.run(milliseconds(3200));
+  EXPECT_EQ(bench.view(1)->uplink, kFirst);
+  EXPECT_TRUE(bench.view(1)->port_open);
   EXPECT_TRUE(bench.consistent());
 }
 
