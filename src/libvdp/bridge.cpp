@@ -17,7 +17,10 @@ constexpr std::size_t kRequestsHeldMax = 2 * limits::kPendingRequestsPerPeerMax;
 
 constexpr ResponseStatus kMalformed{Code::kInvalidFormat, true, false};
 constexpr ResponseStatus kTooMany{Code::kInsufficientResources, true, false};
+constexpr const char* kTooManyText = "too many requests of the station wait for a decision";
 constexpr ResponseStatus kOvertaken{Code::kOther, true, false};
+constexpr const char* kOvertakenText = "a De-Associate overtook the command";
+constexpr const char* kExpiredText = "no decision within the decision deadline";
 
 /// Do the two entries name anything in common, as far as both formats tell (S3)?
 bool same_thing(FilterFormat a_format, const FilterEntry& a, FilterFormat b_format, const FilterEntry& b) {
@@ -72,13 +75,14 @@ Request to_request(const ManagerId& manager, const AssociationHead& head) {
 Decoded<Heard> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
   const auto heard = survey(vdpdu);
   if (!heard) return heard;
-  VdpduReader reader(vdpdu);
-  const ManagerId manager = *reader.manager();
-  while (const auto tlv = *reader.next()) handle_tlv(manager, *tlv, now);
+  StatementReader reader(vdpdu);
+  while (const auto statement = reader.next()) handle_statement(reader.manager(), *statement, now);
+  stats_.skipped_tlvs += reader.unusable();
   return heard;
 }
 
-void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
+void Bridge::handle_statement(const ManagerId& manager, const Statement& statement, Instant now) {
+  const Tlv& tlv = statement.tlv;
   if (!is_association(static_cast<TlvType>(tlv.type))) {
     if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
     return;
@@ -91,12 +95,13 @@ void Bridge::handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now) {
   const auto association = decode_association(tlv);
   if (association && offers(association->format)) {
     const bool contradictory = association->suspended() && association->migrating();
-    admit(to_request(manager, *association), Kind::kRequest, contradictory ? std::optional(kMalformed) : std::nullopt,
-          now);
+    admit(to_request(manager, *association), Kind::kRequest,
+          contradictory ? std::optional(Verdict{kMalformed, "S and M together"}) : std::nullopt, now);
     return;
   }
   ++stats_.malformed_tlvs;
-  if (head) admit(to_request(manager, *head), Kind::kHeadOnly, kMalformed, now);
+  const char* why = association ? "a filter format that was not offered" : association.error().cause;
+  if (head) admit(to_request(manager, *head), Kind::kHeadOnly, Verdict{kMalformed, why}, now);
 }
 
 /// A format with IPs is code 1 unless we have said that we understand it.
@@ -105,12 +110,12 @@ bool Bridge::offers(FilterFormat format) const {
          (!has_prefix(format) || offered_.has(Flag::kPrefixFormats));
 }
 
-bool Bridge::admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now) {
+bool Bridge::admit(Request request, Kind kind, std::optional<Verdict> verdict, Instant now) {
   const std::size_t entries = entries_ + request.entries.size();
   if (requests_ >= limits::kPendingRequestsPerPeerMax || entries > limits::kPendingEntriesPerPeerMax) {
     ++stats_.overflow;
     if (requests_ >= kRequestsHeldMax || entries > limits::kPendingEntriesPerPeerMax) return false;
-    if (!verdict) verdict = kTooMany;
+    if (!verdict) verdict = Verdict{kTooMany, kTooManyText};
   }
   if (!verdict && request.command == TlvType::kDeAssociate) overtake(request);
   const VsiId vsi = request.vsi;
@@ -127,7 +132,7 @@ bool Bridge::admit(Request request, Kind kind, std::optional<ResponseStatus> ver
   chain.last = index;
   received_.push_back(rows_, index);
   deadlines_.set(index, now + decision_deadline_);
-  if (verdict) answer(index, *verdict);
+  if (verdict) answer(index, verdict->status, {0, verdict->why});
   return true;
 }
 
@@ -140,7 +145,7 @@ void Bridge::overtake(const Request& deassociate) {
     const bool undecided = row.state == RequestState::kReceived || row.state == RequestState::kDeciding;
     if (!undecided || row.request.command == TlvType::kDeAssociate || !overlap(deassociate, row.request)) continue;
     ++stats_.cancelled;
-    answer(i, kOvertaken);
+    answer(i, kOvertaken, {0, kOvertakenText});
   }
 }
 
@@ -155,7 +160,7 @@ std::optional<Request> Bridge::poll_request() {
 
 // --- decisions ---
 
-void Bridge::respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries) {
+void Bridge::respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries, ReasonText why) {
   const std::uint32_t index = find(id);
   if (index == kNone || rows_[index].state != RequestState::kDeciding) return;
   Row& row = rows_[index];
@@ -163,7 +168,7 @@ void Bridge::respond(RequestId id, ResponseStatus status, std::span<const Filter
     ensure(repeats(entries, row.request.entries), "a response repeats the request's entries in order (G6)");
     row.request.entries.assign(entries.begin(), entries.end());
   }
-  answer(index, status);
+  answer(index, status, why);
 }
 
 std::optional<RequestId> Bridge::poll_expired(Instant now) {
@@ -172,7 +177,7 @@ std::optional<RequestId> Bridge::poll_expired(Instant now) {
     const bool handed_out = row.state == RequestState::kDeciding;
     ++stats_.expired;
     const RequestId id = row.request.id;
-    answer(*index, {Code::kManagerUnreachable, row.keep_on_expiry, false});
+    answer(*index, {Code::kManagerUnreachable, row.keep_on_expiry, false}, {0, kExpiredText});
     if (handed_out) return id;
   }
   return std::nullopt;
@@ -183,19 +188,29 @@ void Bridge::set_keep_on_expiry(RequestId id, bool keep) {
 }
 
 /// The verdict stands; the answer goes out when the earlier ones of its VSI have.
-void Bridge::answer(std::uint32_t index, ResponseStatus status) {
+void Bridge::answer(std::uint32_t index, ResponseStatus status, ReasonText why) {
   Row& row = rows_[index];
   if (row.state == RequestState::kReceived) received_.remove(rows_, index);
   if (row.state == RequestState::kDeciding) --deciding_;
   deadlines_.clear(index);
   row.state = RequestState::kAnswered;
   row.status = status.octet();
-  if (!status.success()) ++stats_.refused;
+  if (!status.success()) {
+    ++stats_.refused;
+    explain(index, why);
+  }
   if (chains_.find(row.request.vsi)->second.first == index) ready_.push_back(rows_, index);
 }
 
+/// Nothing is kept for a peer that would not be told.
+void Bridge::explain(std::uint32_t index, ReasonText why) {
+  if (why.text.empty() || !peer_.has(Flag::kReasonText)) return;
+  rows_[index].explained = true;
+  why_[index] = {why.cause, std::string(cut_reason_text(why.text))};
+}
+
 void Bridge::deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
-                         std::span<const FilterEntry> entries) {
+                         std::span<const FilterEntry> entries, ReasonText why) {
   do {
     const std::size_t count = std::min(entries.size(), entries_per_tlv_max(format));
     const std::uint32_t index = rows_.emplace();
@@ -209,6 +224,7 @@ void Bridge::deassociate(const ManagerId& manager, const VsiType& type, const Vs
     row.request.entries.assign(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count));
     row.kind = Kind::kCommand;
     row.state = RequestState::kAnswered;
+    explain(index, why);
     ready_.push_back(rows_, index);
     ++stats_.commands;
     entries = entries.subspan(count);
@@ -231,7 +247,7 @@ bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
     Row& row = rows_[index];
     next = row.link.next;
     if (row.request.manager != manager) continue;
-    if (!write(writer, row)) break;
+    if (!write(writer, index)) break;
     ready_.remove(rows_, index);
     row.state = RequestState::kSent;
     sent_.push_back(index);
@@ -245,12 +261,23 @@ bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
   return true;
 }
 
-bool Bridge::write(VdpduWriter& writer, const Row& row) {
+bool Bridge::write(VdpduWriter& writer, std::uint32_t index) const {
+  const Row& row = rows_[index];
   const Request& request = row.request;
-  if (row.kind == Kind::kHeadOnly)
-    return writer.association_head({request.command, row.status, request.type, request.vsi}, row.status);
-  if (!writer.fits(request.format, request.entries.size())) return false;
-  writer.association(request.command, row.status, request.type, request.vsi, request.format, request.entries);
+  std::optional<Extension> reason;
+  if (row.explained && peer_.has(Flag::kReasonText)) {
+    const Why& why = why_.find(index)->second;
+    reason = ReasonText{why.cause, why.text};
+  }
+  const bool head_only = row.kind == Kind::kHeadOnly;
+  const FilterFormat format = head_only ? FilterFormat::kVid : request.format;
+  if (!writer.fits(format, head_only ? 0 : request.entries.size(), reason ? extension_octets(*reason) : 0)) return false;
+  if (head_only) {
+    writer.association_head({request.command, row.status, request.type, request.vsi}, row.status);
+  } else {
+    writer.association(request.command, row.status, request.type, request.vsi, request.format, request.entries);
+  }
+  if (reason) ensure(write_extension(writer, *reason), "its room was asked for");
   return true;
 }
 
@@ -303,6 +330,7 @@ void Bridge::erase(std::uint32_t index) {
     --requests_;
     entries_ -= rows_[index].request.entries.size();
   }
+  if (rows_[index].explained) why_.erase(index);
   rows_.erase(index);
 }
 

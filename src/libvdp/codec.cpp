@@ -234,8 +234,9 @@ VdpduWriter::VdpduWriter(MutableOctets buffer, const ManagerId& manager) : write
   writer_.octets(manager.octets);
 }
 
-bool VdpduWriter::fits(FilterFormat format, std::size_t count) const {
-  return count <= entries_per_tlv_max(format) && association_octets(format, count) + kHeaderOctets + reserved_ <= writer_.room();
+bool VdpduWriter::fits(FilterFormat format, std::size_t count, std::size_t behind) const {
+  return count <= entries_per_tlv_max(format) &&
+         association_octets(format, count) + behind + kHeaderOctets + reserved_ <= writer_.room();
 }
 
 void VdpduWriter::association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi,

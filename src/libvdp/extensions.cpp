@@ -170,6 +170,12 @@ const char* to_string(Migration migration) {
   return "unknown";
 }
 
+std::string_view cut_reason_text(std::string_view text) {
+  std::size_t octets = std::min(text.size(), kReasonTextOctetsMax);
+  while (octets < text.size() && octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xC0u) == 0x80u) --octets;
+  return text.substr(0, octets);
+}
+
 std::optional<ExtensionType> extension_type(const Tlv& tlv) {
   if (tlv.type != static_cast<std::uint8_t>(TlvType::kOrganizational) || tlv.value.size() < kPrefixOctets)
     return std::nullopt;

@@ -29,17 +29,20 @@ ResponseStatus as_refusal(ResponseStatus status) {
 Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
   const auto heard = survey(vdpdu);
   if (!heard) return heard;
-  VdpduReader reader(vdpdu);
-  (void)reader.manager();
-  while (const auto tlv = *reader.next()) {
-    if (!is_association(static_cast<TlvType>(tlv->type))) {
-      if (!is_looked_at_elsewhere(*tlv)) ++stats_.skipped_tlvs;
-    } else if (const auto association = decode_association(*tlv)) {
+  StatementReader reader(vdpdu);
+  while (const auto statement = reader.next()) {
+    const Tlv& tlv = statement->tlv;
+    why_ = statement->reason ? statement->reason->text : std::string_view();
+    if (!is_association(static_cast<TlvType>(tlv.type))) {
+      if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
+    } else if (const auto association = decode_association(tlv)) {
       handle_association(*association, now);
     } else {
-      handle_undecodable(*tlv, now);
+      handle_undecodable(tlv, now);
     }
   }
+  why_ = {};
+  stats_.skipped_tlvs += reader.unusable();
   return heard;
 }
 
@@ -216,7 +219,7 @@ void Station::refuse(Handle handle, ResponseStatus status, Instant now) {
   const TlvType command = take_answer(handle);
   ++stats_.refused;
   if (!retry_with_null_vid(row, status)) {
-    events_.push_back(Refused{handle, command, status});
+    events_.push_back(Refused{handle, command, status, std::string(why_)});
     for (Entry& entry : row.entries)
       if (entry.in_flight || (whole && !status.keep)) refuse_entry(handle, entry, command, status.keep);
   }
@@ -266,7 +269,7 @@ void Station::lose(Handle handle, Entry& entry) {
     entry.owed = true;
   } else if (held) {
     ++stats_.revoked;
-    events_.push_back(Revoked{handle, entry.mac});
+    events_.push_back(Revoked{handle, entry.mac, std::string(why_)});
   }
 }
 

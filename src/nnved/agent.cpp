@@ -153,6 +153,7 @@ void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant no
   Peer& of = peers[peer];
   const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
   of.session.set_in_order(capable);
+  of.bridge.set_peer(of.exchange.flags());
   const std::string who = "port " + config.ports[of.port_index].interface_name + " station " + of.station.to_string();
   if (change.verdict)
     journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",

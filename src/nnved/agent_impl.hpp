@@ -103,7 +103,7 @@ struct Agent::Impl {
   void finish(Index work);
   void fail(Index work, Reason reason, const std::string& detail, Instant now);
   void undo(Index work, Level floor, Reason reason, Instant now);
-  void answer(Index work, vdp::ResponseStatus status);
+  void answer(Index work, vdp::ResponseStatus status, vdp::ReasonText why);
   void leave_inflight(Index work);
   void close_work(Index work);
   /// Counts a request that waits or is worked on, and finds it again by its id.

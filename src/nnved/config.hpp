@@ -82,7 +82,10 @@ struct RemoteMapping {
 };
 
 /// What nnved understands, and offers unless the configuration withholds it.
-inline constexpr vdp::Flags kAble = vdp::Flags().set(vdp::Flag::kDeactivate).set(vdp::Flag::kIncrementalFilter);
+inline constexpr vdp::Flags kAble = vdp::Flags()
+                                           .set(vdp::Flag::kDeactivate)
+                                           .set(vdp::Flag::kReasonText)
+                                           .set(vdp::Flag::kIncrementalFilter);
 
 struct AgentConfig {
   vdp::SystemId system{};    ///< names this nNVE, whatever port it speaks from

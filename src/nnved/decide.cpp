@@ -247,8 +247,9 @@ std::vector<std::pair<Index, MacAddress>> Impl::named_addresses(Index peer, cons
 void Impl::refuse(Index peer, const vdp::Request& request, Refused refused, Instant now) {
   const ReasonInfo& why = info(refused.reason);
   const bool keep = tsis.has(request.vsi, peer);
+  const std::string text = words(refused.reason, refused.detail);
   note_refusal(peer, request.vsi, refused.vn, refused.reason, refused.detail, now);
-  peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {});
+  peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {}, said(refused.reason, text));
   touch(peer);
 }
 
@@ -256,7 +257,7 @@ void Impl::note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason,
                         Instant now) {
   const Peer& from = peers[peer];
   const ReasonInfo& why = info(reason);
-  const std::string text = detail.empty() ? why.text : std::string(why.text) + ": " + detail;
+  const std::string text = words(reason, detail);
   for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi)
     if (tsis[i].peer == peer && (tsis[i].vn == vn || vn.is_null())) tsis[i].last_refusal = reason;
   if (refusals.size() == kRefusalsKept) refusals.pop_front();
@@ -275,7 +276,8 @@ void Impl::cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Ins
   };
   const auto take_back = [&](const Inflight::Waiting& waiting) {
     if (waiting.peer != peer || waiting.request.vsi != vsi || !affected(waiting.request.id)) return false;
-    peers[peer].bridge.respond(waiting.request.id, {info(reason).code, tsis.has(vsi, peer), false}, {});
+    peers[peer].bridge.respond(waiting.request.id, {info(reason).code, tsis.has(vsi, peer), false}, {},
+                               said(reason, info(reason).text));
     touch(peer);
     asked(peer, waiting.request.id);
     return true;

@@ -8,24 +8,13 @@ namespace splitnve::nnved {
 
 using Impl = Agent::Impl;
 
-namespace {
-
-/// Longer reasons are cut between characters of UTF-8.
-std::string cut_reason(const std::string& reason) {
-  std::size_t octets = std::min(reason.size(), limits::kLatchReasonOctetsMax);
-  while (octets < reason.size() && octets > 0 && (static_cast<unsigned char>(reason[octets]) & 0xC0u) == 0x80u)
-    --octets;
-  return reason.substr(0, octets);
-}
-
-}  // namespace
-
 /// Tells the station by a bridge-initiated De-Associate and removes the TSI here, without waiting for it.
 void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
   const TsiRow& row = tsis[instance];
   const Index peer = row.peer;
   cancel(peer, row.vsi, Cancel::kAll, Reason::kRemovedByOperator, now);
   if (!tsis.rows().contains(instance)) return;  // it was only on its way
+  const std::string text = reason.empty() ? info(Reason::kRemovedByOperator).text : reason;
   std::vector<vdp::FilterEntry> entries;
   for (const AddressRow& address : row.addresses) {
     vdp::FilterEntry entry;
@@ -37,10 +26,10 @@ void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
   const std::size_t most = vdp::entries_per_tlv_max(row.format);
   for (std::size_t i = 0; i < entries.size(); i += most)
     peers[peer].bridge.deassociate(tsis.manager(instance), row.type, row.vsi, row.format,
-                                   std::span(entries).subspan(i, std::min(most, entries.size() - i)));
+                                   std::span(entries).subspan(i, std::min(most, entries.size() - i)),
+                                   said(Reason::kRemovedByOperator, text));
   journal.notice("nnved.tsi_removed", agent::Notice::Level::kInfo, row.vsi.to_string() + ": " + reason);
-  remove_instance(instance, Reason::kNone, reason.empty() ? info(Reason::kRemovedByOperator).text : reason.c_str(),
-                  now);
+  remove_instance(instance, Reason::kNone, text.c_str(), now);
 }
 
 template <class Which>
@@ -62,7 +51,7 @@ bool Impl::remove_tsi(InstanceId id, const std::string& reason, Instant now) {
 }
 
 bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now) {
-  if (!latches.set({vn, "", vsi, cut_reason(reason)})) return false;
+  if (!latches.set({vn, "", vsi, std::string(vdp::cut_reason_text(reason))})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + ": " + reason);
   withdraw_all([&](const TsiRow& row) { return row.vsi == vsi && row.vn == vn; }, reason, now);
@@ -72,7 +61,7 @@ bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, In
 
 bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now) {
   const std::string& interface_name = config.ports[port_index].interface_name;
-  if (!latches.set({vn, interface_name, std::nullopt, cut_reason(reason)})) return false;
+  if (!latches.set({vn, interface_name, std::nullopt, std::string(vdp::cut_reason_text(reason))})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
   withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason,

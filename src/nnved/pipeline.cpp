@@ -49,7 +49,7 @@ void Impl::commit(Index index) {
 void Impl::finish(Index index) {
   const Work& work = works[index];
   for (const Touch& touch : work.touches) machine.release(touch.instance, touch.mac);
-  answer(index, {vdp::Code::kSuccess, false, false});
+  answer(index, {vdp::Code::kSuccess, false, false}, {});
   close_work(index);
 }
 
@@ -60,7 +60,8 @@ void Impl::fail(Index index, Reason reason, const std::string& detail, Instant n
   const GroupId vn = work.touches.empty() ? GroupId() : work.touches.front().vn;
   note_refusal(work.peer, work.vsi, vn, reason, detail, now);
   undo(index, Level::kNone, reason, now);
-  answer(index, {info(reason).code, tsis.has(work.vsi, work.peer), info(reason).hard});
+  answer(index, {info(reason).code, tsis.has(work.vsi, work.peer), info(reason).hard},
+         said(reason, words(reason, detail)));
   close_work(index);
 }
 
@@ -82,13 +83,14 @@ void Impl::undo(Index index, Level floor, Reason reason, Instant now) {
   work.touches.clear();
 }
 
-void Impl::answer(Index index, vdp::ResponseStatus status) {
+void Impl::answer(Index index, vdp::ResponseStatus status, vdp::ReasonText why) {
   Work& work = works[index];
   if (work.dead || std::exchange(work.answered, true)) return;
   // A refusal echoes the request's own entries.
   peers[work.peer].bridge.respond(work.request, status,
                                   status.success() ? std::span<const vdp::FilterEntry>(work.entries)
-                                                   : std::span<const vdp::FilterEntry>());
+                                                   : std::span<const vdp::FilterEntry>(),
+                                  why);
   this->touch(work.peer);
 }
 

@@ -100,4 +100,9 @@ const ReasonInfo& info(Reason reason) {
   return kNoReason;
 }
 
+std::string words(Reason reason, const std::string& detail) {
+  const std::string text = info(reason).text;
+  return detail.empty() ? text : text + ": " + detail;
+}
+
 }  // namespace splitnve::nnved

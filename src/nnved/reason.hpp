@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/extensions.hpp"
 
 namespace splitnve::nnved {
 
-/// Why a command was refused, or why a row left its state. One octet in a TSI row; the words stand in one table.
+/// Why a command was refused, or why a row left its state. One octet in a TSI row; the words stand in one table. The
+/// numbers go to stations as causes: new ones are appended.
 enum class Reason : std::uint8_t {
   kNone,
   // --- identity (code 5) ---
@@ -54,5 +58,9 @@ struct ReasonInfo {
   const char* text;
 };
 const ReasonInfo& info(Reason reason);
+/// For people: the reason and what it was in this case.
+std::string words(Reason reason, const std::string& detail);
+/// For the station; views `text`.
+inline vdp::ReasonText said(Reason reason, std::string_view text) { return {static_cast<std::uint16_t>(reason), text}; }
 
 }  // namespace splitnve::nnved

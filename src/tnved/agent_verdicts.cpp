@@ -20,6 +20,14 @@ bool code_is_known(vdp::Code code) {
   return static_cast<unsigned>(code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress);
 }
 
+/// What the nNVE said, fit to be shown: one line, no controls.
+std::string said(std::string_view why) {
+  std::string text(why);
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  return text.empty() ? text : ": " + text;
+}
+
 std::string refusal_text(const vdp::Station::Refused& event) {
   const auto& status = event.status;
   std::string text = std::string("the nNVE refused ") + vdp::to_string(event.command) + ": code " +
@@ -27,7 +35,7 @@ std::string refusal_text(const vdp::Station::Refused& event) {
   if (code_is_known(status.code)) text += std::string(" (") + vdp::to_string(status.code) + ")";
   if (status.keep) text += ", the state before is kept";
   if (status.hard) text += ", do not try again";
-  return text;
+  return text + said(event.why);
 }
 
 Word word_of(const vdp::ResponseStatus& status) {
@@ -157,7 +165,7 @@ void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant
   if (address == nullptr || tsi.closing || address->confirmed == vdp::Level::kNone) return;
   set_confirmed(slot, *address, vdp::Level::kNone, Vid());
   address->awaited = false;
-  const std::string why = "the nNVE de-associated the VSI";
+  const std::string why = "the nNVE de-associated the VSI" + said(event.why);
   announce_level(slot, why);
   // Several addresses lose one after the other: the fate is the TSI's when none is left, else its others go on.
   if (tsi.level() != vdp::Level::kNone) {

@@ -42,7 +42,10 @@ struct UplinkConfig {
 };
 
 /// What tnved understands, and offers unless the configuration withholds it.
-inline constexpr vdp::Flags kAble = vdp::Flags().set(vdp::Flag::kDeactivate).set(vdp::Flag::kIncrementalFilter);
+inline constexpr vdp::Flags kAble = vdp::Flags()
+                                           .set(vdp::Flag::kDeactivate)
+                                           .set(vdp::Flag::kReasonText)
+                                           .set(vdp::Flag::kIncrementalFilter);
 
 struct AgentConfig {
   vdp::SystemId system{};    ///< names this end device, whatever uplink it speaks from

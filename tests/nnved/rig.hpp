@@ -77,6 +77,7 @@ struct Tlv {
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   ManagerId manager{};
   VsiType type{1, 1};
+  std::string reason;  ///< received behind it
   vdp::ResponseStatus response() const { return vdp::ResponseStatus::from_octet(status); }
 };
 inline vdp::FilterEntry entry(std::uint32_t vn, MacAddress address, std::uint16_t vid = 0) {
@@ -116,6 +117,8 @@ inline std::vector<Tlv> read_vdpdu(Octets octets) {
   while (true) {
     const auto next = reader.next();
     if (!next || !*next) return tlvs;
+    if (vdp::extension_type(**next) == vdp::ExtensionType::kReason && !tlvs.empty())
+      tlvs.back().reason = std::get<vdp::ReasonText>(**vdp::decode_extension(**next)).text;
     const auto association = vdp::decode_association(**next);
     if (!association) continue;
     Tlv tlv{association->command, association->vsi, {}, association->status, association->format, *manager,

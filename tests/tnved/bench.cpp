@@ -235,6 +235,7 @@ void Bench::respond(PortId port, Octets vdpdu) {
       if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(far.vids[entry.group.value()]);
     writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
                        entries);
+    if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
   }
   if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);
   if (far.mute && !asked) return;
@@ -247,7 +248,15 @@ void Bench::nnve_sends(TlvType command, std::uint8_t status, const Request& like
   std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
   vdp::VdpduWriter writer(buffer, config.manager);
   writer.association(command, status, config.type, like.vsi, vdp::FilterFormat::kGroupMacVid, like.entries);
+  if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{1, why});
   nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
+  work();
+}
+
+void Bench::nnve_shows() {
+  OctetString shown;
+  vdp::write_capabilities_only(shows, shown);
+  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), shown);
   work();
 }
 

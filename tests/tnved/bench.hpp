@@ -54,6 +54,8 @@ struct Nnve {
   std::map<std::uint32_t, std::uint16_t> vids = {{70001, 101}, {70002, 102}};
   /// Status of an answer; default success.
   std::function<vdp::ResponseStatus(const Request&)> verdict;
+  /// What it says of a refusal, to whoever understands it; default nothing.
+  std::string why{};
   std::vector<Request> requests;
   std::vector<MacAddress> asked_at;  ///< destination of every ECPDU that was sent to it
   std::uint16_t sequence = 500;
@@ -84,6 +86,8 @@ class Bench : public Nnve {
   // --- the nNVE's side ---
   /// A VDPDU of the nNVE's own, in the next ECPDU.
   void nnve_sends(TlvType command, std::uint8_t status, const Request& like);
+  /// Its capabilities, unasked.
+  void nnve_shows();
   void nnve_frame(ecp::Operation operation, EcpSequence number, Octets payload) {
     nnve_frame(PortId(1), operation, number, payload);
   }

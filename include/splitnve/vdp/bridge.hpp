@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "splitnve/base/bytes.hpp"
@@ -17,6 +18,7 @@
 #include "splitnve/vdp/exchange.hpp"
 #include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/index_list.hpp"
+#include "splitnve/vdp/statement.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::vdp {
@@ -69,20 +71,22 @@ class Bridge {
   // --- decisions ---
   std::optional<Request> poll_request();
   /// `entries` must repeat the request's in order, VIDs filled (G6); a refusal may leave them out. An id that was
-  /// cancelled or expired is ignored.
-  void respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries);
+  /// cancelled or expired is ignored. A refusal may say why, to a peer that understands it.
+  void respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries, ReasonText why = {});
   /// A request whose decision deadline passed (S29); it has been answered code 3 (KEEP for an existing VSI is the
   /// caller's knowledge: `keep_on_expiry` below). Later respond() calls for it are ignored.
   std::optional<RequestId> poll_expired(Instant now);
   /// Tells that an expiry of this request must say KEEP, because the VSI existed before.
   void set_keep_on_expiry(RequestId id, bool keep);
   /// Bridge-initiated De-Associate (status 0, same key): the station answers with the ECP ack only. No entries: the
-  /// whole VSI.
+  /// whole VSI. `why` as for respond().
   void deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
-                   std::span<const FilterEntry> entries);
+                   std::span<const FilterEntry> entries, ReasonText why = {});
 
   /// What we have said that we understand; formats with IPs are code 1 without their flag.
   void set_offered(Flags offered) { offered_ = offered; }
+  /// What the station has shown (E7).
+  void set_peer(Flags peer) { peer_ = peer; }
   /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
   void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
@@ -108,6 +112,7 @@ class Bridge {
     RequestState state = RequestState::kReceived;
     std::uint8_t status = 0;  ///< status octet to send
     bool keep_on_expiry = false;
+    bool explained = false;  ///< `why_` has its reason
     IndexLink link;                     ///< in received_ or ready_
     std::uint32_t next_of_vsi = kNone;  ///< the VSI's next younger request
   };
@@ -119,13 +124,18 @@ class Bridge {
   };
 
   bool offers(FilterFormat format) const;
-  void handle_tlv(const ManagerId& manager, const Tlv& tlv, Instant now);
+  void handle_statement(const ManagerId& manager, const Statement& statement, Instant now);
   /// Makes a row of the request; false if there is no room to answer it even.
-  bool admit(Request request, Kind kind, std::optional<ResponseStatus> verdict, Instant now);
+  struct Verdict {
+    ResponseStatus status;
+    const char* why;
+  };
+  bool admit(Request request, Kind kind, std::optional<Verdict> verdict, Instant now);
   void overtake(const Request& deassociate);
-  void answer(std::uint32_t index, ResponseStatus status);
+  void answer(std::uint32_t index, ResponseStatus status, ReasonText why);
+  void explain(std::uint32_t index, ReasonText why);
   std::uint32_t leave_chain(std::uint32_t index);
-  static bool write(VdpduWriter& writer, const Row& row);
+  bool write(VdpduWriter& writer, std::uint32_t index) const;
   bool still_current(const Row& row) const;
   void erase(std::uint32_t index);
   std::uint32_t find(RequestId id) const;
@@ -133,8 +143,14 @@ class Bridge {
   Timing timing_;
   Duration decision_deadline_;
   Flags offered_;
+  Flags peer_;
   Rows rows_;
   boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;
+  struct Why {
+    std::uint16_t cause = 0;
+    std::string text;
+  };
+  boost::unordered_flat_map<std::uint32_t, Why> why_;  ///< by row: few answers are refusals
   IndexList received_;
   IndexList ready_;
   DeadlineHeap deadlines_;

@@ -227,7 +227,8 @@ class VdpduWriter {
  public:
   /// `buffer` holds at least 20 octets; limits::kVdpduOctetsMax is the usual size.
   VdpduWriter(MutableOctets buffer, const ManagerId& manager);
-  bool fits(FilterFormat format, std::size_t count) const;
+  /// `behind`: octets of TLVs that belong behind it.
+  bool fits(FilterFormat format, std::size_t count, std::size_t behind = 0) const;
   /// Requires fits(), a 24-bit type id, PCPs below 8, and IPs of the format's family and kind.
   void association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries);

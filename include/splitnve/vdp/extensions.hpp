@@ -6,7 +6,7 @@
 //   2 migration      of the association before it: value(1)
 //   3 VN name        of the association before it: UUID(16)
 //   4 VN request     operation(1) GroupID(4) status(1) VID word(2)
-//   5 reason         of the response before it: cause(2) UTF-8 text(0..64)
+//   5 reason         of the refusal or bridge De-Associate before it: cause(2) UTF-8 text(0..64)
 //   6 authentication key id(2) session(8) counter(8) tag(16); the last TLV before End
 #pragma once
 #include <array>
@@ -127,6 +127,9 @@ struct Authentication {
   std::array<std::uint8_t, 16> tag{};
   friend bool operator==(const Authentication&, const Authentication&) = default;
 };
+
+/// What of a text fits a ReasonText; cut between characters of UTF-8.
+std::string_view cut_reason_text(std::string_view text);
 
 using Extension = std::variant<Capabilities, Migration, VnName, VnRequest, ReasonText, Authentication>;
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "splitnve/vdp/exchange.hpp"
 #include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/index_list.hpp"
+#include "splitnve/vdp/statement.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::vdp {
@@ -61,10 +64,12 @@ class Station {
     Handle handle;
     TlvType command;
     ResponseStatus status;
+    std::string why;  ///< what the bridge said of it: at most 64 octets, anything a peer wrote (S33)
   };
   struct Revoked {  ///< the bridge de-associated the entry by itself, or refused its keep-alive without KEEP
     Handle handle;
     MacAddress mac;
+    std::string why;  ///< as above
   };
   struct Unconfirmed {  ///< no answer in time (`true`), or answered again (`false`); forwarding does not change (S8)
     Handle handle;
@@ -263,6 +268,7 @@ class Station {
   std::vector<std::uint32_t> chosen_;  ///< scratch: entry indexes of the request being planned
   std::vector<FilterEntry> written_;   ///< scratch: the same as octets will have them
   std::uint32_t serial_ = 0;
+  std::string_view why_;  ///< what the bridge said of the TLV that is being handled
   unsigned fresh_streak_ = 0;  ///< VDPDUs in a row that left waiting keep-alives behind
   Stats stats_;
 };
