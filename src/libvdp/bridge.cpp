@@ -45,11 +45,11 @@ bool repeats(std::span<const FilterEntry> entries, const Entries& asked) {
       entries, asked, [](const FilterEntry& a, const FilterEntry& b) { return a.group == b.group && a.mac == b.mac; });
 }
 
-Request to_request(const ManagerId& manager, const Association& association) {
+Request to_request(const ManagerId& manager, const Association& association, Migration migration) {
   Request request;
   request.command = association.command;
   request.suspended = association.suspended();
-  request.migrating = association.migrating();
+  request.migration = migration;
   request.manager = manager;
   request.type = association.type;
   request.vsi = association.vsi;
@@ -65,6 +65,17 @@ Request to_request(const ManagerId& manager, const AssociationHead& head) {
   request.manager = manager;
   request.type = head.type;
   request.vsi = head.vsi;
+  return request;
+}
+
+Request to_command(TlvType command, const ManagerId& manager, const VsiType& type, const VsiId& vsi,
+                   FilterFormat format) {
+  Request request;
+  request.command = command;
+  request.manager = manager;
+  request.type = type;
+  request.vsi = vsi;
+  request.format = format;
   return request;
 }
 
@@ -89,13 +100,16 @@ void Bridge::handle_statement(const ManagerId& manager, const Statement& stateme
   }
   const auto head = decode_association_head(tlv);
   if (head && (head->status & kStatusResponse) != 0) {
-    ++stats_.stray_responses;
+    const bool to_command = head->command == TlvType::kPreAssociateRr && peer_.has(Flag::kBridgeDeactivate);
+    ++(to_command ? stats_.commands_answered : stats_.stray_responses);
     return;
   }
   const auto association = decode_association(tlv);
   if (association && offers(association->format)) {
     const bool contradictory = association->suspended() && association->migrating();
-    admit(to_request(manager, *association), Kind::kRequest,
+    const Migration migration = statement.migration.value_or(
+        migration_of_bits(association->suspended(), association->migrating(), peer_.has(Flag::kMigration)));
+    admit(to_request(manager, *association, migration), Kind::kRequest,
           contradictory ? std::optional(Verdict{kMalformed, "S and M together"}) : std::nullopt, now);
     return;
   }
@@ -211,16 +225,22 @@ void Bridge::explain(std::uint32_t index, ReasonText why) {
 
 void Bridge::deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
                          std::span<const FilterEntry> entries, ReasonText why) {
+  command(to_command(TlvType::kDeAssociate, manager, type, vsi, format), entries, why);
+}
+
+void Bridge::deactivate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
+                        std::span<const FilterEntry> entries, ReasonText why) {
+  command(to_command(TlvType::kPreAssociateRr, manager, type, vsi, format), entries, why);
+}
+
+/// As many rows as TLVs are needed.
+void Bridge::command(Request base, std::span<const FilterEntry> entries, ReasonText why) {
   do {
-    const std::size_t count = std::min(entries.size(), entries_per_tlv_max(format));
+    const std::size_t count = std::min(entries.size(), entries_per_tlv_max(base.format));
     const std::uint32_t index = rows_.emplace();
     Row& row = rows_[index];
+    row.request = base;
     row.request.id = RequestId((std::uint64_t{++serial_} << 32) | index);
-    row.request.command = TlvType::kDeAssociate;
-    row.request.manager = manager;
-    row.request.type = type;
-    row.request.vsi = vsi;
-    row.request.format = format;
     row.request.entries.assign(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count));
     row.kind = Kind::kCommand;
     row.state = RequestState::kAnswered;
@@ -275,7 +295,9 @@ bool Bridge::write(VdpduWriter& writer, std::uint32_t index) const {
   if (head_only) {
     writer.association_head({request.command, row.status, request.type, request.vsi}, row.status);
   } else {
-    writer.association(request.command, row.status, request.type, request.vsi, request.format, request.entries);
+    // Whoever may be there now does not understand a deactivate of the bridge (S20).
+    const bool degraded = row.kind == Kind::kCommand && !peer_.has(Flag::kBridgeDeactivate);
+    writer.association(degraded ? TlvType::kDeAssociate : request.command, row.status, request.type, request.vsi, request.format, request.entries);
   }
   if (reason) ensure(write_extension(writer, *reason), "its room was asked for");
   return true;

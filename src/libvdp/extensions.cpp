@@ -170,6 +170,12 @@ const char* to_string(Migration migration) {
   return "unknown";
 }
 
+Migration migration_of_bits(bool suspended, bool migrating, bool peer_knows) {
+  if (migrating) return Migration::kArriving;
+  if (!peer_knows) return Migration::kUnknown;
+  return suspended ? Migration::kDeparting : Migration::kNone;
+}
+
 std::string_view cut_reason_text(std::string_view text) {
   std::size_t octets = std::min(text.size(), kReasonTextOctetsMax);
   while (octets < text.size() && octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xC0u) == 0x80u) --octets;

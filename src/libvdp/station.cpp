@@ -87,10 +87,13 @@ void Station::set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, I
   touch(handle, changed, now);
 }
 
-void Station::set_status(Handle handle, bool suspended, bool migrating) {
-  ensure(!(suspended && migrating), "S and M exclude each other (S20)");
-  associations_[handle].status =
-      static_cast<std::uint8_t>((suspended ? kStatusSuspended : 0) | (migrating ? kStatusMigrating : 0));
+void Station::set_status(Handle handle, bool suspended, Migration migration) {
+  const bool arriving = migration == Migration::kArriving;
+  ensure(!(suspended && arriving), "S and M exclude each other (S20)");
+  const bool s = suspended || migration == Migration::kDeparting;
+  Row& row = associations_[handle];
+  row.status = static_cast<std::uint8_t>((s ? kStatusSuspended : 0) | (arriving ? kStatusMigrating : 0));
+  row.migration = migration;
 }
 
 void Station::close(Handle handle, Instant now, bool forget) {

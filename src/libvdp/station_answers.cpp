@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "splitnve/base/limits.hpp"
 #include "splitnve/vdp/station.hpp"
 
 namespace splitnve::vdp {
@@ -36,7 +37,7 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
     if (!is_association(static_cast<TlvType>(tlv.type))) {
       if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
     } else if (const auto association = decode_association(tlv)) {
-      handle_association(*association, now);
+      handle_association(reader.manager(), *association, now);
     } else {
       handle_undecodable(tlv, now);
     }
@@ -46,12 +47,14 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
   return heard;
 }
 
-void Station::handle_association(const Association& association, Instant now) {
+void Station::handle_association(const ManagerId& manager, const Association& association, Instant now) {
   const bool deassociate = association.command == TlvType::kDeAssociate;
   if (association.is_response()) {
     deassociate ? handle_deassociate_response(association, now) : handle_response(association, now);
   } else if (deassociate) {
     handle_bridge_deassociate(association, now);
+  } else if (association.command != TlvType::kAssociate && offered_.has(Flag::kBridgeDeactivate)) {
+    handle_bridge_deactivate(manager, association, now);
   } else {
     ++stats_.skipped_tlvs;
   }
@@ -288,8 +291,9 @@ void Station::revoke_all(Handle handle, Instant now) {
   after_revocation(handle, now);
 }
 
-void Station::revoke_named(Handle handle, const Association& association, Instant now) {
-  Row& row = associations_[handle];
+/// The row's entries that the bridge names; what a format lacks names all.
+template <class F>
+void Station::for_each_named(Row& row, const Association& association, F&& visit) {
   const FilterFormat format = association.format;
   for (std::size_t i = 0; i < association.count; ++i) {
     const FilterEntry named = association.entry(i);
@@ -298,9 +302,13 @@ void Station::revoke_named(Handle handle, const Association& association, Instan
       if (has_mac(format) && has_mac(row.format) && named.mac != entry.mac) continue;
       // Without GroupID and MAC the VID is the only key there is.
       if (format == FilterFormat::kVid && !named.vid.is_null() && named.vid != entry.vid) continue;
-      revoke(handle, entry);
+      visit(entry);
     }
   }
+}
+
+void Station::revoke_named(Handle handle, const Association& association, Instant now) {
+  for_each_named(associations_[handle], association, [&](Entry& entry) { revoke(handle, entry); });
   after_revocation(handle, now);
 }
 
@@ -322,6 +330,34 @@ void Station::handle_bridge_deassociate(const Association& association, Instant 
     next = associations_[handle].next_of_vsi;
     association.count == 0 ? revoke_all(handle, now) : revoke_named(handle, association, now);
   }
+}
+
+/// The bridge reserves what was active; it is answered, and what it names is not activated again by itself.
+void Station::handle_bridge_deactivate(const ManagerId& manager, const Association& association, Instant now) {
+  for (Handle next = first_of(association.vsi); next != kNoHandle;) {
+    const Handle handle = next;
+    next = associations_[handle].next_of_vsi;
+    for_each_named(associations_[handle], association, [&](Entry& entry) { lower(handle, entry); });
+    settle_entries(handle);
+    advance(handle, now);
+  }
+  if (replies_.size() >= limits::kRepliesMax) {
+    ++stats_.replies_dropped;
+    return;
+  }
+  Reply& reply = replies_.emplace_back(
+      Reply{association.command, manager, association.type, association.vsi, association.format, {}});
+  for (std::size_t i = 0; i < association.count; ++i) reply.entries.push_back(association.entry(i));
+}
+
+/// A request under way that wants the entry active is refused by the bridge, or was granted before.
+void Station::lower(Handle handle, Entry& entry) {
+  if (entry.confirmed != Level::kActive) return;
+  entry.confirmed = Level::kReserved;
+  entry.held_active = entry.maybe_active = entry.lost = false;
+  entry.refused = entry.desired == Level::kActive;
+  ++stats_.lowered;
+  events_.push_back(Lowered{handle, entry.mac, std::string(why_)});
 }
 
 }  // namespace splitnve::vdp

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Station transactions: which request an association needs next, and VDPDUs full of them.
 #include <algorithm>
+#include <utility>
 
 #include "splitnve/base/limits.hpp"
 #include "splitnve/vdp/station.hpp"
@@ -88,21 +89,36 @@ Station::Plan Station::plan_removal(const Row& row, bool replacing) {
 
 bool Station::compose(OctetString& out, Instant now, const Capabilities* show) {
   if (!queued()) return false;
+  replies_sent_ = 0;  // an outcome that was never told counts as failed
   const std::size_t waiting = renewals_.size();
   const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
   IndexList& lead = renewals_lead ? renewals_ : fresh_;
-  const ManagerId manager = associations_[lead.front()].manager;
+  const ManagerId manager = replies_.empty() ? associations_[lead.front()].manager : replies_.front().manager;
   out.resize(vdpdu_octets_max_);
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
   composed_.clear();
   ++serial_;
-  fill(writer, lead, manager, now);
-  ensure(!composed_.empty(), "a queued association fits an empty VDPDU");
-  fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
+  const bool room = write_replies(writer, manager);
+  if (room) {
+    fill(writer, lead, manager, now);
+    fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
+  }
+  ensure(!composed_.empty() || replies_sent_ != 0, "what waits for its turn fits an empty VDPDU");
   fresh_streak_ = waiting != 0 && renewals_.size() == waiting ? fresh_streak_ + 1 : 0;
   if (show != nullptr) write_reserved(writer, *show);
   out.resize(writer.finish().size());
+  return true;
+}
+
+/// Answers to commands of the bridge go first. True if there is room for requests behind them.
+bool Station::write_replies(VdpduWriter& writer, const ManagerId& manager) {
+  for (; replies_sent_ < replies_.size(); ++replies_sent_) {
+    const Reply& reply = replies_[replies_sent_];
+    if (reply.manager != manager) return true;
+    if (!writer.fits(reply.format, reply.entries.size())) return false;
+    writer.association(reply.command, ResponseStatus().octet(), reply.type, reply.vsi, reply.format, reply.entries);
+  }
   return true;
 }
 
@@ -120,7 +136,8 @@ bool Station::append(VdpduWriter& writer, Handle handle, Instant now) {
   const Row& row = associations_[handle];
   const Plan planned = plan(row);
   ensure(!chosen_.empty(), "a queued association has something to ask for");
-  if (!writer.fits(row.format, chosen_.size())) return false;
+  const auto migration = migration_to_tell(row, planned);
+  if (!writer.fits(row.format, chosen_.size(), migration ? extension_octets(*migration) : 0)) return false;
   written_.clear();
   for (const std::uint32_t i : chosen_) {
     const Entry& entry = row.entries[i];
@@ -128,8 +145,17 @@ bool Station::append(VdpduWriter& writer, Handle handle, Instant now) {
                         entry.null_vid ? Vid() : entry.vid, false, 0});
   }
   writer.association(planned.command, planned.status, row.type, row.vsi, row.format, written_);
+  if (migration) ensure(write_extension(writer, *migration), "its room was asked for");
   commit(handle, planned, now);
   return true;
+}
+
+/// Our TLV goes along only where the bits do not say it (S20).
+std::optional<Extension> Station::migration_to_tell(const Row& row, const Plan& plan) const {
+  if (!peer_.has(Flag::kMigration) || plan.command == TlvType::kDeAssociate) return std::nullopt;
+  const bool suspended = (plan.status & kStatusSuspended) != 0, migrating = (plan.status & kStatusMigrating) != 0;
+  if (migration_of_bits(suspended, migrating, true) == row.migration) return std::nullopt;
+  return row.migration;
 }
 
 /// The planned request is the association's command from now on; what came before it is answered no more.
@@ -161,7 +187,10 @@ void Station::commit(Handle handle, const Plan& plan, Instant now) {
   if (plan.replacing) ++stats_.set_changes;
 }
 
-void Station::handle_delivered(Instant) { composed_.clear(); }
+void Station::handle_delivered(Instant) {
+  composed_.clear();
+  replies_.erase(replies_.begin(), replies_.begin() + static_cast<std::ptrdiff_t>(std::exchange(replies_sent_, 0)));
+}
 
 void Station::handle_delivery_failed(Instant) {
   for (auto handle = composed_.rbegin(); handle != composed_.rend(); ++handle) {
@@ -174,6 +203,7 @@ void Station::handle_delivery_failed(Instant) {
     enqueue(*handle, need, true);
   }
   composed_.clear();
+  replies_sent_ = 0;
 }
 
 }  // namespace splitnve::vdp

@@ -39,7 +39,8 @@ struct TsiView {
   MacAddress station;
   TsiState state = TsiState::kInit;
   Vid vid;
-  bool migrating = false, suspended = false, superseded = false, guarded = true;
+  vdp::Migration migration = vdp::Migration::kUnknown;
+  bool suspended = false, superseded = false, guarded = true;
   std::string last_refusal;  ///< the reason of the last refused command, empty if none
   std::vector<AddressView> addresses;
 };
@@ -73,6 +74,8 @@ struct LatchView {
   std::string interface_name;
   std::optional<VsiId> vsi;
   std::string reason;
+  bool activation_only = false;  ///< the VSI, or its address `mac`, is reserved only
+  MacAddress mac;
 };
 /// A refusal kept for `vdpctl` when there is no TSI to show it on; a bounded ring.
 struct RefusalView {
@@ -134,6 +137,9 @@ class Agent {
   /// Associates get code 4 with the reason, also after a restart. False: limits::kLatchesMax stand, or no such port.
   bool latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now);
   bool latch_vn(PortId port, GroupId vn, const std::string& reason, Instant now);
+  /// Lets a TSI, or some of its addresses, be reserved only until it is released (D9): they close at once, the station is
+  /// told, Associates get code 4 with the reason. No addresses: all. False: no such instance or address, or no room.
+  bool deactivate_tsi(InstanceId instance, std::span<const MacAddress> macs, const std::string& reason, Instant now);
   /// False: nothing is latched there.
   bool release_tsi(const VsiId& vsi, GroupId vn, Instant now);
   bool release_vn(PortId port, GroupId vn, Instant now);

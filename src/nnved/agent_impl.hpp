@@ -144,6 +144,9 @@ struct Agent::Impl {
   std::size_t withdraw_all(Which&& which, const std::string& reason, Instant now);
   bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
   bool latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now);
+  bool deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const std::string& reason, Instant now);
+  void deactivate(Index instance, std::span<const MacAddress> macs, const std::string& reason, Instant now);
+  void command(Index instance, std::span<const MacAddress> macs, bool deactivate, vdp::ReasonText why);
   bool latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now);
   bool release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi, Instant now);
   std::size_t drain(const std::string& reason, Instant now);

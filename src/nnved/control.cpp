@@ -2,6 +2,7 @@
 #include "control.hpp"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "daemon/control_rows.hpp"
@@ -48,7 +49,8 @@ json tsi_row(const Agent& agent, const host::Datapath& datapath, const TsiView& 
            {"state", lower_case(to_string(tsi.state))},
            {"vid", tsi.vid.value()},
            {"guard", tsi.guarded ? "mac" : "none"},
-           {"migrating", tsi.migrating},
+           {"migration", vdp::to_string(tsi.migration)},
+           {"migrating", tsi.migration == vdp::Migration::kArriving},
            {"suspended", tsi.suspended},
            {"superseded", tsi.superseded},
            {"num_of_addr", tsi.addresses.size()},
@@ -68,6 +70,14 @@ json latched_tsi_row(const Agent& agent, const LatchView& latch) {
           {"latched", true},
           {"addresses", json::array()},
           {"last_refusal", std::string(info(Reason::kAdminDown).text) + ": " + latch.reason}};
+}
+
+/// The TSIs of which an operator has deactivated addresses, and why.
+std::map<std::pair<VsiId, GroupId>, std::string> reserved_only(const Agent& agent) {
+  std::map<std::pair<VsiId, GroupId>, std::string> found;
+  for (const auto& latch : agent.latches())
+    if (latch.activation_only) found[{*latch.vsi, latch.vn}] = words(Reason::kAdminDown, latch.reason);
+  return found;
 }
 
 std::vector<json> vn_rows(const Agent& agent) {
@@ -177,6 +187,28 @@ void remove_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder res
   respond.ok();
 }
 
+void deactivate_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
+  const auto instance = daemon::instance_argument(args);
+  if (!instance) return respond.fail(instance.error());
+  std::vector<MacAddress> macs;
+  if (args.contains("macs")) {
+    const json& list = args["macs"];
+    if (!list.is_array() || list.empty() || list.size() > limits::kAddressesPerInstanceMax)
+      return respond.fail({"no list of addresses", "args.macs", "name some of tsi.show, or leave it out for all"});
+    for (const json& item : list) {
+      const auto mac = item.is_string() ? MacAddress::from_string(item.get<std::string>()) : std::nullopt;
+      if (!mac) return respond.fail({item.dump() + " is no MAC address", "args.macs", "write it like 02:aa:00:00:00:01"});
+      macs.push_back(*mac);
+    }
+  }
+  const std::string reason = args.value("reason", "deactivated by the operator");
+  if (!runtime.agent().deactivate_tsi(*instance, macs, reason, host::Loop::now()))
+    return respond.fail({"no such TSI instance or address, or too many latches stand", "args",
+                         "take both from tsi.show; at most " + std::to_string(limits::kLatchesMax) + " latches stand"});
+  runtime.driver().kick();
+  respond.ok();
+}
+
 void release_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
   const auto vsi = daemon::vsi_argument(args);
   if (!vsi) return respond.fail(vsi.error());
@@ -220,14 +252,20 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   const host::Datapath& datapath = runtime.datapath();
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
     auto latches = agent.latches();
-    std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi; });
+    std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi || latch.activation_only; });
     const auto count = static_cast<std::uint32_t>(latches.size());  // they come first: the slots may grow meanwhile
     respond.stream(daemon::stream_slots([&agent, count] { return count + agent.tsi_slots(); },
-                                        [&agent, &datapath, latches, count](std::uint32_t i) -> std::optional<json> {
+                                        [&agent, &datapath, latches, count,
+                                         reserved = reserved_only(agent)](std::uint32_t i) -> std::optional<json> {
                                           if (i < count) return latched_tsi_row(agent, latches[i]);
                                           const auto tsi = agent.tsi(i - count);
                                           if (!tsi) return std::nullopt;
-                                          return tsi_row(agent, datapath, *tsi);
+                                          json row = tsi_row(agent, datapath, *tsi);
+                                          if (const auto at = reserved.find({tsi->vsi, tsi->vn}); at != reserved.end()) {
+                                            row["latched"] = true;
+                                            row["last_refusal"] = at->second;
+                                          }
+                                          return row;
                                         }));
   });
   const auto add_few = [&control, &agent](const char* verb, std::vector<json> (*rows)(const Agent&)) {
@@ -248,6 +286,8 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   });
   control.add("tsi.remove", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { remove_tsi(runtime, args, std::move(respond)); });
+  control.add("tsi.deactivate", Access::kAdmin,
+              [&runtime](const json& args, Responder respond) { deactivate_tsi(runtime, args, std::move(respond)); });
   control.add("tsi.release", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { release_tsi(runtime, args, std::move(respond)); });
   control.add("vn.disconnect", Access::kAdmin,

@@ -10,6 +10,8 @@ using Impl = Agent::Impl;
 
 namespace {
 
+bool arrives(vdp::Migration migration) { return migration == vdp::Migration::kArriving; }
+
 bool same_entry(const Step& a, const Step& b) { return a.vn == b.vn && a.mac == b.mac; }
 
 /// Does a De-Associate entry name this address? What the entry's format lacks matches any (S3).
@@ -60,7 +62,8 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
     if (!vn) return Refused{vn.error(), entry.group, ""};
     if (draining) return Refused{Reason::kDraining, *vn, ""};
-    if (const Latch* latch = latches.find(*vn, config.ports[port_index].interface_name, request.vsi))
+    if (const Latch* latch = latches.find(*vn, config.ports[port_index].interface_name, request.vsi,
+                                           entry.mac, request.command == vdp::TlvType::kAssociate))
       return Refused{Reason::kAdminDown, *vn, latch->reason};
     if (const Reason bad = policy.check_mac(port_index, request.format, entry.mac); bad != Reason::kNone)
       return Refused{bad, *vn, ""};
@@ -96,7 +99,7 @@ Reason Impl::check_owner(Index instance, const vdp::Request& request, const Addr
   if (own != nullptr && own->superseded) return Reason::kSuperseded;
   if (owner->active == kNoIndex) return Reason::kNone;
   const bool associated_before = own != nullptr && own->level == Level::kReserved;
-  return request.migrating || associated_before ? Reason::kNone : Reason::kActiveElsewhere;
+  return request.migration == vdp::Migration::kArriving || associated_before ? Reason::kNone : Reason::kActiveElsewhere;
 }
 
 std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
@@ -188,11 +191,12 @@ bool Impl::update_attributes(Index instance, const vdp::Request& request) {
   TsiRow& row = tsis[instance];
   const bool named = row.manager != kNoIndex && tsis.manager(instance) == request.manager;
   const bool same = named && row.type == request.type && row.format == request.format &&
-                    row.migrating == request.migrating && row.suspended == request.suspended;
+                    arrives(row.migration) == arrives(request.migration) &&
+                    row.suspended == request.suspended;
   if (!named) tsis.set_manager(instance, request.manager);
   row.type = request.type;
   row.format = request.format;
-  row.migrating = request.migrating;
+  row.migration = request.migration;
   row.suspended = request.suspended;
   row.last_refusal = Reason::kNone;
   if (same || row.state() == TsiState::kInit) return false;

@@ -9,6 +9,7 @@ namespace splitnve::nnved {
 namespace {
 
 constexpr std::uint8_t kLatchRecordVersion = 1;
+constexpr std::uint8_t kActivationOnlyVersion = 2;
 
 void write_text(BoundedWriter& writer, const std::string& text) {
   writer.u8(static_cast<std::uint8_t>(text.size()));
@@ -28,9 +29,10 @@ bool read_text(BoundedReader& reader, std::string& text) {
 OctetString encode_latch(const Latch& latch) {
   ensure(latch.interface_name.size() <= 255 && latch.reason.size() <= limits::kLatchReasonOctetsMax,
          "a latch within its limits");
-  OctetString octets(8 + latch.interface_name.size() + latch.reason.size() + (latch.vsi ? 17u : 0u));
+  OctetString octets(8 + latch.interface_name.size() + latch.reason.size() + (latch.vsi ? 17u : 0u) +
+                     (latch.activation_only ? 6u : 0u));
   BoundedWriter writer(octets);
-  writer.u8(kLatchRecordVersion);
+  writer.u8(latch.activation_only ? kActivationOnlyVersion : kLatchRecordVersion);
   writer.u32(latch.vn.value());
   write_text(writer, latch.interface_name);
   writer.u8(latch.vsi ? 1 : 0);
@@ -39,6 +41,7 @@ OctetString encode_latch(const Latch& latch) {
     writer.octets(latch.vsi->octets);
   }
   write_text(writer, latch.reason);
+  if (latch.activation_only) writer.octets(latch.mac.octets());
   ensure(!writer.overflowed() && writer.room() == 0, "a latch record has the size that was reckoned");
   return octets;
 }
@@ -49,7 +52,7 @@ Decoded<Latch> decode_latch(Octets octets) {
   std::uint8_t version = 0, has_vsi = 0;
   std::uint32_t vn = 0;
   if (!reader.u8(version)) return reader.error("truncated");
-  if (version != kLatchRecordVersion) return reader.error("unknown record version");
+  if (version != kLatchRecordVersion && version != kActivationOnlyVersion) return reader.error("unknown record version");
   if (!reader.u32(vn) || !read_text(reader, latch.interface_name) || !reader.u8(has_vsi))
     return reader.error("truncated");
   latch.vn = GroupId(vn);
@@ -59,6 +62,13 @@ Decoded<Latch> decode_latch(Octets octets) {
     if (!reader.u8(latch.vsi->format) || !reader.array(latch.vsi->octets)) return reader.error("truncated");
   }
   if (!read_text(reader, latch.reason)) return reader.error("truncated");
+  latch.activation_only = version == kActivationOnlyVersion;
+  if (latch.activation_only) {
+    MacAddress::Bytes mac;
+    if (!reader.array(mac)) return reader.error("truncated");
+    latch.mac = MacAddress(mac);
+    if (!latch.vsi) return reader.error("no VSI");
+  }
   if (!reader.empty()) return reader.error("octets left over");
   if (!latch.vsi && latch.interface_name.empty()) return reader.error("neither port nor VSI");
   if (latch.reason.size() > limits::kLatchReasonOctetsMax) return reader.error("reason too long");
@@ -80,19 +90,30 @@ bool LatchTable::set(Latch latch) {
 }
 
 bool LatchTable::release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi) {
-  const auto known = index_.find(Key{vn, interface_name, vsi.value_or(VsiId{})});
-  if (known == index_.end()) return false;
-  changes_.latches.push_back(known->second);
-  rows_.erase(known->second);
-  index_.erase(known);
-  return true;
+  std::vector<Index> released;
+  rows_.for_each([&](Index number, const Latch& latch) {
+    if (latch.vn == vn && latch.interface_name == interface_name && latch.vsi == vsi) released.push_back(number);
+  });
+  for (const Index number : released) {
+    changes_.latches.push_back(number);
+    index_.erase(key_of(rows_[number]));
+    rows_.erase(number);
+  }
+  return !released.empty();
 }
 
-const Latch* LatchTable::find(GroupId vn, const std::string& interface_name, const VsiId& vsi) const {
+const Latch* LatchTable::find(GroupId vn, const std::string& interface_name, const VsiId& vsi, const MacAddress& mac,
+                              bool activates) const {
   if (index_.empty()) return nullptr;
-  for (const Key& key : {Key{vn, "", vsi}, Key{vn, interface_name, VsiId{}}})
-    if (const auto at = index_.find(key); at != index_.end()) return &rows_[at->second];
-  return nullptr;
+  const auto at = [&](const Key& key) -> const Latch* {
+    const auto found = index_.find(key);
+    return found == index_.end() ? nullptr : &rows_[found->second];
+  };
+  if (const Latch* of_vsi = at({vn, "", vsi, false, {}})) return of_vsi;
+  if (const Latch* of_vn = at({vn, interface_name, VsiId{}, false, {}})) return of_vn;
+  if (!activates) return nullptr;
+  if (const Latch* of_all = at({vn, "", vsi, true, {}})) return of_all;
+  return mac.is_zero() ? nullptr : at({vn, "", vsi, true, mac});
 }
 
 bool LatchTable::restore(Index number, Latch latch) {

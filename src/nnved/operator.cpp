@@ -8,28 +8,60 @@ namespace splitnve::nnved {
 
 using Impl = Agent::Impl;
 
-/// Tells the station by a bridge-initiated De-Associate and removes the TSI here, without waiting for it.
-void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
+/// A command of ours to the TSI's station, about these of its addresses.
+void Impl::command(Index instance, std::span<const MacAddress> macs, bool deactivate, vdp::ReasonText why) {
   const TsiRow& row = tsis[instance];
-  const Index peer = row.peer;
-  cancel(peer, row.vsi, Cancel::kAll, Reason::kRemovedByOperator, now);
-  if (!tsis.rows().contains(instance)) return;  // it was only on its way
-  const std::string text = reason.empty() ? info(Reason::kRemovedByOperator).text : reason;
+  vdp::Bridge& bridge = peers[row.peer].bridge;
   std::vector<vdp::FilterEntry> entries;
-  for (const AddressRow& address : row.addresses) {
+  for (const MacAddress& mac : macs) {
     vdp::FilterEntry entry;
     entry.group = row.vn;
-    entry.mac = address.mac;
+    entry.mac = mac;
     entry.vid = vaps[row.vap].vid;
     entries.push_back(entry);
   }
-  const std::size_t most = vdp::entries_per_tlv_max(row.format);
-  for (std::size_t i = 0; i < entries.size(); i += most)
-    peers[peer].bridge.deassociate(tsis.manager(instance), row.type, row.vsi, row.format,
-                                   std::span(entries).subspan(i, std::min(most, entries.size() - i)),
-                                   said(Reason::kRemovedByOperator, text));
+  if (deactivate) {
+    bridge.deactivate(tsis.manager(instance), row.type, row.vsi, row.format, entries, why);
+  } else {
+    bridge.deassociate(tsis.manager(instance), row.type, row.vsi, row.format, entries, why);
+  }
+  touch(row.peer);
+}
+
+/// Tells the station by a bridge-initiated De-Associate and removes the TSI here, without waiting for it.
+void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
+  const TsiRow& row = tsis[instance];
+  cancel(row.peer, row.vsi, Cancel::kAll, Reason::kRemovedByOperator, now);
+  if (!tsis.rows().contains(instance)) return;  // it was only on its way
+  const std::string text = reason.empty() ? info(Reason::kRemovedByOperator).text : reason;
+  std::vector<MacAddress> macs;
+  for (const AddressRow& address : row.addresses) macs.push_back(address.mac);
+  command(instance, macs, false, said(Reason::kRemovedByOperator, text));
   journal.notice("nnved.tsi_removed", agent::Notice::Level::kInfo, row.vsi.to_string() + ": " + reason);
   remove_instance(instance, Reason::kNone, text.c_str(), now);
+}
+
+/// Closes what is open of these addresses and tells the station; one that does not understand it loses them (S20).
+void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const std::string& reason, Instant now) {
+  const Index peer = tsis[instance].peer;
+  cancel(peer, tsis[instance].vsi, Cancel::kAll, Reason::kAdminDown, now);
+  if (!tsis.rows().contains(instance)) return;  // it was only on its way
+  std::vector<MacAddress> open;
+  for (const AddressRow& address : tsis[instance].addresses)
+    if (address.level == Level::kActive && (macs.empty() || std::ranges::count(macs, address.mac) != 0))
+      open.push_back(address.mac);
+  if (open.empty()) return;
+  const bool understands = peers[peer].exchange.flags().has(vdp::Flag::kBridgeDeactivate);
+  const std::string text = words(Reason::kAdminDown, reason);
+  command(instance, open, understands, said(Reason::kAdminDown, text));
+  tsis[instance].last_refusal = Reason::kAdminDown;
+  for (const MacAddress& mac : open) {
+    if (understands) {
+      machine.lower(instance, mac, info(Reason::kAdminDown).text);
+    } else if (remove_address(instance, mac, Reason::kNone, info(Reason::kAdminDown).text, now)) {
+      return;
+    }
+  }
 }
 
 template <class Which>
@@ -51,7 +83,7 @@ bool Impl::remove_tsi(InstanceId id, const std::string& reason, Instant now) {
 }
 
 bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now) {
-  if (!latches.set({vn, "", vsi, std::string(vdp::cut_reason_text(reason))})) return false;
+  if (!latches.set({vn, "", vsi, std::string(vdp::cut_reason_text(reason)), false, {}})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + ": " + reason);
   withdraw_all([&](const TsiRow& row) { return row.vsi == vsi && row.vn == vn; }, reason, now);
@@ -59,9 +91,32 @@ bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, In
   return true;
 }
 
+bool Impl::deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const std::string& reason, Instant now) {
+  if (id.value() == 0 || !tsis.rows().contains(instance_index(id))) return false;
+  const TsiRow& row = tsis[instance_index(id)];
+  const VsiId vsi = row.vsi;
+  const GroupId vn = row.vn;
+  for (const MacAddress& mac : macs)
+    if (tsis.find_address(instance_index(id), mac) == nullptr) return false;
+  if (latches.rows().size() + std::max<std::size_t>(macs.size(), 1) > limits::kLatchesMax) return false;
+  Latch latch{vn, "", vsi, std::string(vdp::cut_reason_text(reason)), true, MacAddress()};
+  if (macs.empty()) latches.set(latch);
+  for (const MacAddress& mac : macs) {
+    latch.mac = mac;
+    latches.set(latch);
+  }
+  journal.notice("nnved.latched", agent::Notice::Level::kInfo,
+                 "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + " reserved only: " + reason);
+  for (Index instance = 0; instance < tsis.rows().slots(); ++instance)
+    if (tsis.rows().contains(instance) && tsis[instance].vsi == vsi && tsis[instance].vn == vn)
+      deactivate(instance, macs, reason, now);
+  settle(now);
+  return true;
+}
+
 bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now) {
   const std::string& interface_name = config.ports[port_index].interface_name;
-  if (!latches.set({vn, interface_name, std::nullopt, std::string(vdp::cut_reason_text(reason))})) return false;
+  if (!latches.set({vn, interface_name, std::nullopt, std::string(vdp::cut_reason_text(reason)), false, {}})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
   withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason,
@@ -100,6 +155,10 @@ bool Agent::remove_tsi(InstanceId instance, const std::string& reason, Instant n
 bool Agent::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now) {
   return impl_->latch_tsi(vsi, vn, reason, now);
 }
+bool Agent::deactivate_tsi(InstanceId instance, std::span<const MacAddress> macs, const std::string& reason,
+                           Instant now) {
+  return impl_->deactivate_tsi(instance, macs, reason, now);
+}
 bool Agent::latch_vn(PortId port, GroupId vn, const std::string& reason, Instant now) {
   const auto port_index = impl_->policy.port_index(port);
   return port_index && impl_->latch_vn(*port_index, vn, reason, now);
@@ -116,7 +175,7 @@ bool Agent::is_drained() const { return impl_->is_drained(); }
 std::vector<LatchView> Agent::latches() const {
   std::vector<LatchView> views;
   impl_->latches.rows().for_each(
-      [&](Index, const Latch& latch) { views.push_back({latch.vn, latch.interface_name, latch.vsi, latch.reason}); });
+      [&](Index, const Latch& latch) { views.push_back({latch.vn, latch.interface_name, latch.vsi, latch.reason, latch.activation_only, latch.mac}); });
   return views;
 }
 

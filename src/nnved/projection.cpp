@@ -151,7 +151,7 @@ agent::StoreRecord Projection::record(Index instance) const {
   record.station = tsi.station;
   record.port = vap.port;
   record.interface_name = config_.ports[vap.port_index].interface_name;
-  record.migrating = tsi.migrating;
+  record.migrating = tsi.migration == vdp::Migration::kArriving;
   record.suspended = tsi.suspended;
   for (const AddressRow& address : tsi.addresses) {
     if (address.level == Level::kNone) continue;

@@ -107,7 +107,7 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
   row.station = record.station;
   row.type = record.type;
   row.format = record.format;
-  row.migrating = record.migrating;
+  row.migration = record.migrating ? vdp::Migration::kArriving : vdp::Migration::kUnknown;
   row.suspended = record.suspended;
   for (const AddressRecord& address : record.addresses) {
     if (tsis.find_address(instance, address.mac) != nullptr) continue;

@@ -33,7 +33,7 @@ struct AddressRow {
 /// One TSI instance (S1): key (VSI-ID, VN, port, station). Its state is a view over the levels of its addresses.
 struct TsiRow {
   VsiId vsi;
-  bool migrating = false;
+  vdp::Migration migration = vdp::Migration::kUnknown;  ///< of these only `arriving` is stored
   bool suspended = false;
   Reason last_refusal = Reason::kNone;
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;

@@ -49,7 +49,7 @@ std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {
   view.station = row.station;
   view.state = row.state();
   view.vid = vap.vid;
-  view.migrating = row.migrating;
+  view.migration = row.migration;
   view.suspended = row.suspended;
   view.last_refusal = info(row.last_refusal).text;
   for (const AddressRow& address : row.addresses) {

@@ -39,6 +39,7 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
                           uplink.authentication.mode == auth::Mode::kOff ? auth::Nonce() : new_nonce());
     Uplink& built = uplinks_.back();
     built.exchange.set_nonce(nonce_for(built), Instant{});
+    built.station.set_offered(config_.offer);
     built.station.set_vdpdu_octets_max(built.authentication.vdpdu_octets_max());
   }
   for (const Path& path : paths_.all())

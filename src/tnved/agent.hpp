@@ -41,6 +41,7 @@ struct LifecycleEvent {
   Vid guest_tag;               ///< non-null: a trunk port, (interface, guest tag) -> VN (H9)
   std::optional<ManagerId> manager;
   std::optional<VsiType> type;
+  bool migration_unknown = false;  ///< who tells of the VM cannot tell whether it migrates (D13)
 };
 
 /// What happens to some addresses of a live TSI; the TSI's state and its other addresses stay as they are (C7, D8).
@@ -69,7 +70,7 @@ struct AddressView {
   vdp::Level desired = vdp::Level::kNone;
   vdp::Level confirmed = vdp::Level::kNone;
   Vid vid;
-  bool held = false;  ///< the nNVE took it away; asked for again only on demand (S7)
+  bool held = false;  ///< the nNVE took it away or lets it be reserved only; asked for again only on demand (S7)
 };
 struct TsiView {
   InstanceId instance;
@@ -79,6 +80,7 @@ struct TsiView {
   Vid guest_tag;
   PortId uplink;
   VmState vm = VmState::kDefined;
+  vdp::Migration migration = vdp::Migration::kNone;  ///< as the nNVE is told
   const char* state = "init";  ///< init, associated, activated: the nNVE's word
   Vid vid;
   bool port_open = false;      ///< the VM's port forwards

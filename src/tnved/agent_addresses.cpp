@@ -67,13 +67,13 @@ void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
       // One that the TSI had already is not given up for a refusal.
       if (!described) address.entering = address.confirmed == vdp::Level::kNone;
       address.wanted = vdp::Level::kActive;
-      address.held = false;
+      address.hold = Hold::kFree;
       break;
     case AddressVerb::kRemove: address.wanted = vdp::Level::kNone; break;
     case AddressVerb::kDeactivate: address.wanted = vdp::Level::kReserved; break;
     case AddressVerb::kActivate:
       address.wanted = vdp::Level::kActive;
-      address.held = false;
+      address.hold = Hold::kFree;
       break;
   }
 }
@@ -95,13 +95,13 @@ bool Agent::Impl::drop_entering(Slot slot, Instant now) {
 
 /// The nNVE wants to be left alone with this VSI: nothing of it is asked for, not even after a link flap.
 void Agent::Impl::hold(Slot slot, Instant now) {
-  for (Address& address : tsis_[slot].addresses) address.held = !address.removing();
+  for (Address& address : tsis_[slot].addresses) address.hold = address.removing() ? Hold::kFree : Hold::kGone;
   retries_.clear(slot);
   pursue(slot, now);
 }
 
 void Agent::Impl::release_hold(Slot slot) {
-  for (Address& address : tsis_[slot].addresses) address.held = false;
+  for (Address& address : tsis_[slot].addresses) address.hold = Hold::kFree;
 }
 
 /// Manager and type are attributes: a change updates the association in place (S1).

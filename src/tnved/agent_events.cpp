@@ -101,6 +101,7 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   tsi.manager = manager;
   tsi.type = type;
   tsi.gone = tsi.arrival = false;
+  tsi.migration_unknown = event.migration_unknown;
   tsi.addresses.clear();
   announce_level(slot, "created anew");
   for (MacAddress mac : event.macs) tsi.addresses.push_back(Address(mac));
@@ -128,6 +129,7 @@ std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, I
   }
   for (MacAddress mac : event.macs)
     if (tsi.find(mac) == nullptr) add_address(slot, Address(mac));
+  tsi.migration_unknown = event.migration_unknown;
   describe_attributes(slot, manager, type, now);
   return "";
 }
@@ -184,7 +186,7 @@ void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant
   if (tsi.vm != next) emit(agent::Transition{"vm", tsi.vsi.to_string(), to_string(tsi.vm), to_string(next), why});
   tsi.vm = next;
   if (next == VmState::kArriving) tsi.arrival = true;
-  if (intent(next).suspended) tsi.arrival = false;
+  if (intent(next).suspended || next == VmState::kDeparting) tsi.arrival = false;
   to_store(slot);
   // The port is closed here before anything is asked of the nNVE.
   refresh_ports(slot, why);
@@ -221,14 +223,25 @@ void Agent::Impl::abandon_association(Slot slot) {
 void Agent::Impl::pursue(Slot slot, Instant now) {
   Tsi& tsi = tsis_[slot];
   if (tsi.handle == kNoHandle || tsi.closing) return;
-  const Intent asked = intent(tsi.vm);
   auto& station = uplink(tsi).station;
-  station.set_status(tsi.handle, asked.suspended, !asked.suspended && (asked.migrating || tsi.arrival));
+  tell_status(tsi);
   for (Address& address : tsi.addresses) {
     address.awaited = true;
     station.set_entry(tsi.handle, address.mac, wanted(tsi, address), address.vid, now);
   }
   to_check(slot);
+}
+
+/// What the nNVE is told of the VM's migration (D13).
+vdp::Migration Agent::Impl::migration(const Tsi& tsi) const {
+  const vdp::Migration known = intent(tsi.vm).migration;
+  if (known != vdp::Migration::kNone) return known;
+  if (tsi.arrival) return vdp::Migration::kArriving;
+  return tsi.migration_unknown ? vdp::Migration::kUnknown : vdp::Migration::kNone;
+}
+
+void Agent::Impl::tell_status(const Tsi& tsi) {
+  uplink(tsi).station.set_status(tsi.handle, intent(tsi.vm).suspended, migration(tsi));
 }
 
 /// The TSI ends: its port is closed and its rows are taken back at once, then the nNVE is told. With `forget` the nNVE

@@ -70,11 +70,13 @@ void Agent::Impl::leave_uplink(Slot slot, const std::string& why, Instant now) {
   if (std::exchange(tsi.port_open, false)) emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
   if (std::exchange(tsi.member_open, false)) vswitch_.close_member(tsi.port, tsi.guest_tag);
   // The next nNVE may see it as a VSI that arrives from elsewhere (S6).
-  tsi.arrival = tsi.arrival || (tsi.level() == vdp::Level::kActive && !intent(tsi.vm).suspended);
+  const bool stays = !intent(tsi.vm).suspended && tsi.vm != VmState::kDeparting;
+  tsi.arrival = tsi.arrival || (tsi.level() == vdp::Level::kActive && stays);
   for (Address& address : tsi.addresses) {
     old.remember_vid(tsi.vn, address.vid);
     if (std::exchange(address.vid_used, false)) vswitch_.drop_vid(in, address.vid);
-    address.open = address.held = false;
+    address.open = false;
+    address.hold = Hold::kFree;
     address.confirmed = vdp::Level::kNone;
     tsis_.release(in, address.mac);
   }

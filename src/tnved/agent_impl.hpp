@@ -89,6 +89,8 @@ struct Agent::Impl {
                  Instant now);
   void enter(Slot slot, VmState next, const std::string& reason, Instant now);
   void pursue(Slot slot, Instant now);
+  vdp::Migration migration(const Tsi& tsi) const;
+  void tell_status(const Tsi& tsi);
   void leave(Slot slot, const std::string& reason, bool forget, Instant now);
   void open_association(Slot slot, Instant now);
   void join(Slot slot);
@@ -122,7 +124,7 @@ struct Agent::Impl {
   std::string may_change(const Tsi& tsi, const AddressEvent& event) const;
   void change_address(Slot slot, AddressVerb verb, MacAddress mac);
   vdp::Level wanted(const Tsi& tsi, const Address& address) const {
-    return wanted_level(tsi.vm, address.wanted, address.held);
+    return wanted_level(tsi.vm, address.wanted, address.hold);
   }
   bool drop_entering(Slot slot, Instant now);
   void hold(Slot slot, Instant now);
@@ -135,6 +137,7 @@ struct Agent::Impl {
   void confirmed(Slot slot, const vdp::Station::Confirmed& event);
   void refused(Slot slot, const vdp::Station::Refused& event, Instant now);
   void revoked(Slot slot, const vdp::Station::Revoked& event, Instant now);
+  void lowered(Slot slot, const vdp::Station::Lowered& event, Instant now);
   void unconfirmed(Slot slot, bool now_unconfirmed);
   void closed(Slot slot);
   void set_confirmed(Slot slot, Address& address, vdp::Level level, Vid vid);

@@ -66,6 +66,8 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
     refused(slot, *r, now);
   else if (const auto* v = std::get_if<Station::Revoked>(&event))
     revoked(slot, *v, now);
+  else if (const auto* l = std::get_if<Station::Lowered>(&event))
+    lowered(slot, *l, now);
   else if (const auto* u = std::get_if<Station::Unconfirmed>(&event))
     unconfirmed(slot, u->unconfirmed);
   else
@@ -97,7 +99,7 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
       std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
   if (!complete) return;
   const bool any_held =
-      std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.held; });
+      std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.hold != Hold::kFree; });
   if (!tsi.program_failed && tsi.vm != VmState::kLeaving && !any_held) set_reason(slot, "");
   attributes_before_.erase(slot);
   tsi.retries = 0;
@@ -105,7 +107,7 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   // Only the request that makes the TSI active tells of the arrival; its keep-alives do not.
   if (tsi.arrival && tsi.vm == VmState::kRunning && tsi.level() == vdp::Level::kActive) {
     tsi.arrival = false;
-    uplink(tsi).station.set_status(tsi.handle, false, false);
+    tell_status(tsi);
     to_store(slot);
   }
   to_check(slot);
@@ -169,13 +171,30 @@ void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant
   announce_level(slot, why);
   // Several addresses lose one after the other: the fate is the TSI's when none is left, else its others go on.
   if (tsi.level() != vdp::Level::kNone) {
-    address->held = !address->removing();
+    address->hold = address->removing() ? Hold::kFree : Hold::kGone;
     set_reason(slot, why);
     to_store(slot);
     refresh_ports(slot, why);
     return pursue(slot, now);
   }
   meet(slot, Word::kRevoked, why, now);
+}
+
+/// The nNVE's operator lets the address be reserved only (D9): it closes here and stays so until someone asks again.
+void Agent::Impl::lowered(Slot slot, const vdp::Station::Lowered& event, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  Address* address = tsi.find(event.mac);
+  if (address == nullptr || tsi.closing) return;
+  set_confirmed(slot, *address, vdp::Level::kReserved, address->vid);
+  if (!address->removing()) address->hold = Hold::kReserved;
+  const std::string why = "the nNVE deactivated " + event.mac.to_string() + said(event.why);
+  announce_level(slot, why);
+  if (tsi.phase != Phase::kSteady) return meet(slot, Word::kRefusedKeep, why, now);
+  set_reason(slot, why);
+  to_store(slot);
+  refresh_ports(slot, why);
+  answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
+  pursue(slot, now);
 }
 
 /// Acts on a refusal, a revocation or a deadline as the table of fates says.

@@ -8,6 +8,7 @@ TsiRecord Agent::Impl::record(const Tsi& tsi) const {
   TsiRecord record;
   record.vm = tsi.vm;
   record.arrival = tsi.arrival;
+  record.migration_unknown = tsi.migration_unknown;
   record.uplink = uplinks_[tsi.uplink].config.id;
   record.vn = tsi.vn;
   record.guest_tag = tsi.guest_tag;
@@ -17,7 +18,7 @@ TsiRecord Agent::Impl::record(const Tsi& tsi) const {
   record.port = tsi.port;
   if (tsi.port.value() != 0) record.interface_name = vswitch_.interface_name(tsi.port);
   for (const Address& address : tsi.addresses)
-    record.addresses.push_back({address.mac, address.confirmed, address.vid, address.wanted, address.held});
+    record.addresses.push_back({address.mac, address.confirmed, address.vid, address.wanted, address.hold});
   return record;
 }
 
@@ -77,11 +78,12 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   tsi.manager = read->manager;
   tsi.type = read->type;
   tsi.arrival = read->arrival;
+  tsi.migration_unknown = read->migration_unknown;
   for (const auto& stored_one : read->addresses) {
     Address address =
         same_uplink ? Address(stored_one.mac, stored_one.vid, stored_one.confirmed) : Address(stored_one.mac);
     address.wanted = stored_one.wanted;
-    address.held = same_uplink && stored_one.held;
+    if (same_uplink) address.hold = stored_one.hold;
     tsi.addresses.push_back(address);
   }
   tsi.announced = tsi.level();
@@ -132,6 +134,7 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   view.guest_tag = tsi.guest_tag;
   view.uplink = uplinks_[tsi.uplink].config.id;
   view.vm = tsi.vm;
+  view.migration = migration(tsi);
   switch (tsi.level()) {
     case vdp::Level::kNone: view.state = "init"; break;
     case vdp::Level::kReserved: view.state = "associated"; break;
@@ -143,7 +146,8 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   view.held = tsi.held();
   if (view.held) view.reason += " (held by the peer: start or resume asks again)";
   for (const Address& address : tsi.addresses) {
-    view.addresses.push_back({address.mac, wanted(tsi, address), address.confirmed, address.vid, address.held});
+    view.addresses.push_back({address.mac, wanted(tsi, address), address.confirmed, address.vid,
+                              address.hold != Hold::kFree});
     if (view.vid.is_null() && address.confirmed != vdp::Level::kNone) view.vid = address.vid;
   }
   return view;

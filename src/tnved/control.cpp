@@ -39,6 +39,7 @@ json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const Ts
            {"guest_tag", tsi.guest_tag.value()},
            {"uplink", uplink},
            {"vm", to_string(tsi.vm)},
+           {"migration", vdp::to_string(tsi.migration)},
            {"state", tsi.state},
            {"vid", tsi.vid.value()},
            {"port_open", tsi.port_open},

@@ -93,6 +93,10 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   const auto tag = guest_tag_argument(args);
   if (!tag) return unexpected<Error>(tag.error());
   event.guest_tag = *tag;
+  const std::string migration = args.value("migration", "no");
+  if (migration != "no" && migration != "unknown")
+    return bad_argument("migration", "\"" + migration + "\" says nothing of a migration", "no, or unknown; migrate-in and migrate-out tell the rest");
+  event.migration_unknown = migration == "unknown";
   return event;
 }
 

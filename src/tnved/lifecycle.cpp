@@ -171,19 +171,26 @@ Outcome apply(std::optional<VmState> state, Verb verb) {
 
 Intent intent(VmState state) {
   using vdp::Level;
+  using vdp::Migration;
   switch (state) {
-    case VmState::kDefined: return {Level::kReserved, false, false, false};
-    case VmState::kRunning: return {Level::kActive, false, false, true};
-    case VmState::kSuspended: return {Level::kReserved, true, false, false};
-    case VmState::kDeparting: return {Level::kActive, true, false, true};
-    case VmState::kArriving: return {Level::kReserved, false, true, false};
+    case VmState::kDefined: return {Level::kReserved, false, Migration::kNone, false};
+    case VmState::kRunning: return {Level::kActive, false, Migration::kNone, true};
+    case VmState::kSuspended: return {Level::kReserved, true, Migration::kNone, false};
+    case VmState::kDeparting: return {Level::kActive, false, Migration::kDeparting, true};
+    case VmState::kArriving: return {Level::kReserved, false, Migration::kArriving, false};
     case VmState::kLeaving: return {};
   }
   return {};
 }
 
-vdp::Level wanted_level(VmState state, vdp::Level address_max, bool held) {
-  return held ? vdp::Level::kNone : std::min(intent(state).level, address_max);
+vdp::Level wanted_level(VmState state, vdp::Level address_max, Hold hold) {
+  const vdp::Level level = std::min(intent(state).level, address_max);
+  switch (hold) {
+    case Hold::kFree: return level;
+    case Hold::kReserved: return std::min(level, vdp::Level::kReserved);
+    case Hold::kGone: break;
+  }
+  return vdp::Level::kNone;
 }
 
 Fate fate(VmState state, Phase phase, Word word) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "tnved/agent.hpp"
 
@@ -45,13 +46,15 @@ Outcome apply(std::optional<VmState> state, Verb verb);
 /// What a VM state asks of the nNVE and of the VM's port.
 struct Intent {
   vdp::Level level = vdp::Level::kNone;
-  bool suspended = false;  ///< S bit
-  bool migrating = false;  ///< M bit
+  bool suspended = false;  ///< S bit by itself; who departs says S too
+  vdp::Migration migration = vdp::Migration::kNone;  ///< arriving: M bit
   bool forwards = false;   ///< the port is open for addresses that the nNVE has Activated
   friend bool operator==(const Intent&, const Intent&) = default;
 };
+/// What the nNVE's operator has taken from an address until someone asks for it again (S7).
+enum class Hold : std::uint8_t { kFree, kReserved, kGone };
 /// What is wanted of one address: what the VM's state asks for, at most what the address may have.
-vdp::Level wanted_level(VmState state, vdp::Level address_max, bool held);
+vdp::Level wanted_level(VmState state, vdp::Level address_max, Hold hold);
 /// Towards an nNVE that does not understand Associate -> Pre-Associate the station keeps a suspended VM's VSI
 /// Associated with S=1; the port is closed here all the same (S20).
 Intent intent(VmState state);

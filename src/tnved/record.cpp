@@ -9,6 +9,7 @@ namespace splitnve::tnved {
 namespace {
 
 constexpr std::uint8_t kFlagArrival = 0x01;
+constexpr std::uint8_t kFlagMigrationUnknown = 2;
 constexpr std::size_t kFixedOctets = 58;
 constexpr std::size_t kAddressOctets = 11;
 
@@ -42,6 +43,7 @@ Decoded<void> read_identity(BoundedReader& reader, std::uint8_t& version, TsiRec
   if (vm > static_cast<std::uint8_t>(VmState::kLeaving)) return reader.error("unknown VM state");
   record.vm = static_cast<VmState>(vm);
   record.arrival = (flags & kFlagArrival) != 0;
+  record.migration_unknown = (flags & kFlagMigrationUnknown) != 0;
   if (!read_id(reader, record.uplink) || !read_id(reader, record.vn) || !read_vid(reader, record.guest_tag) ||
       !reader.u8(record.vsi.format) || !reader.array(record.vsi.octets) || !reader.array(record.manager.octets) ||
       !reader.u32(record.type.id) || !reader.u8(record.type.version) || !read_id(reader, record.port))
@@ -71,6 +73,10 @@ bool read_level(BoundedReader& reader, vdp::Level& out, bool& known) {
   return true;
 }
 
+/// Stored: 0 free, 1 gone, 2 reserved.
+std::uint8_t code_of_hold(Hold hold) { return hold == Hold::kFree ? 0 : hold == Hold::kGone ? 1 : 2; }
+Hold hold_of_code(std::uint8_t code) { return code == 0 ? Hold::kFree : code == 1 ? Hold::kGone : Hold::kReserved; }
+
 Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecord::Address& address) {
   bool known = false;
   if (!read_mac(reader, address.mac) || !read_level(reader, address.confirmed, known))
@@ -79,10 +85,10 @@ Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecor
   if (!address.mac.is_usable_source()) return reader.error("address that no VM may have");
   if (!read_vid(reader, address.vid)) return reader.error("truncated address");
   if (version == 1) return {};
-  std::uint8_t held = 0;
-  if (!read_level(reader, address.wanted, known) || !reader.u8(held)) return reader.error("truncated address");
-  if (!known || held > 1) return reader.error("unknown wish");
-  address.held = held != 0;
+  std::uint8_t hold = 0;
+  if (!read_level(reader, address.wanted, known) || !reader.u8(hold)) return reader.error("truncated address");
+  if (!known || hold > static_cast<std::uint8_t>(Hold::kGone)) return reader.error("unknown wish");
+  address.hold = hold_of_code(hold);
   return {};
 }
 
@@ -102,7 +108,8 @@ OctetString encode_record(const TsiRecord& record) {
   BoundedWriter writer(out);
   writer.u8(kRecordVersion);
   writer.u8(static_cast<std::uint8_t>(record.vm));
-  writer.u8(record.arrival ? kFlagArrival : 0);
+  writer.u8(static_cast<std::uint8_t>((record.arrival ? kFlagArrival : 0) |
+                                      (record.migration_unknown ? kFlagMigrationUnknown : 0)));
   writer.u32(record.uplink.value());
   writer.u32(record.vn.value());
   writer.u16(record.guest_tag.value());
@@ -120,7 +127,7 @@ OctetString encode_record(const TsiRecord& record) {
     writer.u8(static_cast<std::uint8_t>(address.confirmed));
     writer.u16(address.vid.value());
     writer.u8(static_cast<std::uint8_t>(address.wanted));
-    writer.u8(address.held ? 1 : 0);
+    writer.u8(code_of_hold(address.hold));
   }
   ensure(!writer.overflowed() && writer.room() == 0, "a record has the size that was computed for it");
   return out;

@@ -3,7 +3,7 @@
 //
 //   version(1) vm(1) flags(1) uplink(4) VN(4) guest tag(2) VSI format(1) VSI-ID(16) manager(16) type id(4) type
 //   version(1) VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2) wanted(1)
-//   held(1). Version 1 has neither `wanted` nor `held`: its addresses follow the VM.
+//   hold(1). Flags: 1 arrival, 2 migration unknown. Version 1 has neither `wanted` nor `hold`: its addresses follow the VM.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,6 +12,7 @@
 #include "splitnve/base/ids.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "tnved/agent.hpp"
+#include "tnved/lifecycle.hpp"
 
 namespace splitnve::tnved {
 
@@ -22,6 +23,7 @@ inline constexpr std::size_t kInterfaceNameOctetsMax = 15;
 struct TsiRecord {
   VmState vm = VmState::kDefined;
   bool arrival = false;  ///< the M bit is still owed to the nNVE
+  bool migration_unknown = false;
   PortId uplink;
   GroupId vn;
   Vid guest_tag;
@@ -35,7 +37,7 @@ struct TsiRecord {
     vdp::Level confirmed = vdp::Level::kNone;
     Vid vid;
     vdp::Level wanted = vdp::Level::kActive;  ///< kNone: on its way out
-    bool held = false;                        ///< held by the peer (S7)
+    Hold hold = Hold::kFree;                  ///< by the peer (S7)
     friend bool operator==(const Address&, const Address&) = default;
   };
   std::vector<Address> addresses;

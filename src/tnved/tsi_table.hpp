@@ -32,7 +32,7 @@ struct Address {
   bool open = false;      ///< its FDB row is wanted
   bool vid_used = false;  ///< `vid` is counted in the domain
   bool awaited = false;   ///< the station owes its word on what was asked last
-  bool held = false;      ///< taken away by the nNVE; not asked for before someone wants it again (S7)
+  Hold hold = Hold::kFree;  ///< taken away by the nNVE; not asked for before someone wants it again (S7)
   bool entering = false;  ///< added by name and not yet confirmed: a refusal drops it
 
   bool removing() const { return wanted == vdp::Level::kNone; }
@@ -48,6 +48,7 @@ struct Tsi {
   std::uint8_t uplink = 0;                   ///< index of the uplink
   std::uint8_t retries = 0;                  ///< refusals in a row, for the back-off
   bool arrival = false;                      ///< requests carry M until the nNVE has confirmed
+  bool migration_unknown = false;            ///< whoever tells of the VM cannot tell migrations (D13)
   bool unconfirmed = false;                  ///< S8
   bool closing = false;                      ///< the station is de-associating the handle
   bool gone = false;                         ///< the nNVE has let go; the store has to follow
@@ -79,7 +80,7 @@ struct Tsi {
     bool any = false;
     for (const auto& address : addresses) {
       if (address.removing()) continue;
-      if (!address.held) return false;
+      if (address.hold == Hold::kFree) return false;
       any = true;
     }
     return any;

@@ -155,5 +155,128 @@ TEST_F(Annotation, AReasonWithoutAssociationOrUnreadableCountsAsAbsent) {
   EXPECT_THAT(events(station_), IsEmpty());
 }
 
+// --- migration (D13) ---
+
+std::vector<std::string> told(Flags peer, bool suspended, Migration migration) {
+  Station station(kTiming, peer);
+  const auto handle = station.open(spec(1));
+  station.set_status(handle, suspended, migration);
+  station.set_entry(handle, mac(1), Level::kActive, Vid(101), at({}));
+  OctetString octets;
+  EXPECT_TRUE(station.compose(octets, at({})));
+  return said(octets);
+}
+
+TEST(MigrationTlv, GoesAlongWhereTheBitsLeaveItOpenAndOnlyToAPeerThatKnowsIt) {
+  const Flags knows = Flags(kAll).set(Flag::kMigration);
+  EXPECT_THAT(told(knows, false, Migration::kNone), ElementsAre("00"));
+  EXPECT_THAT(told(knows, false, Migration::kUnknown), ElementsAre("00 unknown"));
+  EXPECT_THAT(told(knows, false, Migration::kArriving), ElementsAre("10"));
+  EXPECT_THAT(told(knows, false, Migration::kDeparting), ElementsAre("20"));
+  EXPECT_THAT(told(knows, true, Migration::kNone), ElementsAre("20 no"));
+  EXPECT_THAT(told(kAll, true, Migration::kNone), ElementsAre("20"));
+  EXPECT_THAT(told(kAll, false, Migration::kUnknown), ElementsAre("00"));
+}
+
+TEST_F(Annotation, TheMigrationOfARequestIsWhatTheTlvSaysElseWhatTheBitsDo) {
+  const auto heard = [&](Flags peer, std::uint8_t status, std::optional<Migration> tlv) {
+    Bridge bridge(kTiming, limits::kDecisionDeadline);
+    bridge.set_peer(peer);
+    OctetString out(limits::kVdpduOctetsMax);
+    VdpduWriter writer(out, manager('1'));
+    writer.association(TlvType::kAssociate, status, kType, vsi(1), FilterFormat::kGroupMacVid, std::vector{entry(mac(1), 0)});
+    if (tlv) write_extension(writer, *tlv);
+    out.resize(writer.finish().size());
+    EXPECT_TRUE(bridge.handle_vdpdu(out, now_));
+    return bridge.poll_request()->migration;
+  };
+  const Flags knows = Flags().set(Flag::kMigration);
+  EXPECT_EQ(heard(knows, 0x00, {}), Migration::kNone);
+  EXPECT_EQ(heard(knows, 0x20, {}), Migration::kDeparting);
+  EXPECT_EQ(heard(knows, 0x20, Migration::kNone), Migration::kNone);
+  EXPECT_EQ(heard(knows, 0x00, Migration::kUnknown), Migration::kUnknown);
+  EXPECT_EQ(heard(knows, 0x10, Migration::kDeparting), Migration::kDeparting) << "our TLV wins over the bits";
+  EXPECT_EQ(heard(kLegacy, 0x00, {}), Migration::kUnknown);
+  EXPECT_EQ(heard(kLegacy, 0x20, {}), Migration::kUnknown);
+  EXPECT_EQ(heard(kLegacy, 0x10, {}), Migration::kArriving);
+}
+
+// --- bridge-initiated deactivate (D9) ---
+
+class BridgeDeactivate : public Annotation {
+ protected:
+  void SetUp() override {
+    station_.set_peer(Flags::all());
+    station_.set_offered(Flags::all());
+    handle_ = station_.open(spec(1));
+    for (const std::uint64_t n : {1u, 2u}) station_.set_entry(handle_, mac(n), Level::kActive, Vid(), now_);
+    EXPECT_TRUE(station_.handle_vdpdu(answer(*send(station_, now_)), now_));
+    events(station_);
+  }
+  /// The command as the bridge sends it to this peer, handed to the station; its TLV.
+  std::vector<std::string> command(Flags peer, std::vector<FilterEntry> entries) {
+    bridge_.set_peer(peer);
+    bridge_.deactivate(manager('1'), kType, vsi(1), FilterFormat::kGroupMacVid, entries, {1, "maintenance"});
+    OctetString octets;
+    EXPECT_TRUE(bridge_.compose(octets, now_));
+    bridge_.handle_delivered(now_);
+    EXPECT_TRUE(station_.handle_vdpdu(octets, now_));
+    return to_text(*read_vdpdu(octets));
+  }
+  Station::Handle handle_ = 0;
+};
+
+TEST_F(BridgeDeactivate, LeavesTheNamedEntryReservedAnswersAndAsksForItOnlyWhenItIsWantedAnew) {
+  EXPECT_THAT(command(Flags::all(), {entry(mac(1), 101)}),
+              ElementsAre("Pre-Associate-RR 00 1:101", "raw 127"));
+  EXPECT_THAT(events(station_), ElementsAre("lowered 1"));
+  OctetString reply;
+  ASSERT_TRUE(station_.compose(reply, now_));
+  EXPECT_THAT(to_text(*read_vdpdu(reply)), ElementsAre("Pre-Associate-RR 40 1:101"));
+  station_.handle_delivered(now_);
+  EXPECT_TRUE(bridge_.handle_vdpdu(reply, now_));
+  EXPECT_EQ(bridge_.stats().commands_answered, 1u);
+  EXPECT_EQ(bridge_.stats().stray_responses, 0u);
+  EXPECT_FALSE(station_.queued());
+  EXPECT_EQ(station_.entries(handle_)[0].confirmed, Level::kReserved);
+  EXPECT_EQ(station_.entries(handle_)[1].confirmed, Level::kActive);
+  now_ += seconds(11);
+  station_.handle_time(now_);
+  const auto renewals = send(station_, now_);
+  EXPECT_THAT(to_text(*renewals), ElementsAre("Pre-Associate-RR 00 1:101")) << "its keep-alives keep the reservation";
+  EXPECT_TRUE(station_.handle_vdpdu(answer(*renewals), now_));
+  station_.set_entry(handle_, mac(1), Level::kActive, Vid(), now_);
+  EXPECT_TRUE(station_.queued());
+}
+
+TEST_F(BridgeDeactivate, IsADeAssociateToAPeerWithoutTheFlag) {
+  EXPECT_THAT(command(kIncremental, {entry(mac(1), 101)}), ElementsAre("De-Associate 00 1:101"));
+  EXPECT_THAT(events(station_), ElementsAre("revoked 1"));
+}
+
+TEST_F(BridgeDeactivate, IsIgnoredByAStationThatHasNotOfferedIt) {
+  station_.set_offered(Flags());
+  command(Flags::all(), {entry(mac(1), 101)});
+  EXPECT_THAT(events(station_), IsEmpty());
+  EXPECT_FALSE(station_.queued());
+}
+
+TEST_F(BridgeDeactivate, AnAnswerThatIsLostGoesAgainAndCommandsWithoutEndTakeNoMemoryWithoutEnd) {
+  for (std::size_t i = 0; i < limits::kRepliesMax + 10; ++i) command(Flags::all(), {entry(mac(1), 101)});
+  EXPECT_EQ(station_.stats().replies_dropped, 10u);
+  OctetString octets;
+  ASSERT_TRUE(station_.compose(octets, now_));
+  station_.handle_delivery_failed(now_);
+  std::size_t answers = 0;
+  while (const auto vdpdu = send(station_, now_)) answers += vdpdu->tlvs.size();
+  EXPECT_EQ(answers, limits::kRepliesMax);
+}
+
+TEST_F(BridgeDeactivate, OfWhatIsUnknownOrReservedChangesNothingAndIsAnswered) {
+  command(Flags::all(), {entry(mac(7), 101)});
+  EXPECT_THAT(events(station_), IsEmpty());
+  EXPECT_THAT(to_text(*send(station_, now_)), ElementsAre("Pre-Associate-RR 40 7:101"));
+}
+
 }  // namespace
 }  // namespace splitnve::vdp::test

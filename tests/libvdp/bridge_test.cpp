@@ -57,7 +57,7 @@ TEST_F(BridgeTest, HandsOutTheRequestAndAnswersWithTheVid) {
   EXPECT_EQ(request.type, kType);
   EXPECT_EQ(request.vsi, vsi(4));
   EXPECT_EQ(request.format, FilterFormat::kGroupMacVid);
-  EXPECT_TRUE(request.migrating);
+  EXPECT_EQ(request.migration, Migration::kArriving);
   EXPECT_FALSE(request.suspended);
   EXPECT_THAT(request.entries, ElementsAre(entry(mac(4), 0)));
   EXPECT_FALSE(bridge_.poll_request());

@@ -84,7 +84,7 @@ const std::vector<Line>& table() {
        [](Subject& s) { s.want(2, Level::kActive); },
        {"Queued", "Queued", "AwaitingResponse", "Queued", "Queued"}},
       {"set_status",
-       [](Subject& s) { s.station.set_status(s.handle, true, false); },
+       [](Subject& s) { s.station.set_status(s.handle, true, Migration::kNone); },
        {"Settled", "Queued", "AwaitingResponse", "Unconfirmed", "Refused"}},
       {"close",
        [](Subject& s) { s.station.close(s.handle, s.now); },

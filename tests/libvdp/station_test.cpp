@@ -88,11 +88,11 @@ TEST_F(StationTest, ReservesThenActivatesThenDeactivates) {
 
 TEST_F(StationTest, CarriesTheMigrationBitsOnceTheyAreSet) {
   const auto handle = station_.open(spec(4));
-  station_.set_status(handle, false, true);
+  station_.set_status(handle, false, Migration::kArriving);
   EXPECT_FALSE(station_.queued());
   station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);
   EXPECT_THAT(exchange(), ElementsAre("Associate 10 1:0"));
-  station_.set_status(handle, true, false);
+  station_.set_status(handle, true, Migration::kNone);
   station_.set_entry(handle, mac(2), Level::kActive, Vid(), now_);
   EXPECT_THAT(exchange(), ElementsAre("Associate 20 2:0"));
 }

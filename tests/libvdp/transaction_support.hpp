@@ -80,6 +80,7 @@ struct EventText {
            (e.status.keep ? " keep" : "");
   }
   std::string operator()(const Station::Revoked& e) const { return "revoked " + number(e.mac); }
+  std::string operator()(const Station::Lowered& e) const { return "lowered " + number(e.mac); }
   std::string operator()(const Station::Unconfirmed& e) const { return e.unconfirmed ? "unconfirmed" : "answered"; }
   std::string operator()(const Station::Closed&) const { return "closed"; }
 };

@@ -77,7 +77,7 @@ struct Tlv {
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   ManagerId manager{};
   VsiType type{1, 1};
-  std::string reason;  ///< received behind it
+  std::string reason{};  ///< received behind it
   vdp::ResponseStatus response() const { return vdp::ResponseStatus::from_octet(status); }
 };
 inline vdp::FilterEntry entry(std::uint32_t vn, MacAddress address, std::uint16_t vid = 0) {

@@ -32,7 +32,7 @@ struct Migration : testing::Test {
 TEST_F(Migration, BothInstancesExistAndOneIsActivated) {
   EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated);
   EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kAssociated);
-  EXPECT_TRUE(rig.tsi(vsi(1), 2)->migrating);
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->migration, vdp::Migration::kArriving);
   EXPECT_TRUE(rig.consistent());
 }
 

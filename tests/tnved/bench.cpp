@@ -221,9 +221,15 @@ void Bench::respond(PortId port, Octets vdpdu) {
   bool asked = false;  // it shows its capabilities, so it wants ours
   while (const auto tlv = *reader.next()) {
     if (vdp::extension_type(*tlv) == vdp::ExtensionType::kCapabilities) asked = true;
+    if (vdp::extension_type(*tlv) == vdp::ExtensionType::kMigration && !far.requests.empty())
+      far.requests.back().told = std::get<vdp::Migration>(**vdp::decode_extension(*tlv));
     if (!vdp::is_association(static_cast<TlvType>(tlv->type))) continue;
     const auto association = vdp::decode_association(*tlv);
     ensure(association.has_value(), "the agent sends well-formed associations");
+    if (association->is_response()) {
+      far.responses.push_back(association->command);
+      continue;
+    }
     Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
                     tlvs_per_ecpdu.size(), association->type};
     for (std::size_t i = 0; i < association->count; ++i) request.entries.push_back(association->entry(i));

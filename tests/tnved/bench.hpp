@@ -30,6 +30,7 @@ struct Request {
   Instant at;
   std::size_t ecpdu;  ///< which ECPDU carried it
   VsiType type{};
+  std::optional<vdp::Migration> told{};  ///< our TLV behind it
 };
 
 /// What the datapath holds, as printable rows.
@@ -57,6 +58,7 @@ struct Nnve {
   /// What it says of a refusal, to whoever understands it; default nothing.
   std::string why{};
   std::vector<Request> requests;
+  std::vector<TlvType> responses;  ///< to commands of its own
   std::vector<MacAddress> asked_at;  ///< destination of every ECPDU that was sent to it
   std::uint16_t sequence = 500;
 };

@@ -119,17 +119,18 @@ TEST(VmMachine, EveryStateAnswersEveryVerbAsTheTableSays) {
 
 TEST(VmMachine, EveryStateHasOneIntent) {
   using vdp::Level;
+  using vdp::Migration;
   const std::map<VmState, Intent> wanted = {
-      {VmState::kDefined, {Level::kReserved, false, false, false}},
-      {VmState::kRunning, {Level::kActive, false, false, true}},
-      {VmState::kSuspended, {Level::kReserved, true, false, false}},
-      {VmState::kDeparting, {Level::kActive, true, false, true}},
-      {VmState::kArriving, {Level::kReserved, false, true, false}},
-      {VmState::kLeaving, {Level::kNone, false, false, false}},
+      {VmState::kDefined, {Level::kReserved, false, Migration::kNone, false}},
+      {VmState::kRunning, {Level::kActive, false, Migration::kNone, true}},
+      {VmState::kSuspended, {Level::kReserved, true, Migration::kNone, false}},
+      {VmState::kDeparting, {Level::kActive, false, Migration::kDeparting, true}},
+      {VmState::kArriving, {Level::kReserved, false, Migration::kArriving, false}},
+      {VmState::kLeaving, {Level::kNone, false, Migration::kNone, false}},
   };
   for (VmState state : kVmStates) {
     EXPECT_EQ(intent(state), wanted.at(state)) << to_string(state);
-    EXPECT_FALSE(intent(state).suspended && intent(state).migrating) << "S and M together are malformed";
+    EXPECT_FALSE(intent(state).suspended && intent(state).migration == Migration::kArriving) << "S and M together are malformed";
     if (intent(state).forwards) {
       EXPECT_EQ(intent(state).level, Level::kActive) << "what forwards is Activated";
     }

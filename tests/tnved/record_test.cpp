@@ -21,8 +21,8 @@ TsiRecord sample() {
   record.port = PortId(4097);
   record.interface_name = "tap-vm17";
   record.addresses = {{MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100)},
-                      {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101), vdp::Level::kReserved, false},
-                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, true}};
+                      {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101), vdp::Level::kReserved, Hold::kReserved},
+                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, Hold::kGone}};
   return record;
 }
 
@@ -47,7 +47,7 @@ TEST(TsiRecord, ReadsWhatItWroteForAnyRecord) {
     for (std::uint64_t n = 1 + random() % 5; n > 0; --n)
       record.addresses.push_back({MacAddress(0x020000000000u + (random() & 0xFFFFFFFF)),
                                   static_cast<vdp::Level>(random() % 3), Vid(static_cast<std::uint16_t>(random())),
-                                  static_cast<vdp::Level>(random() % 3), random() % 2 != 0});
+                                  static_cast<vdp::Level>(random() % 3), static_cast<Hold>(random() % 3)});
     record.addresses.front().wanted = vdp::Level::kReserved;  // a live TSI keeps at least one
     const auto read = decode_record(encode_record(record));
     ASSERT_TRUE(read.has_value()) << read.error().cause;
@@ -80,7 +80,7 @@ TEST(TsiRecord, RefusesAnotherVersionAndValuesThatNobodyWrites) {
   EXPECT_TRUE(refuses(66, 0x03)) << "group address";
   EXPECT_TRUE(refuses(72, 3)) << "level";
   EXPECT_TRUE(refuses(75, 3)) << "wanted level";
-  EXPECT_TRUE(refuses(76, 2)) << "held";
+  EXPECT_TRUE(refuses(76, 3)) << "held";
 }
 
 TEST(TsiRecord, RefusesAnAddressThatStandsTwice) {
@@ -95,7 +95,7 @@ TEST(TsiRecord, ReadsTheFirstVersionWhoseAddressesFollowTheVm) {
   auto record = sample();
   for (auto& address : record.addresses) {
     address.wanted = vdp::Level::kActive;
-    address.held = false;
+    address.hold = Hold::kFree;
   }
   OctetString old = encode_record(record);
   old[0] = 1;

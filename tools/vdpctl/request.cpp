@@ -19,7 +19,7 @@ struct Options {
   std::string vsi, vn, interface_name, reason, file, apply_file;
   std::vector<std::string> macs;
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
-  std::string port;
+  std::string port, migration;
   bool fix = false, remove = false;
 };
 
@@ -62,6 +62,7 @@ json args_of(const Options& options) {
   if (options.fix) args["fix"] = true;
   if (options.remove) args["remove"] = true;
   if (!options.port.empty()) args["port"] = options.port;
+  if (!options.migration.empty()) args["migration"] = options.migration;
   return args;
 }
 
@@ -81,6 +82,8 @@ void add_description(CLI::App& verb, Options& options) {
       ->expected(1, -1);
   verb.add_option("--guest-tag", options.guest_tag, "the tag that the guest itself uses on a trunk interface")
       ->check(CLI::Range(1, 4094));
+  verb.add_option("--migration", options.migration, "`unknown` if whoever calls could not tell a migration")
+      ->check(CLI::IsMember({"no", "unknown"}));
   add_interface(verb, options);
 }
 
@@ -125,7 +128,16 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       ->required()
       ->check(CLI::PositiveNumber);
   remove->add_option("--reason", options.reason, "what log and station shall say");
-  CLI::App* release = tsi.add_subcommand("release", "nnved: let a removed TSI come back");
+  CLI::App* deactivate = tsi.add_subcommand("deactivate", "nnved: close addresses of an instance, reserved until `release`");
+  deactivate->add_option("INSTANCE", options.instance, "the instance number of `tsi show`")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  deactivate->add_option("--mac", options.macs, "this address only; may be repeated")
+      ->check(is_mac())
+      ->take_all()
+      ->expected(1, -1);
+  deactivate->add_option("--reason", options.reason, "what log and station shall say");
+  CLI::App* release = tsi.add_subcommand("release", "nnved: let a removed or deactivated TSI come back");
   release->add_option("UUID", options.vsi, "the TSI")->required()->check(is_uuid());
   release->add_option("--vn", options.vn, "in this VN only: alias or ID");
   tsi.add_subcommand("apply", "tnved: bring every TSI of a file to the state it names")

@@ -30,7 +30,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"OPEN", "port_open"},
         {"UNCONFIRMED", "unconfirmed"},
         {"HELD", "held"},
-        {"MIGRATING", "migrating"},
+        {"MIGRATION", "migration"},
         {"SUSPENDED", "suspended"},
         {"SUPERSEDED", "superseded"},
         {"LATCHED", "latched"},

@@ -31,7 +31,7 @@ struct Request {
   RequestId id;
   TlvType command = TlvType::kAssociate;
   bool suspended = false;
-  bool migrating = false;
+  Migration migration = Migration::kUnknown;  ///< as our TLV says, else as far as the bits do
   ManagerId manager;
   VsiType type;
   VsiId vsi;
@@ -82,6 +82,10 @@ class Bridge {
   /// whole VSI. `why` as for respond().
   void deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries, ReasonText why = {});
+  /// Bridge-initiated deactivate: the entries are reserved only, until the station is let in again. A station without
+  /// the flag is told to De-Associate them (S20).
+  void deactivate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
+                  std::span<const FilterEntry> entries, ReasonText why = {});
 
   /// What we have said that we understand; formats with IPs are code 1 without their flag.
   void set_offered(Flags offered) { offered_ = offered; }
@@ -98,7 +102,7 @@ class Bridge {
   std::optional<RequestState> state(RequestId id) const;
   struct Stats {
     std::uint64_t requests = 0, responses = 0, refused = 0, malformed_tlvs = 0, skipped_tlvs = 0, cancelled = 0,
-                  expired = 0, overflow = 0, commands = 0, stray_responses = 0;
+                  expired = 0, overflow = 0, commands = 0, commands_answered = 0, stray_responses = 0;
   };
   const Stats& stats() const { return stats_; }
 
@@ -132,6 +136,7 @@ class Bridge {
   };
   bool admit(Request request, Kind kind, std::optional<Verdict> verdict, Instant now);
   void overtake(const Request& deassociate);
+  void command(Request base, std::span<const FilterEntry> entries, ReasonText why);
   void answer(std::uint32_t index, ResponseStatus status, ReasonText why);
   void explain(std::uint32_t index, ReasonText why);
   std::uint32_t leave_chain(std::uint32_t index);

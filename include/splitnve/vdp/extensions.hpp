@@ -94,6 +94,9 @@ struct Capabilities {
 /// What the station knows of its VM's migration; resolves what the M and S bits leave open (D13, E5).
 enum class Migration : std::uint8_t { kUnknown = 0, kNone = 1, kArriving = 2, kDeparting = 3 };
 const char* to_string(Migration migration);
+/// What the S and M bits of a request say by themselves: of a peer that knows our TLV no bits are `no`, and S is
+/// departing; of others only M is telling.
+Migration migration_of_bits(bool suspended, bool migrating, bool peer_knows);
 
 /// A VN's name (UUID).
 struct VnName {

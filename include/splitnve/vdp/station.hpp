@@ -71,6 +71,11 @@ class Station {
     MacAddress mac;
     std::string why;  ///< as above
   };
+  struct Lowered {  ///< the bridge deactivated the entry: it is reserved there, and not asked for before it is wanted anew
+    Handle handle;
+    MacAddress mac;
+    std::string why;  ///< as above
+  };
   struct Unconfirmed {  ///< no answer in time (`true`), or answered again (`false`); forwarding does not change (S8)
     Handle handle;
     bool unconfirmed;
@@ -78,7 +83,7 @@ class Station {
   struct Closed {  ///< close() is complete; the handle is free
     Handle handle;
   };
-  using Event = std::variant<Confirmed, Refused, Revoked, Unconfirmed, Closed>;
+  using Event = std::variant<Confirmed, Refused, Revoked, Lowered, Unconfirmed, Closed>;
 
   enum class State : std::uint8_t { kSettled, kQueued, kAwaitingResponse, kUnconfirmed, kRefused };
 
@@ -95,8 +100,9 @@ class Station {
   /// it is ignored while the entry holds an assigned one. Answered by Confirmed or Refused. Wanting something of an
   /// association that is closing ends the closing: no Closed follows.
   void set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now);
-  /// The S and M bits that requests of this association carry from now on (S20), not both; sends nothing by itself.
-  void set_status(Handle handle, bool suspended, bool migrating);
+  /// What requests of this association say of their VM from now on (S20): S if it is suspended or departs, M if it
+  /// arrives, not both, and our TLV where the bits leave it open. Sends nothing by itself.
+  void set_status(Handle handle, bool suspended, Migration migration);
   /// De-associates all entries; Closed follows the bridge's answer, a refusal included: what the bridge still holds
   /// then is renewed no more and ages out. With `forget` nothing is sent and Closed follows now.
   void close(Handle handle, Instant now, bool forget = false);
@@ -131,16 +137,18 @@ class Station {
   State state(Handle handle) const;
   std::vector<EntryView> entries(Handle handle) const;
   std::size_t size() const { return associations_.size(); }
-  bool queued() const { return !fresh_.empty() || !renewals_.empty(); }
+  bool queued() const { return !fresh_.empty() || !renewals_.empty() || !replies_.empty(); }
   /// `set_changes`: filter sets taken down and built again for a peer without incremental filter (S20).
   /// `null_vid_retries`: requests repeated with VID 0 after code 5 (S13).
   struct Stats {
     std::uint64_t requests = 0, keepalives = 0, responses = 0, unmatched = 0, refused = 0, timeouts = 0, revoked = 0,
-                  skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0;
+                  skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0, lowered = 0, replies_dropped = 0;
   };
   const Stats& stats() const { return stats_; }
   void set_timing(Timing timing) { timing_ = timing; }
   void set_peer(Flags peer) { peer_ = peer; }
+  /// What the bridge has been told that we understand: only that is done for it.
+  void set_offered(Flags offered) { offered_ = offered; }
   /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
   void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
@@ -190,6 +198,7 @@ class Station {
     std::uint8_t status = 0;  ///< S and M bits of requests
     std::uint8_t timeouts = 0;
     Queue queue = Queue::kNone;
+    Migration migration = Migration::kNone;
     bool closing : 1 = false;
     bool unconfirmed : 1 = false;
     bool removal_unanswered : 1 = false;  ///< the command replaced a De-Associate whose answer may still come
@@ -205,7 +214,18 @@ class Station {
     bool replacing = false;  ///< takes the set down in order to build another (S20)
   };
 
+  /// Our answer to a command of the bridge.
+  struct Reply {
+    TlvType command = TlvType::kPreAssociateRr;
+    ManagerId manager;
+    VsiType type;
+    VsiId vsi;
+    FilterFormat format = FilterFormat::kGroupMacVid;
+    std::vector<FilterEntry> entries;
+  };
+
   // Requests (station_requests.cpp).
+  bool write_replies(VdpduWriter& writer, const ManagerId& manager);
   Verb verb(const Entry& entry) const;
   bool full_set(const Row& row) const;
   Plan plan(const Row& row);
@@ -214,6 +234,7 @@ class Station {
   Plan plan_removal(const Row& row, bool replacing);
   void fill(VdpduWriter& writer, const IndexList& list, const ManagerId& manager, Instant now);
   bool append(VdpduWriter& writer, Handle handle, Instant now);
+  std::optional<Extension> migration_to_tell(const Row& row, const Plan& plan) const;
   void commit(Handle handle, const Plan& plan, Instant now);
 
   // Intent, queues and timers (station.cpp).
@@ -234,11 +255,15 @@ class Station {
   static Entry* find_entry(Row& row, MacAddress mac);
 
   // Answers (station_answers.cpp).
-  void handle_association(const Association& association, Instant now);
+  void handle_association(const ManagerId& manager, const Association& association, Instant now);
   void handle_undecodable(const Tlv& tlv, Instant now);
   void handle_response(const Association& association, Instant now);
   void handle_deassociate_response(const Association& association, Instant now);
   void handle_bridge_deassociate(const Association& association, Instant now);
+  void handle_bridge_deactivate(const ManagerId& manager, const Association& association, Instant now);
+  void lower(Handle handle, Entry& entry);
+  template <class F>
+  void for_each_named(Row& row, const Association& association, F&& visit);
   void handle_whole_deassociate(const Association& association, Instant now);
   Handle first_of(const VsiId& vsi) const;
   Handle match(const Association& association) const;
@@ -258,12 +283,15 @@ class Station {
 
   Timing timing_;
   Flags peer_;
+  Flags offered_;
   Rows associations_;
   boost::unordered_flat_map<VsiId, Handle, boost::hash<VsiId>> by_vsi_;  ///< first of a chain by next_of_vsi
   IndexList fresh_;
   IndexList renewals_;
   DeadlineHeap deadlines_;
   std::deque<Event> events_;
+  std::deque<Reply> replies_;
+  std::size_t replies_sent_ = 0;       ///< of these the first are in the VDPDU under way
   std::vector<Handle> composed_;       ///< associations of the VDPDU under way
   std::vector<std::uint32_t> chosen_;  ///< scratch: entry indexes of the request being planned
   std::vector<FilterEntry> written_;   ///< scratch: the same as octets will have them
