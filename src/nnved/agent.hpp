@@ -50,6 +50,7 @@ struct VapView {
   VapState state = VapState::kDisconnected;
   std::uint32_t associated_tsis = 0;
   Vid local_tag;
+  std::vector<Vid> local_tags;  ///< with further ones that stations asked for (D7)
   std::uint32_t vni = 0;
   std::string reason;  ///< why it is disconnected
 };

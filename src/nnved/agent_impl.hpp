@@ -40,10 +40,16 @@ struct Step {
   MacAddress mac;
   Index instance = kNoIndex;  ///< kNoIndex: to be created
   Level level = Level::kNone;
+  Vid vid{};  ///< granted; null until then
 };
 struct Plan {
   boost::container::small_vector<Step, 2> steps;                 ///< one per entry, in order
-  boost::container::small_vector<std::pair<GroupId, Index>, 1> vaps;  ///< each VN once
+  struct Joined {
+    GroupId vn;
+    Index vap = kNoIndex;
+    std::size_t vids_before = 0;  ///< its further VIDs, before this request
+  };
+  boost::container::small_vector<Joined, 1> vaps;  ///< each VN once
   Index vap_of(GroupId vn) const;
 };
 
@@ -87,8 +93,10 @@ struct Agent::Impl {
   Result<Step, Reason> plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac) const;
   Reason check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const;
   std::optional<Refused> check_limits(Index peer, const Plan& plan) const;
+  std::optional<Refused> connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now);
   std::optional<Refused> connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now);
   void apply(Index peer, vdp::Request& request, const Plan& plan, Instant now);
+  void use_vid(AddressRow& address, const Step& step, Index vap);
   Index instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now);
   bool update_attributes(Index instance, const vdp::Request& request);
   void refuse(Index peer, const vdp::Request& request, Refused refused, Instant now);

@@ -82,15 +82,19 @@ std::map<std::pair<VsiId, GroupId>, std::string> reserved_only(const Agent& agen
 
 std::vector<json> vn_rows(const Agent& agent) {
   std::vector<json> rows;
-  for (const auto& vap : agent.vaps())
+  for (const auto& vap : agent.vaps()) {
+    json tags = json::array();
+    for (const Vid tag : vap.local_tags) tags.push_back(tag.value());
     rows.push_back({{"port", port_name(agent, vap.port)},
                     {"vn", vap.vn.value()},
                     {"vn_alias", daemon::alias_of(agent.config().vns, vap.vn)},
                     {"state", lower_case(to_string(vap.state))},
                     {"associated_tsis", vap.associated_tsis},
                     {"local_tag", vap.local_tag.value()},
+                    {"local_tags", std::move(tags)},
                     {"vni", vap.vni},
                     {"reason", vap.reason}});
+  }
   for (const auto& latch : agent.latches()) {
     if (latch.vsi) continue;
     const auto is_it = [&](const json& row) { return row["port"] == latch.interface_name && row["vn"] == latch.vn.value(); };

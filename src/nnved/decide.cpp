@@ -23,8 +23,8 @@ bool names(const vdp::Request& request, const vdp::FilterEntry& entry, GroupId v
 }  // namespace
 
 Index Plan::vap_of(GroupId vn) const {
-  for (const auto& [known, vap] : vaps)
-    if (known == vn) return vap;
+  for (const Joined& joined : vaps)
+    if (joined.vn == vn) return joined.vap;
   return kNoIndex;
 }
 
@@ -45,7 +45,10 @@ void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
 void Impl::associate(Index peer, vdp::Request& request, Instant now) {
   Plan granted;
   if (const auto refused = plan(peer, request, granted, now)) {
-    for (const auto& [vn, vap] : granted.vaps) vaps.release_unused(vap, Reason::kNone, now);
+    for (const Plan::Joined& joined : granted.vaps) {
+      vaps.trim(joined.vap, joined.vids_before, now);
+      vaps.release_unused(joined.vap, Reason::kNone, now);
+    }
     if (info(refused->reason).code == vdp::Code::kInsufficientResources && !refused->vn.is_null())
       vaps.note_failure(peers[peer].port_index, refused->vn, refused->reason, now);
     return refuse(peer, request, *refused, now);
@@ -136,22 +139,44 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
 }
 
 std::optional<Refused> Impl::connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    const GroupId vn = plan.steps[i].vn;
-    const auto vap = vaps.acquire(peers[peer].port_index, vn, request.entries[i].vid, now);
-    if (!vap) return Refused{vap.error(), vn, ""};
-    if (plan.vap_of(vn) == kNoIndex) plan.vaps.emplace_back(vn, *vap);
+  // What is named is taken first, so that null VIDs come to differ from it.
+  for (const bool named : {true, false})
+    for (std::size_t i = 0; i < plan.steps.size(); ++i)
+      if (request.entries[i].vid.is_null() != named)
+        if (auto refused = connect_vap(peer, request.entries[i].vid, plan, i, now)) return refused;
+  return std::nullopt;
+}
+
+/// Several entries of one address get as many VIDs (S14).
+std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now) {
+  const std::uint32_t port_index = peers[peer].port_index;
+  Step& step = plan.steps[i];
+  boost::container::small_vector<Vid, 8> others;
+  bool several = false;
+  for (const Step& other : plan.steps) {
+    if (&other == &step || !same_entry(other, step)) continue;
+    several = true;
+    if (!other.vid.is_null()) others.push_back(other.vid);
   }
+  const Index known = vaps.find(config.ports[port_index].id, step.vn);
+  const std::size_t before = known == kNoIndex ? 0 : vaps[known].more.size();
+  const auto granted = vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
+  if (!granted) return Refused{granted.error(), step.vn, ""};
+  step.vid = granted->vid;
+  if (plan.vap_of(step.vn) == kNoIndex) plan.vaps.push_back({step.vn, granted->vap, before});
   return std::nullopt;
 }
 
 void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant now) {
   const Index work = open_work(peer, request);
-  bool raises = false, attributes = false;
+  // A VID that came to a VAP is told to the datapath before the answer.
+  bool raises = false, attributes = std::ranges::any_of(plan.vaps, [&](const Plan::Joined& joined) {
+    return vaps[joined.vap].more.size() > joined.vids_before;
+  });
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     const Index vap = plan.vap_of(step.vn);
-    works[work].entries[i].vid = vaps[vap].vid;
+    works[work].entries[i].vid = step.vid;
     const bool repeated = std::any_of(plan.steps.begin(), plan.steps.begin() + static_cast<std::ptrdiff_t>(i),
                                       [&](const Step& earlier) { return same_entry(earlier, step); });
     if (repeated) continue;
@@ -161,9 +186,11 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
     const Level level = address == nullptr ? Level::kNone : address->level;
     if (level == step.level) {
       address->renewed = now;
+      use_vid(*address, step, vap);
       continue;
     }
     machine.want(instance, step.mac, step.level, work, now);
+    use_vid(*tsis.find_address(instance, step.mac), step, vap);
     works[work].touches.push_back({instance, step.vn, step.mac, level, kNoIndex});
     raises = raises || step.level > level;
   }
@@ -174,6 +201,12 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   } else {
     finish(work);
   }
+}
+
+/// Frames to the address leave with the VID of its first entry.
+void Impl::use_vid(AddressRow& address, const Step& step, Index vap) {
+  const Vid vid = step.vid == vaps[vap].vid ? Vid() : step.vid;
+  if (std::exchange(address.vid, vid) != vid && !step.mac.is_zero()) changes.rows.fdb.push_back({step.vn, step.mac});
 }
 
 Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now) {
@@ -233,7 +266,7 @@ std::vector<std::pair<Index, MacAddress>> Impl::named_addresses(Index peer, cons
     bool fits = false, misfits = false;
     for (Index i = tsis.first_of_vsi(request.vsi); i != kNoIndex; i = tsis[i].next_of_vsi) {
       if (tsis[i].peer != peer) continue;
-      const bool vid_fits = entry == nullptr || entry->vid.is_null() || entry->vid == vaps[tsis[i].vap].vid;
+      const bool vid_fits = entry == nullptr || entry->vid.is_null() || vaps[tsis[i].vap].has(entry->vid);
       for (const AddressRow& address : tsis[i].addresses) {
         if (entry != nullptr && !names(request, *entry, tsis[i].vn, address.mac)) continue;
         (vid_fits ? fits : misfits) = true;

@@ -71,7 +71,8 @@ datapath::FdbRow Projection::fdb(const AddressKey& key) const {
   row.mac = key.mac;
   if (const Owner* owner = tsis_.owner(key); owner != nullptr && owner->active != kNoIndex) {
     const VapRow& vap = vaps_[tsis_[owner->active].vap];
-    row.owner = datapath::LocalOwner{instance_id(owner->active), vap.port, vap.vid};
+    const Vid own = tsis_.find_address(owner->active, key.mac)->vid;
+    row.owner = datapath::LocalOwner{instance_id(owner->active), vap.port, own.is_null() ? vap.vid : own};
     return row;
   }
   const DomainState* domain = vaps_.domain(key.vn);
@@ -96,6 +97,7 @@ datapath::Rows Projection::all_rows() const {
     if (vap.state != VapState::kConnected) return;
     keys.domains.push_back(vap.vn);
     keys.access.push_back({vap.port, vap.vid, vap.vn});
+    for (const Vid vid : vap.more) keys.access.push_back({vap.port, vid, vap.vn});
   });
   tsis_.rows().for_each([&](Index, const TsiRow& tsi) {
     for (const AddressRow& address : tsi.addresses) {
@@ -132,7 +134,7 @@ bool Projection::is_told(const AddressKey& key, const agent::AuthorityRow& row) 
 
 agent::AuthorityTag Projection::tag(const TagKey& key) const {
   const Index vap = vaps_.find(key.port, key.vn);
-  return {key.vn, key.port, key.vid, vap != kNoIndex && vaps_[vap].vid == key.vid};
+  return {key.vn, key.port, key.vid, vap != kNoIndex && vaps_[vap].has(key.vid)};
 }
 
 agent::StoreRecord Projection::record(Index instance) const {

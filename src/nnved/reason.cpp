@@ -44,6 +44,8 @@ constexpr ReasonInfo kRecovering{Code::kInsufficientResources, kSoft, "recoverin
                                  "the state store was lost: no new VID before every station has spoken"};
 constexpr ReasonInfo kVidPoolEmpty{Code::kInsufficientResources, kSoft, "vid_pool_empty",
                                    "no VID is free on this segment"};
+constexpr ReasonInfo kVidLimit{Code::kInsufficientResources, kSoft, "vid_limit",
+                               "the VN has as many VIDs on the port as one VN may"};
 constexpr ReasonInfo kTableFull{Code::kInsufficientResources, kSoft, "table_full", "the TSI table is full"};
 constexpr ReasonInfo kStationLimit{Code::kInsufficientResources, kSoft, "station_limit",
                                    "the station has as many TSIs as one station may"};
@@ -96,6 +98,7 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kStoreFailed: return kStoreFailed;
     case Reason::kAuthorityUnreachable: return kAuthorityUnreachable;
     case Reason::kDeadline: return kDeadline;
+    case Reason::kVidLimit: return kVidLimit;
   }
   return kNoReason;
 }

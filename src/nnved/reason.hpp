@@ -48,6 +48,8 @@ enum class Reason : std::uint8_t {
   // --- authority (code 3) ---
   kAuthorityUnreachable,
   kDeadline,
+  // --- appended ---
+  kVidLimit,
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

@@ -20,6 +20,7 @@ using vdp::Level;
 /// One address of a TSI. `level` is what holds now; `pending` is what a work on its way asked for, if `work` is set.
 struct AddressRow {
   MacAddress mac;  ///< zero: a format without MAC, the whole (port, VN)
+  Vid vid;         ///< frames to it leave with; null: the VAP's first
   Level level = Level::kNone;
   Level pending = Level::kNone;
   bool superseded = false;           ///< the VSI moved away; latched while the winner has the address (S6)

@@ -65,7 +65,7 @@ Index VapTable::find_or_create(std::uint32_t port_index, GroupId vn) {
 Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now) {
   Index vap = find(config_.ports[port_index].id, vn);
   if (vap != kNoIndex && !rows_[vap].vid.is_null()) {
-    if (!requested.is_null() && requested != rows_[vap].vid) return unexpected(Reason::kOtherVid);
+    if (!requested.is_null() && !rows_[vap].has(requested)) return unexpected(Reason::kOtherVid);
     return vap;
   }
   const auto vid = pool(port_index).acquire(vn, requested, now);
@@ -75,6 +75,52 @@ Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vi
   rows_[vap].vid = *vid;
   rows_[vap].reason = Reason::kNone;
   return vap;
+}
+
+Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_index, GroupId vn, Vid requested,
+                                                             std::span<const Vid> others, bool several, Instant now) {
+  const Index known = find(config_.ports[port_index].id, vn);
+  if (known == kNoIndex || rows_[known].vid.is_null() || (!several && requested.is_null())) {
+    const auto vap = acquire(port_index, vn, requested, now);
+    if (!vap) return unexpected(vap.error());
+    return Granted{*vap, rows_[*vap].vid};
+  }
+  VapRow& row = rows_[known];
+  const auto is_other = [&](Vid vid) { return std::find(others.begin(), others.end(), vid) != others.end(); };
+  if (requested.is_null()) {
+    if (!is_other(row.vid)) return Granted{known, row.vid};
+    for (const Vid vid : row.more)
+      if (!is_other(vid)) return Granted{known, vid};
+  } else if (row.has(requested)) {
+    return Granted{known, requested};
+  } else if (!several) {
+    return unexpected(Reason::kOtherVid);
+  }
+  if (row.more.size() + 1 >= kVidsPerVapMax) return unexpected(Reason::kVidLimit);
+  const auto vid = pool(port_index).acquire_more(vn, requested, now);
+  if (!vid) return unexpected(vid.error());
+  row.more.push_back(*vid);
+  if (row.instances > 0) mark_tags(row);
+  if (row.state == VapState::kConnected) mark_access(row);
+  return Granted{known, *vid};
+}
+
+void VapTable::trim(Index vap, std::size_t keep, Instant now) {
+  VapRow& row = rows_[vap];
+  if (row.more.size() <= keep) return;
+  if (row.instances > 0) mark_tags(row);
+  if (row.state == VapState::kConnected) mark_access(row);
+  for (; row.more.size() > keep; row.more.pop_back()) pool(row.port_index).release_more(row.more.back(), false, now);
+}
+
+void VapTable::mark_access(const VapRow& row) {
+  changes_.rows.access.push_back({row.port, row.vid, row.vn});
+  for (const Vid vid : row.more) changes_.rows.access.push_back({row.port, vid, row.vn});
+}
+
+void VapTable::mark_tags(const VapRow& row) {
+  changes_.tags.push_back({row.port, row.vid, row.vn});
+  for (const Vid vid : row.more) changes_.tags.push_back({row.port, vid, row.vn});
 }
 
 void VapTable::begin_recovery(Instant until) {
@@ -95,14 +141,14 @@ void VapTable::note_failure(std::uint32_t port_index, GroupId vn, Reason reason,
 
 void VapTable::instance_added(Index vap) {
   VapRow& row = rows_[vap];
-  if (++row.instances == 1) changes_.tags.push_back({row.port, row.vid, row.vn});
+  if (++row.instances == 1) mark_tags(row);
 }
 
 void VapTable::instance_removed(Index vap, Reason reason, Instant now) {
   ensure(rows_[vap].instances > 0, "a VAP loses a TSI it does not have");
   VapRow& row = rows_[vap];
   if (--row.instances > 0) return;
-  changes_.tags.push_back({row.port, row.vid, row.vn});
+  mark_tags(row);
   disconnect(vap, reason, now);
 }
 
@@ -115,7 +161,7 @@ void VapTable::instance_associated(Index vap, const char* reason) {
     mark_domain(row.vn);
   }
   enter(vap, VapState::kConnected, reason);
-  changes_.rows.access.push_back({row.port, row.vid, row.vn});
+  mark_access(row);
 }
 
 void VapTable::instance_dissociated(Index vap) {
@@ -140,7 +186,7 @@ void VapTable::address_active(Index vap, bool has_mac, bool becomes) {
   if ((before == 0) != (row.active == 0)) mark_domain(row.vn);
   if (has_mac) return;
   row.unguarded += becomes ? 1u : ~0u;
-  changes_.rows.access.push_back({row.port, row.vid, row.vn});
+  mark_access(row);
 }
 
 void VapTable::disconnect(Index vap, Reason reason, Instant now) {
@@ -148,13 +194,15 @@ void VapTable::disconnect(Index vap, Reason reason, Instant now) {
   const bool was_connected = row.state == VapState::kConnected;
   const Vid vid = row.vid;
   if (was_connected) {
-    changes_.rows.access.push_back({row.port, vid, row.vn});
+    mark_access(row);
     mark_domain(row.vn);
     if (--domains_[row.vn].connected == 0)
       for (const MacAddress& mac : static_remotes_[row.vn]) changes_.rows.fdb.push_back({row.vn, mac});
     enter(vap, VapState::kDisconnected, reason == Reason::kNone ? "last TSI left" : info(reason).text);
   }
   if (!vid.is_null()) {
+    for (const Vid further : row.more) pool(row.port_index).release_more(further, was_connected, now);
+    row.more.clear();
     pool(row.port_index).release(row.vn, was_connected, now);
     row.vid = Vid();
   }

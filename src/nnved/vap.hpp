@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,9 @@
 
 namespace splitnve::nnved {
 
+/// VIDs of one VN on one port (D7): a station must not empty a pool with one request.
+inline constexpr std::size_t kVidsPerVapMax = 8;
+
 /// How long a VAP that could not connect is shown with its reason (B4).
 inline constexpr Duration kFailedVapShown = std::chrono::minutes(5);
 
@@ -25,6 +30,7 @@ struct VapRow {
   PortId port;
   GroupId vn;
   Vid vid;                        ///< null: holds none
+  std::vector<Vid> more;          ///< further VIDs, for stations that ask for several (S14)
   VapState state = VapState::kDisconnected;
   Reason reason = Reason::kNone;  ///< why it is disconnected
   std::uint32_t instances = 0;    ///< TSI rows, those on their way included
@@ -32,6 +38,8 @@ struct VapRow {
   std::uint32_t active = 0;       ///< Activated addresses
   std::uint32_t opening = 0;      ///< addresses that are Activated or on their way to it
   std::uint32_t unguarded = 0;    ///< Activated addresses without MAC
+
+  bool has(Vid one) const { return one == vid || std::find(more.begin(), more.end(), one) != more.end(); }
 };
 
 /// A VN as this nNVE forwards it: the sum of its VAPs.
@@ -57,6 +65,16 @@ class VapTable {
   /// The VAP of (port, VN), with a VID; created if there is none. Errors: those of VidPool::acquire. A caller that then
   /// adds no TSI calls `release_unused`.
   Result<Index, Reason> acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now);
+  struct Granted {
+    Index vap = kNoIndex;
+    Vid vid;
+  };
+  /// The same for one entry of a request. `others`: VIDs of its address's other entries there, from which a null VID is
+  /// to differ; with `several` entries a VID that the VAP does not have is added to it (S14).
+  Result<Granted, Reason> acquire_distinct(std::uint32_t port_index, GroupId vn, Vid requested,
+                                           std::span<const Vid> others, bool several, Instant now);
+  /// Gives back the further VIDs behind the first `keep`.
+  void trim(Index vap, std::size_t keep, Instant now);
   void release_unused(Index vap, Reason reason, Instant now);
   /// Shows a refused connect (B4).
   void note_failure(std::uint32_t port_index, GroupId vn, Reason reason, Instant now);
@@ -101,6 +119,8 @@ class VapTable {
   void enter(Index vap, VapState state, const char* reason);
   void disconnect(Index vap, Reason reason, Instant now);
   void erase(Index vap);
+  void mark_access(const VapRow& row);
+  void mark_tags(const VapRow& row);
   void mark_domain(GroupId vn);
   VidPool& pool(std::uint32_t port_index) { return *pools_[pool_of_port_[port_index]]; }
   const VidPool& pool(std::uint32_t port_index) const { return *pools_[pool_of_port_[port_index]]; }

@@ -56,6 +56,10 @@ void VidPool::adopt(Vid vid, GroupId vn, Instant until) {
 Result<Vid, Reason> VidPool::choose(GroupId vn, Instant now) {
   if (const auto pinned = pinned_.find(vn); pinned != pinned_.end()) return pinned->second;
   if (const auto rested = rested_.find(vn); rested != rested_.end()) return rested->second;
+  return choose_free(now);
+}
+
+Result<Vid, Reason> VidPool::choose_free(Instant now) {
   if (now < recovery_until_) {
     if (!recovery_range_) return unexpected(Reason::kRecovering);
     for (std::uint16_t value = recovery_range_->first.value(); value <= recovery_range_->last.value(); ++value)
@@ -79,22 +83,55 @@ Result<Vid, Reason> VidPool::acquire(GroupId vn, Vid requested, Instant now) {
     if (!chosen) return chosen;
     requested = *chosen;
   }
-  const Slot& at = slot(requested);
+  if (const Reason refused = check(requested, vn); refused != Reason::kNone) return unexpected(refused);
+  rested_.erase(vn);
+  hold(requested, vn);
+  held_.emplace(vn, Held{requested, 1});
+  return requested;
+}
+
+Reason VidPool::check(Vid vid, GroupId vn) const {
+  const Slot& at = slots_[vid.value()];
   switch (at.state) {
-    case State::kUnassignable: return unexpected(Reason::kVidNotAssignable);
-    case State::kHeld: return unexpected(Reason::kVidTaken);
+    case State::kUnassignable: return Reason::kVidNotAssignable;
+    case State::kHeld: return Reason::kVidTaken;
     case State::kPinned:
-    case State::kResting:
-      if (at.vn != vn) return unexpected(Reason::kVidTaken);
-      break;
+    case State::kResting: return at.vn == vn ? Reason::kNone : Reason::kVidTaken;
     case State::kFree: break;
   }
-  rested_.erase(vn);
-  set(requested, State::kHeld);
-  slot(requested).vn = vn;
-  held_.emplace(vn, Held{requested, 1});
-  cursor_ = static_cast<std::uint16_t>((requested.value() + 1u) % slots_.size());
+  return Reason::kNone;
+}
+
+void VidPool::hold(Vid vid, GroupId vn) {
+  set(vid, State::kHeld);
+  slot(vid).vn = vn;
+  cursor_ = static_cast<std::uint16_t>((vid.value() + 1u) % slots_.size());
+}
+
+Result<Vid, Reason> VidPool::acquire_more(GroupId vn, Vid requested, Instant now) {
+  handle_time(now);
+  if (const auto known = more_.find(requested); known != more_.end() && slot(requested).vn == vn) {
+    ++known->second;
+    return requested;
+  }
+  if (requested.is_null()) {
+    const auto chosen = choose_free(now);
+    if (!chosen) return chosen;
+    requested = *chosen;
+  }
+  if (const Reason refused = check(requested, vn); refused != Reason::kNone) return unexpected(refused);
+  if (const auto rested = rested_.find(vn); rested != rested_.end() && rested->second == requested) rested_.erase(rested);
+  hold(requested, vn);
+  more_.emplace(requested, 1);
   return requested;
+}
+
+void VidPool::release_more(Vid vid, bool rest, Instant now) {
+  const auto known = more_.find(vid);
+  ensure(known != more_.end(), "releasing a further VID that is not held");
+  if (--known->second > 0) return;
+  more_.erase(known);
+  free_or_rest(vid, rest, now);
 }
 
 void VidPool::release(GroupId vn, bool rest, Instant now) {
@@ -103,13 +140,17 @@ void VidPool::release(GroupId vn, bool rest, Instant now) {
   if (--held->second.uses > 0) return;
   const Vid vid = held->second.vid;
   held_.erase(held);
+  free_or_rest(vid, rest, now);
+  if (rest && !slot(vid).pinned) rested_.insert_or_assign(vn, vid);
+}
+
+void VidPool::free_or_rest(Vid vid, bool rest, Instant now) {
   if (slot(vid).pinned) {
     set(vid, State::kPinned);
   } else if (rest) {
     set(vid, State::kResting);
     slot(vid).free_at = now + quarantine_;
     resting_.push_back({vid, slot(vid).free_at});
-    rested_.insert_or_assign(vn, vid);
   } else {
     set(vid, State::kFree);
   }

@@ -4,6 +4,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <span>
 
@@ -15,7 +16,7 @@
 
 namespace splitnve::nnved {
 
-/// The VIDs of one segment (S12, S13): each VN has one, counted by the VAPs that use it. A released VID rests for the
+/// The VIDs of one segment (S12, S13): each VN has one, and more if a station asks for several (S14), counted by the VAPs that use it. A released VID rests for the
 /// quarantine before it may name another VN; the VN that had it may take it back at once.
 ///
 ///   unassignable    free --acquire--> held --last release--> resting --quarantine over--> free
@@ -40,6 +41,9 @@ class VidPool {
   /// The VN's VID, now used once more. `requested` null asks for any. Errors: kVidNotAssignable, kVidTaken (held by or
   /// resting from another VN), kOtherVid (the VN has another one), kVidPoolEmpty.
   Result<Vid, Reason> acquire(GroupId vn, Vid requested, Instant now);
+  /// One more VID for a VN that has its own; `requested` as above. Errors: as acquire() but kOtherVid.
+  Result<Vid, Reason> acquire_more(GroupId vn, Vid requested, Instant now);
+  void release_more(Vid vid, bool rest, Instant now);
   /// Gives up one use. `rest` is false for a VID that never stood on the wire.
   void release(GroupId vn, bool rest, Instant now);
 
@@ -66,6 +70,11 @@ class VidPool {
     Instant free_at;
   };
   Result<Vid, Reason> choose(GroupId vn, Instant now);
+  Result<Vid, Reason> choose_free(Instant now);
+  /// May the VN take it, as far as its state says?
+  Reason check(Vid vid, GroupId vn) const;
+  void hold(Vid vid, GroupId vn);
+  void free_or_rest(Vid vid, bool rest, Instant now);
   void set(Vid vid, State state);
   Slot& slot(Vid vid) { return slots_[vid.value()]; }
 
@@ -75,6 +84,7 @@ class VidPool {
   boost::unordered_flat_map<GroupId, Held, boost::hash<GroupId>> held_;
   boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> pinned_;
   boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> rested_;  ///< the VID that a VN had last, while it rests
+  std::map<Vid, std::uint32_t> more_;            ///< further VIDs of VNs: how many VAPs use them
   std::deque<Resting> resting_;                  ///< oldest first; entries whose VID was taken back are skipped
   std::optional<VidRange> recovery_range_;
   Instant recovery_until_{};

@@ -18,7 +18,9 @@ std::vector<agent::AuthorityRow> Agent::desired_authority() const {
 std::vector<agent::AuthorityTag> Agent::desired_tags() const {
   std::vector<agent::AuthorityTag> tags;
   impl_->vaps.rows().for_each([&](Index, const VapRow& vap) {
-    if (vap.instances > 0) tags.push_back({vap.vn, vap.port, vap.vid, true});
+    if (vap.instances == 0) return;
+    tags.push_back({vap.vn, vap.port, vap.vid, true});
+    for (const Vid vid : vap.more) tags.push_back({vap.vn, vap.port, vid, true});
   });
   return tags;
 }
@@ -53,7 +55,7 @@ std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {
   view.suspended = row.suspended;
   view.last_refusal = info(row.last_refusal).text;
   for (const AddressRow& address : row.addresses) {
-    view.addresses.push_back({address.mac, vap.vid, address.level == Level::kActive, address.superseded});
+    view.addresses.push_back({address.mac, address.vid.is_null() ? vap.vid : address.vid, address.level == Level::kActive, address.superseded});
     view.superseded = view.superseded || address.superseded;
     view.guarded = view.guarded && !address.mac.is_zero();
   }
@@ -69,6 +71,8 @@ std::vector<VapView> Agent::vaps() const {
     view.state = row.state;
     view.associated_tsis = row.associated;
     view.local_tag = row.vid;
+    if (!row.vid.is_null()) view.local_tags.push_back(row.vid);
+    view.local_tags.insert(view.local_tags.end(), row.more.begin(), row.more.end());
     if (const VnConfig* vn = impl_->policy.vn(row.vn)) view.vni = vn->vni;
     view.reason = info(row.reason).text;
     views.push_back(std::move(view));

@@ -149,6 +149,7 @@ void Pair::operator_acts() {
     case 3: switch_->release_vn(port, vn, now_); break;
     case 4: switch_->drain("maintenance", now_); break;
     case 5: switch_->undrain(); break;
+    case 6: switch_->deactivate_tsi(InstanceId(1 + choices_.below(kVms)), {}, "noisy", now_); break;
     default: switch_->remove_tsi(InstanceId(1 + choices_.below(kVms)), "removed", now_);
   }
   pump(true);

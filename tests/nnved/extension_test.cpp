@@ -135,5 +135,72 @@ TEST(NnvedDeactivate, RefusesAnAddressThatTheTsiDoesNotHave) {
   EXPECT_EQ(active(rig), 2u);
 }
 
+// --- several VIDs (D7, S14) ---
+
+std::vector<Vid> vids(const std::optional<Tlv>& answer) {
+  std::vector<Vid> out;
+  if (!answer || !answer->response().success()) return out;
+  for (const auto& entry : answer->entries) out.push_back(entry.vid);
+  return out;
+}
+Tlv three_vids() { return {vdp::TlvType::kAssociate, vsi(1), std::vector(3, entry(70001, mac(1)))}; }
+
+TEST(NnvedSeveralVids, EntriesOfOneAddressGetAsManyVidsThatAllReachTheVn) {
+  Rig rig(make_config(1));
+  Station& station = rig.station(1);
+  station.shows.reset();
+  const auto given = vids(rig.ask(station, three_vids()));
+  ASSERT_EQ(given.size(), 3u);
+  EXPECT_EQ(std::set(given.begin(), given.end()).size(), 3u);
+  for (const Vid vid : given) EXPECT_TRUE(rig.datapath.open(PortId(1), vid, mac(1)));
+  EXPECT_EQ(rig.tsi(vsi(1))->vid, given[0]) << "frames leave with the first";
+  EXPECT_TRUE(rig.consistent()) << rig.difference();
+  EXPECT_EQ(rig.agent.vaps().at(0).local_tags, given);
+  Tlv renewal = three_vids();
+  for (std::size_t i = 0; i < 3; ++i) renewal.entries[i].vid = given[i];
+  EXPECT_EQ(vids(rig.ask(station, renewal)), given) << "a keep-alive names them";
+  EXPECT_EQ(vids(rig.ask(station, three_vids())), given) << "and a repeated request gets the same";
+  std::swap(renewal.entries[0].vid, renewal.entries[2].vid);
+  renewal.entries[1].vid = Vid();
+  EXPECT_EQ(vids(rig.ask(station, renewal)), (std::vector{given[2], given[1], given[0]}));
+  EXPECT_EQ(std::get<datapath::LocalOwner>(rig.datapath.fdb.begin()->second).tag, given[2]) << "that of its first entry";
+  renewal.command = vdp::TlvType::kDeAssociate;
+  renewal.entries[1].vid = given[1];
+  EXPECT_TRUE(rig.ask(station, renewal)->response().success());
+  EXPECT_TRUE(rig.datapath.access.empty());
+  EXPECT_TRUE(rig.consistent()) << rig.difference();
+}
+
+TEST(NnvedSeveralVids, OtherAddressesOfTheVnKeepSharingItsFirst) {
+  Rig rig(make_config(1));
+  const auto given = vids(rig.ask(rig.station(1), three_vids()));
+  EXPECT_EQ(vids(rig.ask(rig.station(1), {vdp::TlvType::kAssociate, vsi(2), {entry(70001, mac(2))}})),
+            std::vector{given.at(0)});
+}
+
+TEST(NnvedSeveralVids, TooManyAreRefusedAndNothingIsTaken) {
+  AgentConfig config = make_config(1);
+  config.ports[0].vids = {Vid(100), Vid(109)};
+  Rig rig(config);
+  const Tlv nine{vdp::TlvType::kAssociate, vsi(1), std::vector(9, entry(70001, mac(1)))};
+  EXPECT_EQ(rig.ask(rig.station(1), nine)->response().code, vdp::Code::kInsufficientResources);
+  EXPECT_EQ(rig.agent.ports()[0].vids_free, 10u);
+  ASSERT_EQ(vids(rig.ask(rig.station(1), {vdp::TlvType::kAssociate, vsi(2), {entry(70001, mac(2))}})).size(), 1u);
+  EXPECT_EQ(rig.ask(rig.station(1), nine)->response().code, vdp::Code::kInsufficientResources);
+  EXPECT_EQ(rig.agent.ports()[0].vids_free, 9u);
+  EXPECT_TRUE(rig.consistent()) << rig.difference();
+}
+
+TEST(NnvedSeveralVids, AfterARestartTheStationsNextWordBringsThemBack) {
+  Rig before(make_config(1));
+  const auto given = vids(before.ask(before.station(1), three_vids()));
+  Rig rig(make_config(1));
+  rig.agent.restore(before.stored(), rig.now);
+  rig.drain();
+  Tlv renewal = three_vids();
+  for (std::size_t i = 0; i < 3; ++i) renewal.entries[i].vid = given.at(i);
+  EXPECT_EQ(vids(rig.ask(rig.station(1), renewal)), given);
+}
+
 }  // namespace
 }  // namespace splitnve::nnved::test
