@@ -20,7 +20,7 @@ namespace splitnve::tnved {
 struct VnConfig {
   GroupId id;
   std::string alias;
-  std::vector<PortId> uplinks;  ///< that may serve it, the preferred one first; empty: as the uplinks' `vns` say
+  std::vector<PortId> uplinks{};  ///< that may serve it, preferred first; empty: as the uplinks' `vns` say
 };
 
 /// An uplink: a port with one nNVE behind it. Several for one VN: the first is used, the others stand by (D3).
