@@ -48,4 +48,21 @@ bool IpPrefix::has_host_bits() const {
   return false;
 }
 
+bool IpPrefix::is_usable_source() const {
+  const auto all_zero = [&](std::size_t from, std::size_t to) {
+    for (std::size_t i = from; i < to; ++i)
+      if (octets[i] != 0) return false;
+    return true;
+  };
+  switch (family) {
+    case IpFamily::kNone: return false;
+    case IpFamily::kV4:
+      if (octets[0] >= 224 && octets[0] < 240) return false;
+      if (is_single() && octets[0] == 255 && octets[1] == 255 && octets[2] == 255 && octets[3] == 255) return false;
+      return octets[0] != 127 && (!is_single() || !all_zero(0, 4));
+    case IpFamily::kV6: return octets[0] != 0xFF && (!is_single() || !all_zero(0, 15) || octets[15] > 1);
+  }
+  return false;
+}
+
 }  // namespace splitnve

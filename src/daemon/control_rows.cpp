@@ -139,6 +139,12 @@ void add_counters(json& row, const host::Datapath& datapath, InstanceId instance
   row["dropped_closed"] = counters.dropped_closed;
 }
 
+json ip_texts(const std::vector<IpPrefix>& ips) {
+  json out = json::array();
+  for (const IpPrefix& ip : ips) out.push_back(ip.to_string());
+  return out;
+}
+
 void add_standing(json& row, const vdp::Exchange::Standing& standing) {
   const auto names = [](vdp::Flags flags) {
     json out = json::array();

@@ -52,6 +52,7 @@ void add_standing(nlohmann::json& row, const vdp::Exchange::Standing& standing);
 void add_authentication(nlohmann::json& row, const agent::Authentication::View& view);
 /// Milliseconds since `then`; null if it never was.
 nlohmann::json milliseconds_since(Instant then);
+nlohmann::json ip_texts(const std::vector<IpPrefix>& ips);
 /// The alias of a VN for people, empty if it has none.
 template <class Vns>
 std::string alias_of(const Vns& vns, GroupId id) {

@@ -28,6 +28,7 @@ bool same_thing(FilterFormat a_format, const FilterEntry& a, FilterFormat b_form
   const bool macs = has_mac(a_format) && has_mac(b_format);
   if (groups && a.group != b.group) return false;
   if (macs && a.mac != b.mac) return false;
+  if (has_ip(a_format) && has_ip(b_format) && a.ip != b.ip) return false;
   return groups || macs || a.vid.is_null() || b.vid.is_null() || a.vid == b.vid;
 }
 
@@ -41,8 +42,9 @@ bool overlap(const Request& a, const Request& b) {
 }
 
 bool repeats(std::span<const FilterEntry> entries, const Entries& asked) {
-  return std::ranges::equal(
-      entries, asked, [](const FilterEntry& a, const FilterEntry& b) { return a.group == b.group && a.mac == b.mac; });
+  return std::ranges::equal(entries, asked, [](const FilterEntry& a, const FilterEntry& b) {
+    return a.group == b.group && a.mac == b.mac && a.ip == b.ip;
+  });
 }
 
 Request to_request(const ManagerId& manager, const Association& association, Migration migration) {

@@ -56,22 +56,63 @@ std::optional<Station::Handle> Station::find(const VsiId& vsi, GroupId group) co
   return std::nullopt;
 }
 
-Station::Entry* Station::find_entry(Row& row, MacAddress mac) {
-  const auto entry = std::ranges::find(row.entries, mac, &Entry::mac);
-  return entry == row.entries.end() ? nullptr : &*entry;
+Station::Entry* Station::find_entry(Handle handle, MacAddress mac, const IpPrefix& ip) {
+  for (Entry& entry : associations_[handle].entries)
+    if (entry.mac == mac && (entry.ip == 0 ? ip.is_none() : ips_.get(handle, entry.ip) == ip)) return &entry;
+  return nullptr;
 }
 
-void Station::set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now) {
+/// The entry, made if it is not there.
+Station::Entry& Station::entry_for(Handle handle, MacAddress mac, const IpPrefix& ip) {
+  if (Entry* known = find_entry(handle, mac, ip)) return *known;
   Row& row = associations_[handle];
-  Entry* entry = find_entry(row, mac);
-  if (entry == nullptr) {
-    if (desired == Level::kNone) {
-      events_.push_back(Confirmed{handle, mac, Level::kNone, Vid()});
-      return;
+  Entry& entry = row.entries.emplace_back();
+  entry.mac = mac;
+  entry.ip = ips_.add(handle, ip);
+  entry.mute = !understands(row, ip);
+  return entry;
+}
+
+/// An entry with IP is a part of a VSI's set, so that a peer has to know parts as well.
+bool Station::understands(const Row& row, const IpPrefix& ip) const {
+  if (ip.is_none()) return true;
+  return row.format == FilterFormat::kGroupMacVid && peer_.has(Flag::kIncrementalFilter) &&
+         peer_.has(Flag::kIpFormats) && (ip.is_single() || peer_.has(Flag::kPrefixFormats));
+}
+
+/// What the peer does not understand any longer is forgotten here; what it understands now is told anew.
+void Station::set_peer(Flags peer, Instant now) {
+  if (peer_ == peer) return;
+  peer_ = peer;
+  std::vector<Handle> changed;
+  ips_.for_each_row([&](Handle handle) { changed.push_back(handle); });
+  for (const Handle handle : changed) {
+    Row& row = associations_[handle];
+    bool any = false;
+    for (Entry& entry : row.entries) {
+      const bool mute = !understands(row, ips_.get(handle, entry.ip));
+      if (mute == entry.mute) continue;
+      any = true;
+      const Entry before = entry;
+      entry = Entry();
+      entry.mac = before.mac;
+      entry.vid = before.vid;
+      entry.ip = before.ip;
+      entry.desired = before.desired;
+      entry.mute = mute;
+      entry.owed = true;
     }
-    entry = &row.entries.emplace_back();
-    entry->mac = mac;
+    if (any) touch(handle, true, now);
   }
+}
+
+void Station::set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now, const IpPrefix& ip) {
+  if (desired == Level::kNone && find_entry(handle, mac, ip) == nullptr) {
+    events_.push_back(Confirmed{handle, mac, Level::kNone, Vid(), ip});
+    return;
+  }
+  Entry* entry = &entry_for(handle, mac, ip);
+  Row& row = associations_[handle];
   if (desired != Level::kNone) row.closing = false;
   const bool changed = entry->desired != desired || entry->refused;
   entry->desired = desired;
@@ -111,20 +152,17 @@ void Station::close(Handle handle, Instant now, bool forget) {
   touch(handle, true, now);
 }
 
-void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now) {
+void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip) {
   Row& row = associations_[handle];
   if (level == Level::kNone) return;
-  Entry* entry = find_entry(row, mac);
-  if (entry == nullptr) {
-    entry = &row.entries.emplace_back();
-    entry->mac = mac;
-  }
+  Entry* entry = &entry_for(handle, mac, ip);
   row.closing = false;
   entry->desired = entry->confirmed = level;
   entry->vid = vid;
   entry->held_active = level == Level::kActive;
   entry->refused = false;
-  entry->renew = entry->owed = true;
+  entry->renew = !entry->mute;
+  entry->owed = true;
   touch(handle, true, now);
 }
 
@@ -184,11 +222,12 @@ void Station::settle_entries(Handle handle) {
   Row& row = associations_[handle];
   for (auto entry = row.entries.begin(); entry != row.entries.end();) {
     const bool open = entry->in_flight || entry->uncertain || entry->renew;
-    if (entry->owed && !open && entry->desired == entry->confirmed) {
+    if (entry->owed && !open && (entry->mute || entry->desired == entry->confirmed)) {
       entry->owed = false;
-      events_.push_back(Confirmed{handle, entry->mac, entry->confirmed, entry->vid});
+      events_.push_back(Confirmed{handle, entry->mac, entry->desired, entry->vid, ips_.get(handle, entry->ip)});
     }
     const bool gone = !entry->wanted() && !entry->at_peer() && !entry->in_flight;
+    if (gone) ips_.remove(handle, entry->ip);
     entry = gone ? row.entries.erase(entry) : entry + 1;
   }
 }
@@ -196,6 +235,7 @@ void Station::settle_entries(Handle handle) {
 // --- queues and timers ---
 
 Station::Need Station::Entry::need() const {
+  if (mute) return Need::kNothing;
   if (refused) return renew ? Need::kRenewal : Need::kNothing;
   if (desired != confirmed) return Need::kChange;
   if (renew) return Need::kRenewal;
@@ -342,6 +382,7 @@ void Station::finish(Handle handle) {
     while (associations_[before].next_of_vsi != handle) before = associations_[before].next_of_vsi;
     associations_[before].next_of_vsi = row.next_of_vsi;
   }
+  ips_.erase(handle);
   associations_.erase(handle);
   events_.push_back(Closed{handle});
 }
@@ -360,7 +401,8 @@ Station::State Station::state(Handle handle) const { return associations_[handle
 std::vector<Station::EntryView> Station::entries(Handle handle) const {
   std::vector<EntryView> views;
   for (const Entry& entry : associations_[handle].entries)
-    views.push_back({entry.mac, entry.desired, entry.confirmed, entry.vid});
+    views.push_back({entry.mac, entry.desired, entry.mute ? entry.desired : entry.confirmed, entry.vid,
+                     ips_.get(handle, entry.ip)});
   return views;
 }
 

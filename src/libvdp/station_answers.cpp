@@ -87,24 +87,25 @@ void Station::handle_undecodable(const Tlv& tlv, Instant now) {
 
 /// Same entries, order and count as the association's last command. A success fills in VIDs; a refusal repeats those of
 /// the request, by which one of an earlier request is told from one of its repeat with VID 0 (S13).
-bool Station::same_entries(const Row& row, const Association& association) {
-  if (association.format != row.format) return false;
+bool Station::same_entries(Handle handle, const Association& association) const {
+  const Row& row = associations_[handle];
   std::size_t at = 0;
   for (const Entry& entry : row.entries) {
     if (!entry.in_flight) continue;
-    if (at == association.count) return false;
+    if (at == association.count || association.format != format_of(handle, entry)) return false;
     const FilterEntry answered = association.entry(at++);
     if (has_group(row.format) && answered.group != row.group) return false;
     if (has_mac(row.format) && answered.mac != entry.mac) return false;
+    if (answered.ip != ips_.get(handle, entry.ip)) return false;
     const Vid asked = entry.null_vid ? Vid() : entry.vid;
     if (!association.response().success() && answered.vid != asked) return false;
   }
-  return at == association.count;
+  return at != 0 && at == association.count;
 }
 
 Station::Handle Station::match(const Association& association) const {
   for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
-    if (associations_[h].command == association.command && same_entries(associations_[h], association)) return h;
+    if (associations_[h].command == association.command && same_entries(h, association)) return h;
   return kNoHandle;
 }
 
@@ -112,7 +113,7 @@ Station::Handle Station::match(const Association& association) const {
 Station::Handle Station::match_refused(const Association& association) const {
   for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi) {
     const Row& row = associations_[h];
-    if (adds(row.command) && !row.removal_unanswered && same_entries(row, association)) return h;
+    if (adds(row.command) && !row.removal_unanswered && same_entries(h, association)) return h;
   }
   return kNoHandle;
 }
@@ -272,7 +273,7 @@ void Station::lose(Handle handle, Entry& entry) {
     entry.owed = true;
   } else if (held) {
     ++stats_.revoked;
-    events_.push_back(Revoked{handle, entry.mac, std::string(why_)});
+    events_.push_back(Revoked{handle, entry.mac, ips_.get(handle, entry.ip), std::string(why_)});
   }
 }
 
@@ -293,13 +294,15 @@ void Station::revoke_all(Handle handle, Instant now) {
 
 /// The row's entries that the bridge names; what a format lacks names all.
 template <class F>
-void Station::for_each_named(Row& row, const Association& association, F&& visit) {
+void Station::for_each_named(Handle handle, const Association& association, F&& visit) {
+  Row& row = associations_[handle];
   const FilterFormat format = association.format;
   for (std::size_t i = 0; i < association.count; ++i) {
     const FilterEntry named = association.entry(i);
     if (has_group(format) && named.group != row.group) continue;
     for (Entry& entry : row.entries) {
       if (has_mac(format) && has_mac(row.format) && named.mac != entry.mac) continue;
+      if (has_ip(format) && named.ip != ips_.get(handle, entry.ip)) continue;
       // Without GroupID and MAC the VID is the only key there is.
       if (format == FilterFormat::kVid && !named.vid.is_null() && named.vid != entry.vid) continue;
       visit(entry);
@@ -308,7 +311,7 @@ void Station::for_each_named(Row& row, const Association& association, F&& visit
 }
 
 void Station::revoke_named(Handle handle, const Association& association, Instant now) {
-  for_each_named(associations_[handle], association, [&](Entry& entry) { revoke(handle, entry); });
+  for_each_named(handle, association, [&](Entry& entry) { revoke(handle, entry); });
   after_revocation(handle, now);
 }
 
@@ -337,7 +340,7 @@ void Station::handle_bridge_deactivate(const ManagerId& manager, const Associati
   for (Handle next = first_of(association.vsi); next != kNoHandle;) {
     const Handle handle = next;
     next = associations_[handle].next_of_vsi;
-    for_each_named(associations_[handle], association, [&](Entry& entry) { lower(handle, entry); });
+    for_each_named(handle, association, [&](Entry& entry) { lower(handle, entry); });
     settle_entries(handle);
     advance(handle, now);
   }
@@ -357,7 +360,7 @@ void Station::lower(Handle handle, Entry& entry) {
   entry.held_active = entry.maybe_active = entry.lost = false;
   entry.refused = entry.desired == Level::kActive;
   ++stats_.lowered;
-  events_.push_back(Lowered{handle, entry.mac, std::string(why_)});
+  events_.push_back(Lowered{handle, entry.mac, ips_.get(handle, entry.ip), std::string(why_)});
 }
 
 }  // namespace splitnve::vdp

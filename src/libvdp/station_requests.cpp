@@ -15,6 +15,15 @@ constexpr std::size_t kLookAhead = 1024;
 /// so many VDPDUs without a waiting keep-alive the next one begins with keep-alives.
 constexpr unsigned kFreshStreakMax = 3;
 
+/// An IP raises its MAC at the peer: what the MAC is there is open until a request of its own was answered.
+void doubt_mac(auto& entries, const MacAddress& mac, Level asked) {
+  for (auto& entry : entries) {
+    if (entry.mac != mac || entry.ip != 0 || entry.confirmed >= asked) continue;
+    entry.uncertain = true;
+    entry.maybe_active = entry.maybe_active || asked == Level::kActive;
+  }
+}
+
 }  // namespace
 
 Station::Verb Station::verb(const Entry& entry) const {
@@ -30,30 +39,43 @@ Station::Verb Station::verb(const Entry& entry) const {
 bool Station::full_set(const Row& row) const {
   if (peer_.has(Flag::kIncrementalFilter)) return false;
   const std::size_t most = entries_per_tlv_max(row.format);
-  return static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::wanted)) <= most &&
+  const auto told = [](const Entry& entry) { return entry.wanted() && !entry.mute; };
+  return static_cast<std::size_t>(std::ranges::count_if(row.entries, told)) <= most &&
          static_cast<std::size_t>(std::ranges::count_if(row.entries, &Entry::at_peer)) <= most;
 }
 
-Station::Plan Station::plan(const Row& row) {
-  chosen_.clear();
-  return full_set(row) ? plan_full_set(row) : plan_incremental(row);
+FilterFormat Station::format_of(Handle handle, const Entry& entry) const {
+  return entry.ip == 0 ? associations_[handle].format : group_mac_format(ips_.get(handle, entry.ip));
 }
 
-Station::Plan Station::plan_incremental(const Row& row) {
+Station::Plan Station::plan(Handle handle) {
+  const Row& row = associations_[handle];
+  chosen_.clear();
+  return full_set(row) ? plan_full_set(row) : plan_incremental(handle);
+}
+
+/// One verb and one format at a time: IPs before their MAC, so that it opens guarded, and behind it when they go.
+Station::Plan Station::plan_incremental(Handle handle) {
+  const Row& row = associations_[handle];
   Verb first = Verb::kActivate;
   for (const Entry& entry : row.entries)
     if (entry.need() != Need::kNothing) first = std::min(first, verb(entry));
-  Plan plan{TlvType::kAssociate, row.status, true, false};
+  const Entry* lead = nullptr;
+  for (const Entry& entry : row.entries) {
+    if (entry.need() == Need::kNothing || verb(entry) != first) continue;
+    if (lead == nullptr || (first != Verb::kRemove && lead->ip == 0 && entry.ip != 0)) lead = &entry;
+  }
+  Plan plan{TlvType::kAssociate, row.status, format_of(handle, *lead), true, false};
   switch (first) {
-    case Verb::kRemove: plan = {TlvType::kDeAssociate, 0, true, false}; break;
+    case Verb::kRemove: plan = {TlvType::kDeAssociate, 0, plan.format, true, false}; break;
     case Verb::kReserve: plan.command = TlvType::kPreAssociateRr; break;
     case Verb::kSuspend: plan.status = kStatusSuspended; break;
     case Verb::kActivate: break;
   }
-  const std::size_t most = entries_per_tlv_max(row.format);
+  const std::size_t most = entries_per_tlv_max(plan.format);
   for (std::uint32_t i = 0; i < row.entries.size() && chosen_.size() < most; ++i) {
     const Entry& entry = row.entries[i];
-    if (entry.need() == Need::kNothing || verb(entry) != first) continue;
+    if (entry.need() == Need::kNothing || verb(entry) != first || format_of(handle, entry) != plan.format) continue;
     plan.renewal = plan.renewal && entry.need() == Need::kRenewal;
     chosen_.push_back(i);
   }
@@ -67,6 +89,7 @@ Station::Plan Station::plan_full_set(const Row& row) {
   bool superfluous = false, missing = false, active = false, held = false;
   for (std::uint32_t i = 0; i < row.entries.size(); ++i) {
     const Entry& entry = row.entries[i];
+    if (entry.mute) continue;
     const Level level = renewal ? entry.confirmed : entry.desired;
     superfluous |= !renewal && entry.at_peer() && !entry.wanted();
     missing |= !renewal && !entry.at_peer() && entry.wanted();
@@ -75,16 +98,17 @@ Station::Plan Station::plan_full_set(const Row& row) {
     if (level != Level::kNone) chosen_.push_back(i);
   }
   if (superfluous || (missing && holds_any)) return plan_removal(row, !chosen_.empty());
-  if (active) return {TlvType::kAssociate, row.status, renewal, false};
-  if (held && !peer_.has(Flag::kDeactivate)) return {TlvType::kAssociate, kStatusSuspended, renewal, false};
-  return {TlvType::kPreAssociateRr, row.status, renewal, false};
+  if (active) return {TlvType::kAssociate, row.status, row.format, renewal, false};
+  if (held && !peer_.has(Flag::kDeactivate))
+    return {TlvType::kAssociate, kStatusSuspended, row.format, renewal, false};
+  return {TlvType::kPreAssociateRr, row.status, row.format, renewal, false};
 }
 
 Station::Plan Station::plan_removal(const Row& row, bool replacing) {
   chosen_.clear();
   for (std::uint32_t i = 0; i < row.entries.size(); ++i)
     if (row.entries[i].at_peer()) chosen_.push_back(i);
-  return {TlvType::kDeAssociate, 0, false, replacing};
+  return {TlvType::kDeAssociate, 0, row.format, false, replacing};
 }
 
 bool Station::compose(OctetString& out, Instant now, const Capabilities* show) {
@@ -134,17 +158,17 @@ void Station::fill(VdpduWriter& writer, const IndexList& list, const ManagerId& 
 /// False if the association's request does not fit; then nothing has changed.
 bool Station::append(VdpduWriter& writer, Handle handle, Instant now) {
   const Row& row = associations_[handle];
-  const Plan planned = plan(row);
+  const Plan planned = plan(handle);
   ensure(!chosen_.empty(), "a queued association has something to ask for");
   const auto migration = migration_to_tell(row, planned);
-  if (!writer.fits(row.format, chosen_.size(), migration ? extension_octets(*migration) : 0)) return false;
+  if (!writer.fits(planned.format, chosen_.size(), migration ? extension_octets(*migration) : 0)) return false;
   written_.clear();
   for (const std::uint32_t i : chosen_) {
     const Entry& entry = row.entries[i];
     written_.push_back({has_group(row.format) ? row.group : GroupId(), has_mac(row.format) ? entry.mac : MacAddress(),
-                        entry.null_vid ? Vid() : entry.vid, false, 0});
+                        entry.null_vid ? Vid() : entry.vid, false, 0, ips_.get(handle, entry.ip)});
   }
-  writer.association(planned.command, planned.status, row.type, row.vsi, row.format, written_);
+  writer.association(planned.command, planned.status, row.type, row.vsi, planned.format, written_);
   if (migration) ensure(write_extension(writer, *migration), "its room was asked for");
   commit(handle, planned, now);
   return true;
@@ -173,6 +197,7 @@ void Station::commit(Handle handle, const Plan& plan, Instant now) {
     entry.sent = plan.command == TlvType::kDeAssociate ? Level::kNone
                  : whole && plan.renewal               ? entry.confirmed
                                                        : entry.target();
+    if (entry.ip != 0) doubt_mac(row.entries, entry.mac, entry.sent);
   }
   if (row.command == TlvType::kDeAssociate && plan.command != row.command) row.removal_unanswered = true;
   row.command = plan.command;

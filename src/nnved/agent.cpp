@@ -78,12 +78,12 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
                                    ports[port_index].decision_deadline(config),
                                    new_exchange(port_index), new_authentication(port_index, station), now);
   peers[peer].exchange.set_nonce(nonce_for(peers[peer]), now);
-  peers[peer].bridge.set_offered(config.offer);
   peers[peer].bridge.set_vdpdu_octets_max(peers[peer].authentication.vdpdu_octets_max());
   peer_index.emplace(PeerKey{port_index, station}, peer);
   ++ports[port_index].peers;
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
                      "Unknown", "Known", "first frame");
+  exchanged(peer, {}, now);
   touch(peer);
   return peer;
 }
@@ -154,6 +154,9 @@ void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant no
   const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
   of.session.set_in_order(capable);
   of.bridge.set_peer(of.exchange.flags());
+  // Formats with IPs are code 1 from one who has spoken and not shown that it knows them.
+  const bool unknown = of.exchange.verdict() == vdp::Exchange::Verdict::kUnknown;
+  of.bridge.set_offered(unknown ? config.offer : config.offer.without(vdp::Flags::all().without(of.exchange.flags())));
   const std::string who = "port " + config.ports[of.port_index].interface_name + " station " + of.station.to_string();
   if (change.verdict)
     journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",

@@ -28,6 +28,7 @@ struct AddressView {
   Vid vid;
   bool active = false;
   bool superseded = false;
+  std::vector<IpPrefix> ips;  ///< the only sources of their families that its frames may have
 };
 struct TsiView {
   InstanceId instance;
@@ -42,7 +43,7 @@ struct TsiView {
   vdp::Migration migration = vdp::Migration::kUnknown;
   bool suspended = false, superseded = false, guarded = true;
   std::string last_refusal;  ///< the reason of the last refused command, empty if none
-  std::vector<AddressView> addresses;
+  std::vector<AddressView> addresses;  ///< by MAC
 };
 struct VapView {
   PortId port;

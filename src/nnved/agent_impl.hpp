@@ -34,16 +34,18 @@ struct Refused {
   std::string detail;
 };
 
-/// What one entry of a request comes to.
+/// What one entry of a request comes to. One with an IP comes to two: its MAC, then the IP.
 struct Step {
+  std::size_t entry = 0;
   GroupId vn;
-  MacAddress mac;
+  AddressName name;
   Index instance = kNoIndex;  ///< kNoIndex: to be created
   Level level = Level::kNone;
-  Vid vid{};  ///< granted; null until then
+  Vid vid{};            ///< granted; null until then
+  bool beside = false;  ///< the MAC of an IP, which is the next step
 };
 struct Plan {
-  boost::container::small_vector<Step, 2> steps;                 ///< one per entry, in order
+  boost::container::small_vector<Step, 2> steps;                 ///< in the order of the entries
   struct Joined {
     GroupId vn;
     Index vap = kNoIndex;
@@ -90,7 +92,12 @@ struct Agent::Impl {
   void associate(Index peer, vdp::Request& request, Instant now);
   void deassociate(Index peer, vdp::Request& request, Instant now);
   std::optional<Refused> plan(Index peer, const vdp::Request& request, Plan& plan, Instant now);
-  Result<Step, Reason> plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac) const;
+  Result<MacAddress, Reason> mac_of_entry(Index peer, const vdp::Request& request, GroupId vn,
+                                          const vdp::FilterEntry& entry) const;
+  Reason plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac, std::size_t entry,
+                    Plan& plan) const;
+  Result<Step, Reason> plan_address(Index peer, const vdp::Request& request, GroupId vn, const AddressName& name) const;
+  Level level_beside(Index instance, const MacAddress& mac, Level level) const;
   Reason check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const;
   std::optional<Refused> check_limits(Index peer, const Plan& plan) const;
   std::optional<Refused> connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now);
@@ -103,7 +110,7 @@ struct Agent::Impl {
   void note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail, Instant now);
   enum class Cancel : std::uint8_t { kOvertaken, kAll };
   void cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Instant now);
-  std::vector<std::pair<Index, MacAddress>> named_addresses(Index peer, const vdp::Request& request, bool& other_vid);
+  std::vector<std::pair<Index, AddressName>> named_addresses(Index peer, const vdp::Request& request, bool& other_vid);
 
   // --- pipeline.cpp: from decision to answer ---
   Index open_work(Index peer, vdp::Request& request);
@@ -118,7 +125,7 @@ struct Agent::Impl {
   void ask(Index peer, vdp::RequestId request, const VsiId& vsi);
   void asked(Index peer, vdp::RequestId request);
   void expire(Index peer, vdp::RequestId request, Instant now);
-  bool remove_address(Index instance, const MacAddress& mac, Reason reason, const char* words, Instant now);
+  bool remove_address(Index instance, const AddressName& name, Reason reason, const char* words, Instant now);
   void remove_instance(Index instance, Reason reason, const char* words, Instant now);
   void flush_claims();
   void flush_commits();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip.hpp"
 
 namespace splitnve::nnved {
 
@@ -29,6 +30,18 @@ struct GuardKey {
   PortId port;
   friend auto operator<=>(const GuardKey&, const GuardKey&) = default;
 };
+/// An address under its instance: a MAC, or an IP of that MAC.
+struct AddressName {
+  MacAddress mac;
+  IpPrefix ip;
+  AddressName(const MacAddress& mac_ = {}, const IpPrefix& ip_ = {}) : mac(mac_), ip(ip_) {}
+  friend auto operator<=>(const AddressName&, const AddressName&) = default;
+};
+struct IpKey {
+  Index instance = kNoIndex;
+  AddressName name;
+  friend auto operator<=>(const IpKey&, const IpKey&) = default;
+};
 struct TagKey {
   PortId port;
   Vid vid;
@@ -40,10 +53,11 @@ struct TagKey {
 struct RowKeys {
   std::vector<GroupId> domains;
   std::vector<TagKey> access;
+  std::vector<IpKey> ips;
   std::vector<GuardKey> guards;
   std::vector<AddressKey> fdb;
 
-  bool empty() const { return domains.empty() && access.empty() && guards.empty() && fdb.empty(); }
+  bool empty() const { return domains.empty() && access.empty() && ips.empty() && guards.empty() && fdb.empty(); }
 };
 
 /// An address that nobody here has any longer, and who told the authority of it last.
@@ -72,6 +86,7 @@ void sort_unique(std::vector<T>& keys) {
 inline void sort_unique(RowKeys& keys) {
   sort_unique(keys.domains);
   sort_unique(keys.access);
+  sort_unique(keys.ips);
   sort_unique(keys.guards);
   sort_unique(keys.fdb);
 }
@@ -82,6 +97,7 @@ void append(std::vector<T>& to, const std::vector<T>& from) {
 inline void append(RowKeys& to, const RowKeys& from) {
   append(to.domains, from.domains);
   append(to.access, from.access);
+  append(to.ips, from.ips);
   append(to.guards, from.guards);
   append(to.fdb, from.fdb);
 }

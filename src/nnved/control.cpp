@@ -36,6 +36,7 @@ json tsi_row(const Agent& agent, const host::Datapath& datapath, const TsiView& 
                          {"vid", address.vid.value()},
                          {"active", address.active},
                          {"superseded", address.superseded},
+                         {"ips", daemon::ip_texts(address.ips)},
                          {"source", "signalled"}});
   json row{{"instance", tsi.instance.value()},
            {"vsi", tsi.vsi.to_string()},

@@ -12,12 +12,14 @@ namespace {
 
 bool arrives(vdp::Migration migration) { return migration == vdp::Migration::kArriving; }
 
-bool same_entry(const Step& a, const Step& b) { return a.vn == b.vn && a.mac == b.mac; }
+bool same_entry(const Step& a, const Step& b) { return a.vn == b.vn && a.name == b.name; }
 
-/// Does a De-Associate entry name this address? What the entry's format lacks matches any (S3).
-bool names(const vdp::Request& request, const vdp::FilterEntry& entry, GroupId vn, const MacAddress& mac) {
+/// Does a De-Associate entry name this address? What the entry's format lacks matches any, so that a MAC's IPs go with
+/// it (S3).
+bool names(const vdp::Request& request, const vdp::FilterEntry& entry, GroupId vn, const AddressName& name) {
   const bool group = !vdp::has_group(request.format) || entry.group.is_null() || entry.group == vn;
-  return group && (!vdp::has_mac(request.format) || entry.mac == mac);
+  const bool mac = !vdp::has_mac(request.format) || entry.mac == name.mac;
+  return group && mac && (!vdp::has_ip(request.format) || entry.ip == name.ip);
 }
 
 }  // namespace
@@ -61,33 +63,74 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
   const std::uint32_t port_index = peers[peer].port_index;
   if (const auto& evb = ports[port_index].evb; evb && !evb->refusal().empty())
     return Refused{Reason::kTimersRefused, GroupId(), evb::to_string(evb->machine().operational().values)};
-  for (const vdp::FilterEntry& entry : request.entries) {
+  for (std::size_t i = 0; i < request.entries.size(); ++i) {
+    const vdp::FilterEntry& entry = request.entries[i];
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
     if (!vn) return Refused{vn.error(), entry.group, ""};
     if (draining) return Refused{Reason::kDraining, *vn, ""};
+    const auto mac = mac_of_entry(peer, request, *vn, entry);
     if (const Latch* latch = latches.find(*vn, config.ports[port_index].interface_name, request.vsi,
-                                           entry.mac, request.command == vdp::TlvType::kAssociate))
+                                          mac ? *mac : entry.mac, request.command == vdp::TlvType::kAssociate))
       return Refused{Reason::kAdminDown, *vn, latch->reason};
-    if (const Reason bad = policy.check_mac(port_index, request.format, entry.mac); bad != Reason::kNone)
+    if (!mac) return Refused{mac.error(), *vn, ""};
+    if (const Reason bad = plan_entry(peer, request, *vn, *mac, i, plan); bad != Reason::kNone)
       return Refused{bad, *vn, ""};
-    const auto step = plan_entry(peer, request, *vn, entry.mac);
-    if (!step) return Refused{step.error(), *vn, ""};
-    plan.steps.push_back(*step);
   }
   if (const auto refused = check_limits(peer, plan)) return refused;
   return connect_vaps(peer, request, plan, now);
 }
 
-Result<Step, Reason> Impl::plan_entry(Index peer, const vdp::Request& request, GroupId vn,
-                                      const MacAddress& mac) const {
-  Step step{vn, mac, tsis.find(request.vsi, vn, peer),
+/// An entry with an IP and no MAC means the only MAC that the VSI has in the VN (S5).
+Result<MacAddress, Reason> Impl::mac_of_entry(Index peer, const vdp::Request& request, GroupId vn,
+                                              const vdp::FilterEntry& entry) const {
+  if (vdp::has_ip(request.format)) {
+    if (!entry.ip.is_usable_source()) return unexpected(Reason::kBadIp);
+    if (!vdp::has_mac(request.format)) {
+      const Index instance = tsis.find(request.vsi, vn, peer);
+      const auto only = instance == kNoIndex ? std::nullopt : tsis.only_mac(instance);
+      if (!only) return unexpected(Reason::kIpWithoutMac);
+      return *only;
+    }
+  }
+  const Reason bad = policy.check_mac(peers[peer].port_index, request.format, entry.mac);
+  if (bad != Reason::kNone) return unexpected(bad);
+  return entry.mac;
+}
+
+Reason Impl::plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac, std::size_t entry,
+                        Plan& plan) const {
+  const auto add = [&](const AddressName& name) {
+    auto step = plan_address(peer, request, vn, name);
+    if (!step) return step.error();
+    step->entry = entry;
+    plan.steps.push_back(*step);
+    return Reason::kNone;
+  };
+  const Reason bad = add(mac);
+  if (bad != Reason::kNone || !vdp::has_ip(request.format)) return bad;
+  Step& beside = plan.steps.back();
+  beside.beside = true;
+  beside.level = level_beside(beside.instance, mac, beside.level);
+  return add({mac, request.entries[entry].ip});
+}
+
+/// Naming an IP renews its MAC and raises it, but never lowers it.
+Level Impl::level_beside(Index instance, const MacAddress& mac, Level level) const {
+  const AddressRow* address = instance == kNoIndex ? nullptr : tsis.find_address(instance, mac);
+  return address == nullptr ? level : std::max(address->level, level);
+}
+
+Result<Step, Reason> Impl::plan_address(Index peer, const vdp::Request& request, GroupId vn,
+                                        const AddressName& name) const {
+  Step step{0, vn, name, tsis.find(request.vsi, vn, peer),
             request.command == vdp::TlvType::kAssociate ? Level::kActive : Level::kReserved};
-  const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, mac);
-  if (address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
+  const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, name);
+  const bool of_ip = name.ip.is_none() && vdp::has_ip(request.format);  // its MAC is not what the entry is about
+  if (!of_ip && address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
       !peers[peer].exchange.flags().has(vdp::Flag::kDeactivate))
     return unexpected(Reason::kPreAssociateOnActive);
-  if (mac.is_zero()) return step;
-  if (const Reason taken = check_owner(step.instance, request, {vn, mac}, step.level); taken != Reason::kNone)
+  if (name.mac.is_zero() || !name.ip.is_none()) return step;
+  if (const Reason taken = check_owner(step.instance, request, {vn, name.mac}, step.level); taken != Reason::kNone)
     return unexpected(taken);
   return step;
 }
@@ -108,12 +151,12 @@ Reason Impl::check_owner(Index instance, const vdp::Request& request, const Addr
 std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
   const std::uint32_t port_index = peers[peer].port_index;
   std::vector<GroupId> new_instances, opened;
-  std::vector<std::pair<GroupId, MacAddress>> new_addresses;
+  std::vector<std::pair<GroupId, AddressName>> new_addresses;
   for (const Step& step : plan.steps) {
     if (step.instance == kNoIndex) new_instances.push_back(step.vn);
     if (step.level == Level::kActive) opened.push_back(step.vn);
-    if (step.instance == kNoIndex || tsis.find_address(step.instance, step.mac) == nullptr)
-      new_addresses.emplace_back(step.vn, step.mac);
+    if (step.instance == kNoIndex || tsis.find_address(step.instance, step.name) == nullptr)
+      new_addresses.emplace_back(step.vn, step.name);
   }
   sort_unique(new_instances);
   sort_unique(opened);
@@ -123,11 +166,14 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
   if (peers[peer].tsis + new_instances.size() > config.instances_per_station_max)
     return Refused{Reason::kStationLimit, plan.steps.front().vn, ""};
   for (const Step& step : plan.steps) {
-    const std::size_t has = step.instance == kNoIndex ? 0 : tsis[step.instance].addresses.size();
-    const auto more = std::count_if(new_addresses.begin(), new_addresses.end(),
-                                    [&](const auto& address) { return address.first == step.vn; });
-    if (has + static_cast<std::size_t>(more) > limits::kAddressesPerInstanceMax)
-      return Refused{Reason::kAddressLimit, step.vn, ""};
+    const std::size_t has_ips = step.instance == kNoIndex ? 0 : tsis.ips().count(step.instance);
+    const std::size_t has_macs = step.instance == kNoIndex ? 0 : tsis[step.instance].addresses.size() - has_ips;
+    std::size_t macs = 0, ips = 0;
+    for (const auto& [vn, name] : new_addresses)
+      if (vn == step.vn) ++(name.ip.is_none() ? macs : ips);
+    if (has_macs + macs > limits::kAddressesPerInstanceMax) return Refused{Reason::kAddressLimit, step.vn, ""};
+    if (has_ips + ips > limits::kIpsPerInstanceMax || tsis.ips().size() + ips > limits::kIpRowsMax)
+      return Refused{Reason::kIpLimit, step.vn, std::to_string(limits::kIpsPerInstanceMax) + " of one TSI"};
   }
   for (const GroupId vn : opened) {
     const Index vap = vaps.find(config.ports[port_index].id, vn);
@@ -140,10 +186,13 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
 
 std::optional<Refused> Impl::connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
   // What is named is taken first, so that null VIDs come to differ from it.
-  for (const bool named : {true, false})
-    for (std::size_t i = 0; i < plan.steps.size(); ++i)
-      if (request.entries[i].vid.is_null() != named)
-        if (auto refused = connect_vap(peer, request.entries[i].vid, plan, i, now)) return refused;
+  for (const bool named : {true, false}) {
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+      const Vid requested = request.entries[plan.steps[i].entry].vid;
+      if (plan.steps[i].beside || requested.is_null() == named) continue;
+      if (auto refused = connect_vap(peer, requested, plan, i, now)) return refused;
+    }
+  }
   return std::nullopt;
 }
 
@@ -163,6 +212,7 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
   const auto granted = vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
   if (!granted) return Refused{granted.error(), step.vn, ""};
   step.vid = granted->vid;
+  if (i > 0 && plan.steps[i - 1].beside) plan.steps[i - 1].vid = granted->vid;
   if (plan.vap_of(step.vn) == kNoIndex) plan.vaps.push_back({step.vn, granted->vap, before});
   return std::nullopt;
 }
@@ -176,22 +226,22 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     const Index vap = plan.vap_of(step.vn);
-    works[work].entries[i].vid = step.vid;
+    works[work].entries[step.entry].vid = step.vid;
     const bool repeated = std::any_of(plan.steps.begin(), plan.steps.begin() + static_cast<std::ptrdiff_t>(i),
                                       [&](const Step& earlier) { return same_entry(earlier, step); });
     if (repeated) continue;
     const Index instance = instance_for(peer, request, step, vap, now);
     attributes = update_attributes(instance, request) || attributes;
-    AddressRow* address = tsis.find_address(instance, step.mac);
+    AddressRow* address = tsis.find_address(instance, step.name);
     const Level level = address == nullptr ? Level::kNone : address->level;
     if (level == step.level) {
       address->renewed = now;
       use_vid(*address, step, vap);
       continue;
     }
-    machine.want(instance, step.mac, step.level, work, now);
-    use_vid(*tsis.find_address(instance, step.mac), step, vap);
-    works[work].touches.push_back({instance, step.vn, step.mac, level, kNoIndex});
+    machine.want(instance, step.name, step.level, work, now);
+    use_vid(*tsis.find_address(instance, step.name), step, vap);
+    works[work].touches.push_back({instance, step.vn, step.name, level, kNoIndex});
     raises = raises || step.level > level;
   }
   if (raises) {
@@ -203,16 +253,17 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   }
 }
 
-/// Frames to the address leave with the VID of its first entry.
+/// Frames to the address leave with the VID of its first entry; one that names an IP leaves a known MAC its VID.
 void Impl::use_vid(AddressRow& address, const Step& step, Index vap) {
+  if (address.ip != 0 || (step.beside && address.level != Level::kNone)) return;
   const Vid vid = step.vid == vaps[vap].vid ? Vid() : step.vid;
-  if (std::exchange(address.vid, vid) != vid && !step.mac.is_zero()) changes.rows.fdb.push_back({step.vn, step.mac});
+  if (std::exchange(address.vid, vid) != vid && address.owns()) changes.rows.fdb.push_back({step.vn, address.mac});
 }
 
 Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now) {
   if (step.instance != kNoIndex) return step.instance;
   if (const Index made = tsis.find(request.vsi, step.vn, peer); made != kNoIndex) return made;  // by an earlier entry
-  const Index instance = new_instance(request.vsi, step.vn, peer, vap, step.mac);
+  const Index instance = new_instance(request.vsi, step.vn, peer, vap, step.name.mac);
   ++peers[peer].tsis;
   ages.set(instance, now + ports[peers[peer].port_index].vdp.keepalive_timeout());
   return instance;
@@ -222,13 +273,14 @@ Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& st
 /// has to be written again.
 bool Impl::update_attributes(Index instance, const vdp::Request& request) {
   TsiRow& row = tsis[instance];
+  // A De-Associate of ours names MACs, so that what is kept is a format of those.
+  const vdp::FilterFormat format = vdp::has_ip(request.format) ? vdp::FilterFormat::kGroupMacVid : request.format;
   const bool named = row.manager != kNoIndex && tsis.manager(instance) == request.manager;
-  const bool same = named && row.type == request.type && row.format == request.format &&
-                    arrives(row.migration) == arrives(request.migration) &&
-                    row.suspended == request.suspended;
+  const bool same = named && row.type == request.type && row.format == format &&
+                    arrives(row.migration) == arrives(request.migration) && row.suspended == request.suspended;
   if (!named) tsis.set_manager(instance, request.manager);
   row.type = request.type;
-  row.format = request.format;
+  row.format = format;
   row.migration = request.migration;
   row.suspended = request.suspended;
   row.last_refusal = Reason::kNone;
@@ -243,9 +295,9 @@ void Impl::deassociate(Index peer, vdp::Request& request, Instant now) {
   if (other_vid) return refuse(peer, request, {Reason::kOtherVid, request.entries.front().group, ""}, now);
   // A work on such an address would stand in the way: it is overtaken too.
   bool overtook = false;
-  for (const auto& [instance, mac] : named) {
+  for (const auto& [instance, name] : named) {
     if (!tsis.rows().contains(instance)) continue;
-    const AddressRow* address = tsis.find_address(instance, mac);
+    const AddressRow* address = tsis.find_address(instance, name);
     if (address == nullptr || address->work == kNoIndex) continue;
     fail(address->work, Reason::kCancelled, "", now);
     overtook = true;
@@ -253,24 +305,27 @@ void Impl::deassociate(Index peer, vdp::Request& request, Instant now) {
   if (overtook) named = named_addresses(peer, request, other_vid);
   const Index work = open_work(peer, request);
   if (named.empty()) return finish(work);  // unknown is gone already: success (S3)
-  for (const auto& [instance, mac] : named) remove_address(instance, mac, Reason::kNone, "De-Associate", now);
+  for (const auto& [instance, name] : named)
+    if (tsis.rows().contains(instance) && tsis.find_address(instance, name) != nullptr)  // an IP goes with its MAC
+      remove_address(instance, name, Reason::kNone, "De-Associate", now);
   commit(work);
 }
 
 /// The addresses of the VSI at this station that a De-Associate names; no entries name all. `other_vid` becomes true if
 /// an entry names an address but for its VID.
-std::vector<std::pair<Index, MacAddress>> Impl::named_addresses(Index peer, const vdp::Request& request,
-                                                                bool& other_vid) {
-  std::vector<std::pair<Index, MacAddress>> named;
+std::vector<std::pair<Index, AddressName>> Impl::named_addresses(Index peer, const vdp::Request& request,
+                                                                 bool& other_vid) {
+  std::vector<std::pair<Index, AddressName>> named;
   const auto collect = [&](const vdp::FilterEntry* entry) {
     bool fits = false, misfits = false;
     for (Index i = tsis.first_of_vsi(request.vsi); i != kNoIndex; i = tsis[i].next_of_vsi) {
       if (tsis[i].peer != peer) continue;
       const bool vid_fits = entry == nullptr || entry->vid.is_null() || vaps[tsis[i].vap].has(entry->vid);
       for (const AddressRow& address : tsis[i].addresses) {
-        if (entry != nullptr && !names(request, *entry, tsis[i].vn, address.mac)) continue;
+        const AddressName name = tsis.name(i, address);
+        if (entry != nullptr && !names(request, *entry, tsis[i].vn, name)) continue;
         (vid_fits ? fits : misfits) = true;
-        if (vid_fits) named.emplace_back(i, address.mac);
+        if (vid_fits) named.emplace_back(i, name);
       }
     }
     other_vid = other_vid || (misfits && !fits);

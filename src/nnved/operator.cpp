@@ -35,7 +35,8 @@ void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
   if (!tsis.rows().contains(instance)) return;  // it was only on its way
   const std::string text = reason.empty() ? info(Reason::kRemovedByOperator).text : reason;
   std::vector<MacAddress> macs;
-  for (const AddressRow& address : row.addresses) macs.push_back(address.mac);
+  for (const AddressRow& address : row.addresses)
+    if (address.ip == 0) macs.push_back(address.mac);  // an IP goes with its MAC
   command(instance, macs, false, said(Reason::kRemovedByOperator, text));
   journal.notice("nnved.tsi_removed", agent::Notice::Level::kInfo, row.vsi.to_string() + ": " + reason);
   remove_instance(instance, Reason::kNone, text.c_str(), now);
@@ -47,21 +48,24 @@ void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const st
   cancel(peer, tsis[instance].vsi, Cancel::kAll, Reason::kAdminDown, now);
   if (!tsis.rows().contains(instance)) return;  // it was only on its way
   std::vector<MacAddress> open;
-  for (const AddressRow& address : tsis[instance].addresses)
-    if (address.level == Level::kActive && (macs.empty() || std::ranges::count(macs, address.mac) != 0))
-      open.push_back(address.mac);
+  std::vector<AddressName> names;  // the same with their IPs
+  for (const AddressRow& address : tsis[instance].addresses) {
+    if (address.level != Level::kActive || !(macs.empty() || std::ranges::count(macs, address.mac) != 0)) continue;
+    names.push_back(tsis.name(instance, address));
+    if (address.ip == 0) open.push_back(address.mac);
+  }
   if (open.empty()) return;
   const bool understands = peers[peer].exchange.flags().has(vdp::Flag::kBridgeDeactivate);
   const std::string text = words(Reason::kAdminDown, reason);
   command(instance, open, understands, said(Reason::kAdminDown, text));
   tsis[instance].last_refusal = Reason::kAdminDown;
-  for (const MacAddress& mac : open) {
-    if (understands) {
-      machine.lower(instance, mac, info(Reason::kAdminDown).text);
-    } else if (remove_address(instance, mac, Reason::kNone, info(Reason::kAdminDown).text, now)) {
-      return;
-    }
+  const char* down = info(Reason::kAdminDown).text;
+  if (understands) {
+    for (const AddressName& name : names) machine.lower(instance, name, down);
+    return;
   }
+  for (const MacAddress& mac : open)
+    if (remove_address(instance, mac, Reason::kNone, down, now)) return;
 }
 
 template <class Which>

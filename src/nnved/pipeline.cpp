@@ -42,13 +42,13 @@ Index Impl::open_work(Index peer, vdp::Request& request) {
 
 void Impl::commit(Index index) {
   Work& work = works[index];
-  for (Touch& touch : work.touches) touch.loser = machine.commit(touch.instance, touch.mac, words_of(work.command));
+  for (Touch& touch : work.touches) touch.loser = machine.commit(touch.instance, touch.name, words_of(work.command));
   commits.push_back(index);
 }
 
 void Impl::finish(Index index) {
   const Work& work = works[index];
-  for (const Touch& touch : work.touches) machine.release(touch.instance, touch.mac);
+  for (const Touch& touch : work.touches) machine.release(touch.instance, touch.name);
   answer(index, {vdp::Code::kSuccess, false, false}, {});
   close_work(index);
 }
@@ -66,19 +66,20 @@ void Impl::fail(Index index, Reason reason, const std::string& detail, Instant n
 }
 
 /// Brings the addresses back to what they were, or to `floor` if that is more. A fall is not undone: its rows are told
-/// again until they are gone.
+/// again until they are gone. An IP stands behind its MAC and goes before it.
 void Impl::undo(Index index, Level floor, Reason reason, Instant now) {
   Work& work = works[index];
-  for (const Touch& touch : work.touches) {
-    machine.release(touch.instance, touch.mac);
+  for (auto at = work.touches.rbegin(); at != work.touches.rend(); ++at) {
+    const Touch& touch = *at;
+    machine.release(touch.instance, touch.name);
     const Level keep = std::max(touch.previous, floor);
     if (keep == Level::kNone) {
-      remove_address(touch.instance, touch.mac, reason, info(reason).text, now);
+      remove_address(touch.instance, touch.name, reason, info(reason).text, now);
     } else if (keep == Level::kReserved) {
-      machine.lower(touch.instance, touch.mac, info(reason).text);
+      machine.lower(touch.instance, touch.name, info(reason).text);
     }
     if (touch.loser != kNoIndex)
-      machine.reinstate(touch.loser, work.vsi, {touch.vn, touch.mac}, "the takeover failed");
+      machine.reinstate(touch.loser, work.vsi, {touch.vn, touch.name.mac}, "the takeover failed");
   }
   work.touches.clear();
 }
@@ -153,16 +154,16 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   work.answered = true;
   note_refusal(peer, vsi, work.touches.empty() ? GroupId() : work.touches.front().vn, Reason::kDeadline, "", now);
   if ((work.awaiting & kAwaitPublish) != 0) {
-    for (const Touch& touch : work.touches) machine.want_reserved_only(touch.instance, touch.mac);
+    for (const Touch& touch : work.touches) machine.want_reserved_only(touch.instance, touch.name);
   } else if (work.command != vdp::TlvType::kDeAssociate) {
     undo(index, Level::kReserved, Reason::kDeadline, now);
     close_work(index);
   }
 }
 
-bool Impl::remove_address(Index instance, const MacAddress& mac, Reason reason, const char* words, Instant now) {
+bool Impl::remove_address(Index instance, const AddressName& name, Reason reason, const char* words, Instant now) {
   const Index peer = tsis[instance].peer;
-  if (!machine.remove(instance, mac, reason, words, now)) return false;
+  if (!machine.remove(instance, name, reason, words, now)) return false;
   --peers[peer].tsis;
   touch(peer);
   ages.clear(instance);
@@ -308,7 +309,7 @@ void Impl::published(Batch& batch, const agent::BatchResult& result, Instant now
     }
     const auto of_work = std::find_if(refused.begin(), refused.end(), [&](const auto& row) {
       return std::any_of(works[index].touches.begin(), works[index].touches.end(),
-                         [&](const Touch& touch) { return AddressKey{touch.vn, touch.mac} == row.first; });
+                         [&](const Touch& touch) { return AddressKey{touch.vn, touch.name.mac} == row.first; });
     });
     if (of_work == refused.end()) {
       commit(index);
@@ -344,16 +345,19 @@ void Impl::programmed(Batch& batch, const agent::BatchResult& result, Instant no
       case datapath::Table::kFdb:
         if (i < batch.rows.fdb.size()) failed.fdb.push_back(batch.rows.fdb[i]);
         break;
-      case datapath::Table::kIp: break;  // none is asked for
+      case datapath::Table::kIp:
+        if (i < batch.rows.ips.size()) failed.ips.push_back(batch.rows.ips[i]);
+        break;
       case datapath::Table::kPort: break;
     }
   }
   sort_unique(failed);
   const std::string cause = !result.error.empty() ? result.error : result.failures.empty() ? "" : result.failures[0].cause;
   const auto fails = [&](const Touch& touch) {
-    const AddressKey key{touch.vn, touch.mac};
+    const AddressKey key{touch.vn, touch.name.mac};
     const PortId port = vaps[tsis[touch.instance].vap].port;
     return std::binary_search(failed.domains.begin(), failed.domains.end(), touch.vn) ||
+           std::binary_search(failed.ips.begin(), failed.ips.end(), IpKey{touch.instance, touch.name}) ||
            std::binary_search(failed.fdb.begin(), failed.fdb.end(), key) ||
            std::binary_search(failed.guards.begin(), failed.guards.end(), GuardKey{key, port}) ||
            std::any_of(failed.access.begin(), failed.access.end(),

@@ -61,8 +61,24 @@ datapath::GuardRow Projection::guard(const GuardKey& key) const {
     active = address.level == Level::kActive;
     if (active || named == kNoIndex || instance < named) named = instance;
   });
-  if (named != kNoIndex) row.instance = instance_id(named);
+  if (named == kNoIndex) return row;
+  row.instance = instance_id(named);
+  if (tsis_.ips().count(named) == 0) return row;
+  // One that is only reserved closes its family all the same (S21).
+  for (const AddressRow& address : tsis_[named].addresses) {
+    if (address.mac != key.address.mac || address.ip == 0 || address.level == Level::kNone) continue;
+    const IpFamily family = tsis_.name(named, address).ip.family;
+    row.ip.ipv4 = row.ip.ipv4 || family == IpFamily::kV4;
+    row.ip.ipv6 = row.ip.ipv6 || family == IpFamily::kV6;
+  }
   return row;
+}
+
+datapath::IpRow Projection::ip(const IpKey& key) const {
+  const AddressRow* address =
+      tsis_.rows().contains(key.instance) ? tsis_.find_address(key.instance, key.name) : nullptr;
+  return {instance_id(key.instance), key.name.mac, key.name.ip,
+          address != nullptr && address->level == Level::kActive};
 }
 
 datapath::FdbRow Projection::fdb(const AddressKey& key) const {
@@ -86,6 +102,7 @@ datapath::Rows Projection::rows(const RowKeys& keys) const {
   datapath::Rows rows;
   for (const GroupId vn : keys.domains) rows.domains.push_back(domain(vn));
   for (const TagKey& key : keys.access) rows.access.push_back(access(key));
+  for (const IpKey& key : keys.ips) rows.ips.push_back(ip(key));
   for (const GuardKey& key : keys.guards) rows.guards.push_back(guard(key));
   for (const AddressKey& key : keys.fdb) rows.fdb.push_back(fdb(key));
   return rows;
@@ -99,9 +116,11 @@ datapath::Rows Projection::all_rows() const {
     keys.access.push_back({vap.port, vap.vid, vap.vn});
     for (const Vid vid : vap.more) keys.access.push_back({vap.port, vid, vap.vn});
   });
-  tsis_.rows().for_each([&](Index, const TsiRow& tsi) {
+  tsis_.rows().for_each([&](Index instance, const TsiRow& tsi) {
     for (const AddressRow& address : tsi.addresses) {
-      if (address.level == Level::kNone || address.mac.is_zero()) continue;
+      if (address.ip != 0 && address.level == Level::kActive)
+        keys.ips.push_back({instance, tsis_.name(instance, address)});
+      if (address.level == Level::kNone || !address.owns()) continue;
       keys.guards.push_back({{tsi.vn, address.mac}, vaps_[tsi.vap].port});
       if (address.level == Level::kActive) keys.fdb.push_back({tsi.vn, address.mac});
     }
@@ -157,6 +176,10 @@ agent::StoreRecord Projection::record(Index instance) const {
   record.suspended = tsi.suspended;
   for (const AddressRow& address : tsi.addresses) {
     if (address.level == Level::kNone) continue;
+    if (address.ip != 0) {
+      record.ips.push_back({address.mac, tsis_.name(instance, address).ip, address.level == Level::kActive});
+      continue;
+    }
     const Owner* owner = address.mac.is_zero() ? nullptr : tsis_.owner({tsi.vn, address.mac});
     record.addresses.push_back({address.mac, address.level == Level::kActive, address.superseded,
                                 owner != nullptr && owner->winner == instance, owner ? owner->generation : 0});

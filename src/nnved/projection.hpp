@@ -16,6 +16,7 @@ class Projection {
 
   datapath::DomainRow domain(GroupId vn) const;
   datapath::AccessRow access(const TagKey& key) const;
+  datapath::IpRow ip(const IpKey& key) const;
   datapath::GuardRow guard(const GuardKey& key) const;
   datapath::FdbRow fdb(const AddressKey& key) const;
   datapath::Rows rows(const RowKeys& keys) const;

@@ -23,6 +23,9 @@ constexpr ReasonInfo kBadMac{Code::kInvalidAddress, kHard, "bad_mac", "the MAC a
 constexpr ReasonInfo kReservedMac{Code::kInvalidAddress, kHard, "reserved_mac", "the MAC address is the port's own"};
 constexpr ReasonInfo kDuplicateMac{Code::kInvalidAddress, kHard, "duplicate_mac",
                                    "another VSI has this MAC address in the VN"};
+constexpr ReasonInfo kBadIp{Code::kInvalidAddress, kHard, "bad_ip", "the IP address is none that a VM may send from"};
+constexpr ReasonInfo kIpWithoutMac{Code::kInvalidAddress, kHard, "ip_without_mac",
+                                   "an IP without MAC address needs a VSI with exactly one MAC in the VN"};
 constexpr ReasonInfo kAuthorityRefused{Code::kInvalidAddress, kHard, "authority_refused",
                                        "the authority names another owner of the address"};
 constexpr ReasonInfo kVnNotAdmitted{Code::kOther, kHard, "vn_not_admitted", "the VN may not be joined on this port"};
@@ -51,6 +54,8 @@ constexpr ReasonInfo kStationLimit{Code::kInsufficientResources, kSoft, "station
                                    "the station has as many TSIs as one station may"};
 constexpr ReasonInfo kAddressLimit{Code::kInsufficientResources, kSoft, "address_limit",
                                    "the TSI has as many addresses as one TSI may"};
+constexpr ReasonInfo kIpLimit{Code::kInsufficientResources, kSoft, "ip_limit",
+                                "the TSI, or the switch, has as many IP addresses as it may"};
 constexpr ReasonInfo kFloodLimit{Code::kInsufficientResources, kSoft, "flood_limit",
                                  "the VN is active on as many ports as its flood list can hold"};
 constexpr ReasonInfo kDatapathFailed{Code::kInsufficientResources, kSoft, "datapath_failed",
@@ -76,6 +81,8 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kBadMac: return kBadMac;
     case Reason::kReservedMac: return kReservedMac;
     case Reason::kDuplicateMac: return kDuplicateMac;
+    case Reason::kBadIp: return kBadIp;
+    case Reason::kIpWithoutMac: return kIpWithoutMac;
     case Reason::kAuthorityRefused: return kAuthorityRefused;
     case Reason::kVnNotAdmitted: return kVnNotAdmitted;
     case Reason::kMacRequired: return kMacRequired;
@@ -93,6 +100,7 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kTableFull: return kTableFull;
     case Reason::kStationLimit: return kStationLimit;
     case Reason::kAddressLimit: return kAddressLimit;
+    case Reason::kIpLimit: return kIpLimit;
     case Reason::kFloodLimit: return kFloodLimit;
     case Reason::kDatapathFailed: return kDatapathFailed;
     case Reason::kStoreFailed: return kStoreFailed;

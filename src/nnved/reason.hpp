@@ -50,6 +50,9 @@ enum class Reason : std::uint8_t {
   kDeadline,
   // --- appended ---
   kVidLimit,
+  kBadIp,
+  kIpWithoutMac,
+  kIpLimit,
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

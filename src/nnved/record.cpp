@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnved/record.hpp"
 
+#include <algorithm>
+
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::nnved {
@@ -10,6 +12,8 @@ constexpr std::uint8_t kMigrating = 1, kSuspended = 2;
 constexpr std::uint8_t kActive = 1, kSuperseded = 2, kWinner = 4;
 constexpr std::size_t kFixedOctets = 60;
 constexpr std::size_t kAddressOctets = 11;
+constexpr std::size_t kIpFixedOctets = 9;
+constexpr std::uint8_t kWithoutIps = 1;
 
 std::uint8_t flag(bool set, std::uint8_t bit) { return set ? bit : std::uint8_t{0}; }
 
@@ -41,14 +45,52 @@ Decoded<AddressRecord> decode_address(BoundedReader& reader) {
   return address;
 }
 
+std::size_t ip_octets(IpFamily family) { return address_bits(family) / 8u; }
+
+std::size_t octets_of(const std::vector<IpRecord>& ips) {
+  std::size_t octets = ips.empty() ? 0 : 1;
+  for (const IpRecord& ip : ips) octets += kIpFixedOctets + ip_octets(ip.ip.family);
+  return octets;
+}
+
+void write_ips(BoundedWriter& writer, const std::vector<IpRecord>& ips) {
+  writer.u8(static_cast<std::uint8_t>(ips.size()));
+  for (const IpRecord& ip : ips) {
+    writer.octets(ip.mac.octets());
+    writer.u8(ip.active ? 1 : 0);
+    writer.u8(static_cast<std::uint8_t>(ip.ip.family));
+    writer.u8(ip.ip.length);
+    writer.octets(Octets(ip.ip.octets).first(ip_octets(ip.ip.family)));
+  }
+}
+
+Decoded<IpRecord> decode_ip(BoundedReader& reader) {
+  IpRecord out;
+  std::uint8_t active = 0, family = 0;
+  if (!read_mac(reader, out.mac) || !reader.u8(active) || !reader.u8(family) || !reader.u8(out.ip.length))
+    return reader.error("truncated");
+  out.ip.family = static_cast<IpFamily>(family);
+  if (active > 1) return reader.error("unknown IP flags");
+  if (out.ip.family != IpFamily::kV4 && out.ip.family != IpFamily::kV6) return reader.error("unknown IP family");
+  Octets octets;
+  if (!reader.take(ip_octets(out.ip.family), octets)) return reader.error("truncated");
+  std::copy(octets.begin(), octets.end(), out.ip.octets.begin());
+  if (out.ip.length > address_bits(out.ip.family) || out.ip.has_host_bits() || !out.ip.is_usable_source())
+    return reader.error("an IP that no MAC may have");
+  out.active = active != 0;
+  return out;
+}
+
 }  // namespace
 
 OctetString encode_record(const TsiRecord& record) {
-  ensure(record.interface_name.size() <= 255 && record.addresses.size() <= limits::kAddressesPerInstanceMax,
+  ensure(record.interface_name.size() <= 255 && record.addresses.size() <= limits::kAddressesPerInstanceMax &&
+             record.ips.size() <= limits::kIpsPerInstanceMax,
          "a TSI record within its limits");
-  OctetString octets(kFixedOctets + record.interface_name.size() + kAddressOctets * record.addresses.size());
+  OctetString octets(kFixedOctets + record.interface_name.size() + kAddressOctets * record.addresses.size() +
+                     octets_of(record.ips));
   BoundedWriter writer(octets);
-  writer.u8(kTsiRecordVersion);
+  writer.u8(record.ips.empty() ? kWithoutIps : kTsiRecordVersion);
   writer.u8(static_cast<std::uint8_t>(flag(record.migrating, kMigrating) | flag(record.suspended, kSuspended)));
   writer.u8(record.vsi.format);
   writer.octets(record.vsi.octets);
@@ -69,6 +111,7 @@ OctetString encode_record(const TsiRecord& record) {
                                         flag(address.winner, kWinner)));
     writer.u32(address.generation);
   }
+  if (!record.ips.empty()) write_ips(writer, record.ips);
   ensure(!writer.overflowed() && writer.room() == 0, "a TSI record has the size that was reckoned");
   return octets;
 }
@@ -79,7 +122,7 @@ Decoded<TsiRecord> decode_record(Octets octets) {
   std::uint8_t version = 0, flags = 0, format = 0, name_octets = 0;
   std::uint16_t count = 0;
   if (!reader.u8(version)) return reader.error("truncated");
-  if (version != kTsiRecordVersion) return reader.error("unknown record version");
+  if (version != kWithoutIps && version != kTsiRecordVersion) return reader.error("unknown record version");
   if (!reader.u8(flags) || !reader.u8(record.vsi.format) || !reader.array(record.vsi.octets) ||
       !reader.array(record.manager.octets) || !reader.u32(record.type.id) || !reader.u8(record.type.version) ||
       !read_id(reader, &BoundedReader::u32, record.vn) || !read_id(reader, &BoundedReader::u16, record.vid) ||
@@ -100,6 +143,14 @@ Decoded<TsiRecord> decode_record(Octets octets) {
     const auto address = decode_address(reader);
     if (!address) return unexpected(address.error());
     record.addresses.push_back(*address);
+  }
+  std::uint8_t ips = 0;
+  if (version != kWithoutIps && !reader.u8(ips)) return reader.error("truncated");
+  if (ips > limits::kIpsPerInstanceMax) return reader.error("too many IPs");
+  for (; ips > 0; --ips) {
+    const auto ip = decode_ip(reader);
+    if (!ip) return unexpected(ip.error());
+    record.ips.push_back(*ip);
   }
   if (!reader.empty()) return reader.error("octets left over");
   return record;

@@ -3,19 +3,22 @@
 //
 //   version(1) flags(1) VSI-ID format(1) VSI-ID(16) manager(16) type id(4) type version(1) VN(4) VID(2) filter format(1)
 //   station(6) port id(4) interface length(1) interface count(2) { MAC(6) flags(1) generation(4) } x count
+//   and, in version 2, which only a TSI with IPs has: IP count(1) { MAC(6) active(1) family(1) length(1) octets(4 or 16) }
 //   TSI flags: 1 migrating, 2 suspended; address flags: 1 active, 2 superseded, 4 winner
 #pragma once
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "splitnve/base/bytes.hpp"
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip.hpp"
 #include "splitnve/vdp/codec.hpp"
 
 namespace splitnve::nnved {
 
-inline constexpr std::uint8_t kTsiRecordVersion = 1;
+inline constexpr std::uint8_t kTsiRecordVersion = 2;
 
 struct AddressRecord {
   MacAddress mac;
@@ -24,6 +27,12 @@ struct AddressRecord {
   bool winner = false;
   std::uint32_t generation = 0;
   friend bool operator==(const AddressRecord&, const AddressRecord&) = default;
+};
+struct IpRecord {
+  MacAddress mac;  ///< one of `addresses`
+  IpPrefix ip;
+  bool active = false;
+  friend bool operator==(const IpRecord&, const IpRecord&) = default;
 };
 struct TsiRecord {
   VsiId vsi;
@@ -38,12 +47,14 @@ struct TsiRecord {
   bool migrating = false;
   bool suspended = false;
   boost::container::small_vector<AddressRecord, 1> addresses;
+  std::vector<IpRecord> ips;
   friend bool operator==(const TsiRecord&, const TsiRecord&) = default;
 };
 
-/// Requires at most 255 octets of interface name and limits::kAddressesPerInstanceMax addresses.
+/// Requires at most 255 octets of interface name, limits::kAddressesPerInstanceMax addresses and kIpsPerInstanceMax IPs.
 OctetString encode_record(const TsiRecord& record);
-/// Errors: truncated, octets left over, unknown version, filter format or flags, too many addresses.
+/// Errors: truncated, octets left over, unknown version, filter format or flags, too many addresses or IPs, an IP that no
+/// MAC may have.
 Decoded<TsiRecord> decode_record(Octets octets);
 
 }  // namespace splitnve::nnved

@@ -114,6 +114,12 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
     machine.restore_address(instance, address.mac, address.active ? Level::kActive : Level::kReserved,
                             address.superseded, address.winner, address.generation, now);
   }
+  for (const IpRecord& ip : record.ips) {
+    const AddressRow* mac = ip.mac.is_zero() ? nullptr : tsis.find_address(instance, ip.mac);
+    if (mac == nullptr || tsis.find_address(instance, {ip.mac, ip.ip}) != nullptr) continue;
+    machine.restore_address(instance, {ip.mac, ip.ip}, ip.active ? Level::kActive : Level::kReserved, false, false, 0,
+                            now);
+  }
   ages.set(instance, now + config.vdp.keepalive_timeout());
   return nullptr;
 }

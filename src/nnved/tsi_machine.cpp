@@ -20,30 +20,31 @@ void TsiMachine::reshape(Index instance, AddressRow& address, F&& change) {
   const bool before = address.effective() == Level::kActive;
   change();
   const bool after = address.effective() == Level::kActive;
-  if (before != after) vaps_.address_opening(tsis_[instance].vap, after);
+  if (before != after && address.ip == 0) vaps_.address_opening(tsis_[instance].vap, after);
 }
 
-void TsiMachine::want(Index instance, const MacAddress& mac, Level level, Index work, Instant now) {
-  AddressRow* address = tsis_.find_address(instance, mac);
-  if (address == nullptr) address = &tsis_.add_address(instance, mac);
+void TsiMachine::want(Index instance, const AddressName& name, Level level, Index work, Instant now) {
+  AddressRow* address = tsis_.find_address(instance, name);
+  if (address == nullptr) address = &tsis_.add_address(instance, name);
   ensure(address->work == kNoIndex, "two works want one address");
   reshape(instance, *address, [&] {
     address->pending = level;
     address->work = work;
     address->renewed = now;
   });
-  if (mac.is_zero()) return;
-  const AddressKey key{tsis_[instance].vn, mac};
+  if (!address->owns()) return;
+  const AddressKey key{tsis_[instance].vn, name.mac};
   Owner& owner = *tsis_.owner(key);
   if (level == Level::kActive && owner.active != kNoIndex && owner.active != instance) ++owner.generation;
   changes_.authority.push_back(key);
 }
 
-Index TsiMachine::commit(Index instance, const MacAddress& mac, const char* reason) {
+Index TsiMachine::commit(Index instance, const AddressName& name, const char* reason) {
   Index loser = kNoIndex;
-  AddressRow& address = *tsis_.find_address(instance, mac);
+  const MacAddress& mac = name.mac;
+  AddressRow& address = *tsis_.find_address(instance, name);
   const Level level = address.pending;
-  if (level == Level::kActive && !mac.is_zero()) {
+  if (level == Level::kActive && address.owns()) {
     const Owner& owner = *tsis_.owner({tsis_[instance].vn, mac});
     if (owner.active != kNoIndex && owner.active != instance) {
       loser = owner.active;
@@ -59,37 +60,40 @@ Index TsiMachine::commit(Index instance, const MacAddress& mac, const char* reas
   return loser;
 }
 
-void TsiMachine::release(Index instance, const MacAddress& mac) {
-  AddressRow& address = *tsis_.find_address(instance, mac);
+void TsiMachine::release(Index instance, const AddressName& name) {
+  AddressRow& address = *tsis_.find_address(instance, name);
   const bool undecided = address.pending != Level::kNone;
   reshape(instance, address, [&] {
     address.pending = Level::kNone;
     address.work = kNoIndex;
   });
-  if (undecided && !mac.is_zero()) changes_.authority.push_back({tsis_[instance].vn, mac});
+  if (undecided && address.owns()) changes_.authority.push_back({tsis_[instance].vn, address.mac});
 }
 
-void TsiMachine::want_reserved_only(Index instance, const MacAddress& mac) {
-  AddressRow& address = *tsis_.find_address(instance, mac);
+void TsiMachine::want_reserved_only(Index instance, const AddressName& name) {
+  AddressRow& address = *tsis_.find_address(instance, name);
   reshape(instance, address, [&] { address.pending = std::min(address.pending, Level::kReserved); });
-  if (!mac.is_zero()) changes_.authority.push_back({tsis_[instance].vn, mac});
+  if (address.owns()) changes_.authority.push_back({tsis_[instance].vn, address.mac});
 }
 
-void TsiMachine::lower(Index instance, const MacAddress& mac, const char* reason) {
-  AddressRow& address = *tsis_.find_address(instance, mac);
+void TsiMachine::lower(Index instance, const AddressName& name, const char* reason) {
+  AddressRow& address = *tsis_.find_address(instance, name);
   if (address.level == Level::kActive)
     reshape(instance, address, [&] { set_level(instance, address, Level::kReserved, reason); });
 }
 
-bool TsiMachine::remove(Index instance, const MacAddress& mac, Reason reason, const char* words, Instant now) {
+bool TsiMachine::remove(Index instance, const AddressName& name, Reason reason, const char* words, Instant now) {
   TsiRow& row = tsis_[instance];
-  AddressRow& address = *tsis_.find_address(instance, mac);
+  const MacAddress mac = name.mac;
+  if (name.ip.is_none() && tsis_.ips().count(instance) > 0) remove_ips(instance, mac);
+  AddressRow& address = *tsis_.find_address(instance, name);
+  const bool owns = address.owns();
   reshape(instance, address, [&] {
     address.pending = Level::kNone;
     address.work = kNoIndex;
     set_level(instance, address, Level::kNone, words);
   });
-  if (!mac.is_zero()) {
+  if (owns) {
     const AddressKey key{row.vn, mac};
     Owner& owner = *tsis_.owner(key);
     if (owner.winner == instance) unlatch(instance, key);
@@ -99,7 +103,7 @@ bool TsiMachine::remove(Index instance, const MacAddress& mac, Reason reason, co
       changes_.departed.push_back({key, row.vsi, owner.generation});
     }
   }
-  tsis_.erase_address(instance, mac);
+  tsis_.erase_address(instance, name);
   if (!row.addresses.empty()) return false;
   const Index vap = row.vap;
   tsis_.erase(instance);
@@ -126,8 +130,27 @@ void TsiMachine::reinstate(Index instance, const VsiId& vsi, const AddressKey& k
   });
 }
 
+void TsiMachine::remove_ips(Index instance, const MacAddress& mac) {
+  boost::container::small_vector<AddressName, 4> names;
+  for (const AddressRow& address : tsis_[instance].addresses)
+    if (address.mac == mac && address.ip != 0) names.push_back(tsis_.name(instance, address));
+  for (const AddressName& name : names) {
+    set_ip_level(instance, *tsis_.find_address(instance, name), Level::kNone);
+    tsis_.erase_address(instance, name);
+  }
+}
+
+void TsiMachine::set_ip_level(Index instance, AddressRow& address, Level level) {
+  const TsiRow& row = tsis_[instance];
+  address.level = level;
+  changes_.records.push_back(instance);
+  changes_.rows.ips.push_back({instance, tsis_.name(instance, address)});
+  changes_.rows.guards.push_back({{row.vn, address.mac}, vaps_[row.vap].port});
+}
+
 void TsiMachine::set_level(Index instance, AddressRow& address, Level level, const char* reason) {
   if (address.level == level) return;
+  if (address.ip != 0) return set_ip_level(instance, address, level);
   TsiRow& row = tsis_[instance];
   const TsiState state = row.state();
   const Level before = std::exchange(address.level, level);
@@ -172,12 +195,12 @@ void TsiMachine::enter(Index instance, TsiState from, const char* reason) {
                       to_string(from), to_string(row.state()), reason);
 }
 
-void TsiMachine::restore_address(Index instance, const MacAddress& mac, Level level, bool superseded, bool winner,
+void TsiMachine::restore_address(Index instance, const AddressName& name, Level level, bool superseded, bool winner,
                                  std::uint32_t generation, Instant now) {
-  AddressRow& address = tsis_.add_address(instance, mac);
+  AddressRow& address = tsis_.add_address(instance, name);
   address.renewed = now;
   address.superseded = superseded;
-  Owner* owner = mac.is_zero() ? nullptr : tsis_.owner({tsis_[instance].vn, mac});
+  Owner* owner = address.owns() ? tsis_.owner({tsis_[instance].vn, name.mac}) : nullptr;
   // One transaction holds both sides of a takeover; were a store to name two owners all the same, the first stays.
   if (owner != nullptr && owner->active != kNoIndex && level == Level::kActive) level = Level::kReserved;
   reshape(instance, address, [&] { set_level(instance, address, level, "restored from the store"); });

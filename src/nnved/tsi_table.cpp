@@ -59,25 +59,36 @@ void TsiTable::erase(Index instance) {
   rows_.erase(instance);
 }
 
-AddressRow& TsiTable::add_address(Index instance, const MacAddress& mac) {
+AddressRow& TsiTable::add_address(Index instance, const AddressName& name) {
   TsiRow& row = rows_[instance];
-  if (!mac.is_zero()) {
-    Owner& owner = owners_[AddressKey{row.vn, mac}];
+  AddressRow address;
+  address.mac = name.mac;
+  auto place = place_of(row.addresses, name.mac);
+  if (!name.ip.is_none()) {
+    ensure(place != row.addresses.end() && place->owns() && place->mac == name.mac, "an IP stands behind its MAC");
+    address.ip = ips_.add(instance, name.ip);
+    return *row.addresses.insert(place + 1, address);
+  }
+  if (address.owns()) {
+    Owner& owner = owners_[AddressKey{row.vn, name.mac}];
     if (owner.holder == kNoIndex) owner.holder = instance;
     ++owner.holders;
   }
-  AddressRow address;
-  address.mac = mac;
-  return *row.addresses.insert(place_of(row.addresses, mac), address);
+  return *row.addresses.insert(place, address);
 }
 
-void TsiTable::erase_address(Index instance, const MacAddress& mac) {
+void TsiTable::erase_address(Index instance, const AddressName& name) {
   TsiRow& row = rows_[instance];
-  const auto place = place_of(row.addresses, mac);
-  ensure(place != row.addresses.end() && place->mac == mac, "erasing an address that is not there");
-  ensure(place->level == Level::kNone, "erasing an address that is in use");
+  const AddressRow* erased = find_address(instance, name);
+  ensure(erased != nullptr, "erasing an address that is not there");
+  ensure(erased->level == Level::kNone, "erasing an address that is in use");
+  const bool owns = erased->owns();
+  const auto place = row.addresses.begin() + (erased - row.addresses.data());
+  ensure(!owns || place + 1 == row.addresses.end() || (place + 1)->mac != name.mac, "a MAC outlives its IPs");
+  ips_.remove(instance, place->ip);
   row.addresses.erase(place);
-  if (mac.is_zero()) return;
+  if (!owns) return;
+  const MacAddress& mac = name.mac;
   const AddressKey key{row.vn, mac};
   const auto found = owners_.find(key);
   Owner& owner = found->second;
@@ -109,14 +120,32 @@ bool TsiTable::has(const VsiId& vsi, Index peer) const {
   return false;
 }
 
-AddressRow* TsiTable::find_address(Index instance, const MacAddress& mac) {
+AddressRow* TsiTable::find_address(Index instance, const AddressName& name) {
   auto& addresses = rows_[instance].addresses;
-  const auto place = place_of(addresses, mac);
-  return place != addresses.end() && place->mac == mac ? &*place : nullptr;
+  for (auto place = place_of(addresses, name.mac); place != addresses.end() && place->mac == name.mac; ++place)
+    if (place->ip == 0 ? name.ip.is_none() : ips_.get(instance, place->ip) == name.ip) return &*place;
+  return nullptr;
 }
 
-const AddressRow* TsiTable::find_address(Index instance, const MacAddress& mac) const {
-  return const_cast<TsiTable*>(this)->find_address(instance, mac);
+const AddressRow* TsiTable::find_address(Index instance, const AddressName& name) const {
+  return const_cast<TsiTable*>(this)->find_address(instance, name);
+}
+
+bool TsiTable::busy(Index instance, const AddressRow& address) const {
+  if (address.work != kNoIndex || address.ip != 0 || ips_.count(instance) == 0) return address.work != kNoIndex;
+  const auto& all = rows_[instance].addresses;
+  return std::any_of(all.begin(), all.end(),
+                     [&](const AddressRow& one) { return one.mac == address.mac && one.work != kNoIndex; });
+}
+
+std::optional<MacAddress> TsiTable::only_mac(Index instance) const {
+  std::optional<MacAddress> only;
+  for (const AddressRow& address : rows_[instance].addresses) {
+    if (!address.owns()) continue;
+    if (only) return std::nullopt;
+    only = address.mac;
+  }
+  return only;
 }
 
 Owner* TsiTable::owner(const AddressKey& key) {

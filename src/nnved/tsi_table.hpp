@@ -9,6 +9,7 @@
 #include "nnved/changes.hpp"
 #include "nnved/config.hpp"
 #include "nnved/reason.hpp"
+#include "splitnve/base/ip_table.hpp"
 #include "splitnve/base/slab.hpp"
 #include "splitnve/vdp/codec.hpp"
 #include "splitnve/vdp/station.hpp"
@@ -17,16 +18,20 @@ namespace splitnve::nnved {
 
 using vdp::Level;
 
-/// One address of a TSI. `level` is what holds now; `pending` is what a work on its way asked for, if `work` is set.
+/// One address of a TSI: a MAC, or an IP of one that stands behind it. `level` is what holds now; `pending` is what a work
+/// on its way asked for, if `work` is set.
 struct AddressRow {
   MacAddress mac;  ///< zero: a format without MAC, the whole (port, VN)
   Vid vid;         ///< frames to it leave with; null: the VAP's first
   Level level = Level::kNone;
   Level pending = Level::kNone;
   bool superseded = false;           ///< the VSI moved away; latched while the winner has the address (S6)
+  IpTable::Number ip = 0;            ///< of the instance, in the table's `ips`
   Index work = kNoIndex;
   Instant renewed{};
 
+  /// Does (VN, MAC) belong to it? An IP follows its MAC, and a format without MAC has none.
+  bool owns() const { return ip == 0 && !mac.is_zero(); }
   /// What it is, or will be when its work is through.
   Level effective() const { return work != kNoIndex && pending != Level::kNone ? pending : level; }
 };
@@ -47,7 +52,7 @@ struct TsiRow {
   VsiType type;
   std::uint16_t associated = 0;  ///< addresses that are reserved or active
   std::uint16_t active = 0;
-  boost::container::small_vector<AddressRow, 1> addresses;  ///< sorted by MAC
+  boost::container::small_vector<AddressRow, 1> addresses;  ///< sorted by MAC, its IPs behind it
 
   TsiState state() const {
     return active > 0 ? TsiState::kActivated : associated > 0 ? TsiState::kAssociated : TsiState::kInit;
@@ -71,16 +76,24 @@ class TsiTable {
   Index create(const VsiId& vsi, GroupId vn, Index peer, Index vap);
   /// Requires an instance without addresses.
   void erase(Index instance);
-  AddressRow& add_address(Index instance, const MacAddress& mac);
-  /// Requires an address at level kNone, neither owner's active nor winner.
-  void erase_address(Index instance, const MacAddress& mac);
+  AddressRow& add_address(Index instance, const AddressName& name);
+  /// Requires an address at level kNone, neither owner's active nor winner, and a MAC without IPs.
+  void erase_address(Index instance, const AddressName& name);
 
   Index find(const VsiId& vsi, GroupId vn, Index peer) const;
   /// First instance of a VSI; go on with `next_of_vsi`.
   Index first_of_vsi(const VsiId& vsi) const;
   bool has(const VsiId& vsi, Index peer) const;
-  AddressRow* find_address(Index instance, const MacAddress& mac);
-  const AddressRow* find_address(Index instance, const MacAddress& mac) const;
+  AddressRow* find_address(Index instance, const AddressName& name);
+  const AddressRow* find_address(Index instance, const AddressName& name) const;
+  AddressName name(Index instance, const AddressRow& address) const {
+    return {address.mac, ips_.get(instance, address.ip)};
+  }
+  /// Does a work want the address, or an IP of it?
+  bool busy(Index instance, const AddressRow& address) const;
+  /// The only MAC of the instance; nothing if it has several, or none.
+  std::optional<MacAddress> only_mac(Index instance) const;
+  const IpTable& ips() const { return ips_; }
   Owner* owner(const AddressKey& key);
   const Owner* owner(const AddressKey& key) const;
 
@@ -118,6 +131,7 @@ class TsiTable {
     std::uint32_t uses = 0;
   };
   Slab<TsiRow> rows_;
+  IpTable ips_;
   boost::unordered_flat_map<VsiId, Index> first_of_vsi_;
   boost::unordered_flat_map<AddressKey, Owner> owners_;
   Slab<Manager, 16> managers_;

@@ -125,23 +125,23 @@ void Impl::age(Index instance, Instant now) {
   const bool link_up = port.up || now >= port.down_since + config.ports[peer.port_index].link_down_hold;
   const bool dead = link_up && !never && silence >= bearable;
   Instant again = now + timeout;
-  boost::container::small_vector<MacAddress, 8> aged;
+  boost::container::small_vector<AddressName, 4> aged;
   for (const AddressRow& address : row.addresses) {
     const Instant expires = address.renewed + timeout;
     if (expires > now) {
       again = std::min(again, expires);
-    } else if (address.work != kNoIndex) {
+    } else if (tsis.busy(instance, address)) {
       continue;
     } else if (dead || (link_up && heard >= expires && now >= peer.back_since + interval / 4)) {
-      aged.push_back(address.mac);
+      aged.push_back(tsis.name(instance, address));
     } else {
       again = std::min(again, now + interval / 4);
       if (!never && link_up) again = std::min(again, now + (bearable - silence));
     }
   }
   const char* words = dead ? "the station is silent" : "not renewed";
-  for (const MacAddress& mac : aged)
-    if (remove_address(instance, mac, Reason::kNone, words, now)) return;
+  for (auto name = aged.rbegin(); name != aged.rend(); ++name)
+    if (remove_address(instance, *name, Reason::kNone, words, now)) return;
   ages.set(instance, again);
 }
 

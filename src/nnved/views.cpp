@@ -55,7 +55,12 @@ std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {
   view.suspended = row.suspended;
   view.last_refusal = info(row.last_refusal).text;
   for (const AddressRow& address : row.addresses) {
-    view.addresses.push_back({address.mac, address.vid.is_null() ? vap.vid : address.vid, address.level == Level::kActive, address.superseded});
+    if (address.ip != 0) {
+      view.addresses.back().ips.push_back(impl_->tsis.name(slot, address).ip);
+      continue;
+    }
+    view.addresses.push_back({address.mac, address.vid.is_null() ? vap.vid : address.vid,
+                              address.level == Level::kActive, address.superseded, {}});
     view.superseded = view.superseded || address.superseded;
     view.guarded = view.guarded && !address.mac.is_zero();
   }

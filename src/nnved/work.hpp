@@ -23,7 +23,7 @@ namespace splitnve::nnved {
 struct Touch {
   Index instance = kNoIndex;
   GroupId vn;
-  MacAddress mac;
+  AddressName name;
   Level previous = Level::kNone;
   Index loser = kNoIndex;  ///< the instance that lost the address to this one
 };

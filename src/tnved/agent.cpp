@@ -220,7 +220,7 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
 
 void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change, Instant now) {
   const bool capable = uplink.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
-  uplink.station.set_peer(uplink.exchange.flags());
+  uplink.station.set_peer(uplink.exchange.flags(), now);
   uplink.session.set_in_order(capable);
   if (change.verdict)
     emit(agent::Transition{"peer", uplink.config.interface_name, "known", capable ? "capable" : "legacy",
@@ -250,7 +250,7 @@ void Agent::Impl::flush_store() {
     tsi.store_dirty = false;
     ++tsi.stores_waiting;
     const auto key = agent::store_key(agent::RecordKind::kTsi, TsiTable::instance(slot).value());
-    persist.records.push_back({key, tsi.gone ? OctetString() : encode_record(record(tsi))});
+    persist.records.push_back({key, tsi.gone ? OctetString() : encode_record(record(slot))});
     batch.slots.push_back(slot);
   }
   batches_.emplace(persist.batch.value(), std::move(batch));

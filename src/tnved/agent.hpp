@@ -30,6 +30,13 @@ enum class Verb : std::uint8_t {
 };
 const char* to_string(Verb verb);
 
+/// An IP that a MAC of the VM may send from; while one of a family is named, no other of that family may (S21).
+struct HostIp {
+  MacAddress mac;
+  IpPrefix ip;
+  friend bool operator==(const HostIp&, const HostIp&) = default;
+};
+
 /// One lifecycle event from any source. kCreate and kMigrateIn carry the description; the others only name the TSI.
 struct LifecycleEvent {
   Verb verb = Verb::kCreate;
@@ -37,6 +44,7 @@ struct LifecycleEvent {
   std::uint64_t asker = 0;  ///< non-zero: an Answer effect is owed, exactly one
   GroupId vn;
   std::vector<MacAddress> macs;
+  std::vector<HostIp> ips{};   ///< of these MACs
   std::string interface_name;  ///< the VM's tap or veth; may come as late as kStart or kResume
   Vid guest_tag;               ///< non-null: a trunk port, (interface, guest tag) -> VN (H9)
   std::optional<ManagerId> manager;
@@ -59,6 +67,9 @@ struct AddressEvent {
   std::uint64_t asker = 0;    ///< as in LifecycleEvent
   std::optional<GroupId> vn;  ///< if given, it must be the TSI's
   std::vector<MacAddress> macs;
+  /// Of these MACs. kRemove takes away the IPs of a MAC of which some are named, else the MAC with all of them; the last
+  /// two verbs name MACs only, whose IPs follow.
+  std::vector<HostIp> ips{};
 };
 
 /// The VM as we were told; what its port may do follows from it and from the nNVE's word.
@@ -71,6 +82,7 @@ struct AddressView {
   vdp::Level confirmed = vdp::Level::kNone;
   Vid vid;
   bool held = false;  ///< the nNVE took it away or lets it be reserved only; asked for again only on demand (S7)
+  std::vector<IpPrefix> ips;  ///< the only sources of their families that its frames may have
 };
 struct TsiView {
   InstanceId instance;

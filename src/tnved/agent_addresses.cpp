@@ -9,6 +9,11 @@ namespace splitnve::tnved {
 namespace {
 
 bool adds(AddressVerb verb) { return verb == AddressVerb::kAdd; }
+/// Is the MAC itself meant, and not only IPs of it?
+bool names_mac(const AddressEvent& event, MacAddress mac) {
+  return event.verb != AddressVerb::kRemove ||
+         std::none_of(event.ips.begin(), event.ips.end(), [mac](const HostIp& ip) { return ip.mac == mac; });
+}
 bool takes_away(AddressVerb verb) { return verb == AddressVerb::kRemove || verb == AddressVerb::kDeactivate; }
 
 }  // namespace
@@ -19,7 +24,9 @@ void Agent::Impl::handle_addresses(const AddressEvent& event, Instant now) {
   if (!known) return answer(event.asker, false, "this VSI is not known here");
   const Slot slot = *known;
   if (auto refusal = may_change(tsis_[slot], event); !refusal.empty()) return answer(event.asker, false, refusal);
-  for (MacAddress mac : event.macs) change_address(slot, event.verb, mac);
+  for (MacAddress mac : event.macs)
+    if (names_mac(event, mac)) change_address(slot, event.verb, mac);
+  for (const HostIp& ip : event.ips) change_ip(slot, event.verb, ip);
   to_store(slot);
   refresh_ports(slot, to_string(event.verb));
   pursue(slot, now);
@@ -35,8 +42,9 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
   std::size_t stays = 0;    // described, and not named by the event
   std::size_t settled = 0;  // of these the ones that no refusal of an earlier event can take away
   for (const Address& address : tsi.addresses) {
-    const bool named = std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end();
-    if (address.removing() || named) continue;
+    const bool named = names_mac(event, address.mac) &&
+                       std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end();
+    if (address.removing() || named || !address.is_mac()) continue;
     ++stays;
     if (!address.entering) ++settled;
   }
@@ -48,13 +56,41 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
     if (!mac->is_usable_source()) return mac->to_string() + " is no address that a VM may have";
     if (std::find(event.macs.begin(), mac, *mac) != mac) return mac->to_string() + " is named twice";
     const bool here = std::any_of(tsi.addresses.begin(), tsi.addresses.end(),
-                                  [&](const Address& a) { return a.mac == *mac && !a.removing(); });
+                                  [&](const Address& a) { return a.mac == *mac && a.is_mac() && !a.removing(); });
     if (!adds(event.verb) && !here) return mac->to_string() + " is no address of this TSI";
     const auto holder = tsis_.holder(domain(tsi), *mac);
     if (holder && tsis_[*holder].vsi != tsi.vsi)
       return mac->to_string() + " belongs to VSI " + tsis_[*holder].vsi.to_string() + " in this VN";
   }
-  return "";
+  if (event.ips.empty()) return "";
+  switch (event.verb) {
+    case AddressVerb::kAdd: return may_hold_ips(event.ips, event.macs, tsis_.find(tsi.vsi));
+    case AddressVerb::kRemove:
+      for (const HostIp& ip : event.ips) {
+        const Address* known = tsis_.find(*tsis_.find(tsi.vsi), ip.mac, ip.ip);
+        if (ip.ip.is_none() || known == nullptr || known->removing())
+          return ip.ip.to_string() + " is no IP of " + ip.mac.to_string();
+      }
+      return "";
+    case AddressVerb::kDeactivate:
+    case AddressVerb::kActivate: break;
+  }
+  return "an IP address follows its MAC: name the MAC alone";
+}
+
+void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
+  Address* address = tsis_.find(slot, ip.mac, ip.ip);
+  if (adds(verb)) {
+    if (address == nullptr) {
+      add_address(slot, Address(ip.mac), ip.ip);
+      address = tsis_.find(slot, ip.mac, ip.ip);
+      address->entering = true;
+    }
+    if (address->removing()) address->entering = address->confirmed == vdp::Level::kNone;
+    address->hold = Hold::kFree;
+  }
+  address->wanted = adds(verb) ? vdp::Level::kActive : vdp::Level::kNone;
+  touch_ips(slot, ip.mac);
 }
 
 void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
@@ -76,6 +112,24 @@ void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
       address.hold = Hold::kFree;
       break;
   }
+  for (Address& ip : tsis_[slot].addresses) {  // its IPs follow
+    if (ip.mac != mac || ip.is_mac() || ip.removing()) continue;
+    ip.wanted = address.wanted;
+    if (address.hold == Hold::kFree) ip.hold = Hold::kFree;
+  }
+  touch_ips(slot, mac);
+}
+
+void Agent::Impl::forget_ips(Slot slot, MacAddress mac) {
+  if (tsis_.ips().count(slot) == 0) return;
+  touch_ips(slot, mac);
+  Tsi& tsi = tsis_[slot];
+  for (std::size_t i = tsi.addresses.size(); i-- > 0;) {
+    Address& address = tsi.addresses[i];
+    if (address.mac != mac || address.is_mac()) continue;
+    set_confirmed(slot, address, vdp::Level::kNone, Vid());
+    tsis_.erase_address(slot, address);
+  }
 }
 
 /// Addresses that were added and never confirmed are given up. True if there were any.
@@ -85,12 +139,25 @@ bool Agent::Impl::drop_entering(Slot slot, Instant now) {
   for (Address& address : tsi.addresses) {
     if (!std::exchange(address.entering, false)) continue;
     address.wanted = vdp::Level::kNone;
+    if (address.is_mac())
+      for (Address& ip : tsi.addresses)
+        if (ip.mac == address.mac) ip.wanted = vdp::Level::kNone;
+    touch_ips(slot, address.mac);
     any = true;
   }
   if (!any) return false;
   to_store(slot);
   pursue(slot, now);
   return true;
+}
+
+/// An IP is asked for at most as its MAC is, which it would raise at the nNVE.
+vdp::Level Agent::Impl::wanted(const Tsi& tsi, const Address& address) const {
+  const vdp::Level own = wanted_level(tsi.vm, address.wanted, address.hold);
+  if (address.is_mac()) return own;
+  for (const Address& mac : tsi.addresses)
+    if (mac.is_mac() && mac.mac == address.mac) return std::min(own, wanted_level(tsi.vm, mac.wanted, mac.hold));
+  return vdp::Level::kNone;
 }
 
 /// The nNVE wants to be left alone with this VSI: nothing of it is asked for, not even after a link flap.

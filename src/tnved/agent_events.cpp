@@ -63,6 +63,23 @@ std::string Agent::Impl::may_hold(const LifecycleEvent& event, DomainId domain, 
     if (holder && holder != self)
       return mac.to_string() + " belongs to VSI " + tsis_[*holder].vsi.to_string() + " in this VN";
   }
+  return may_hold_ips(event.ips, event.macs, self);
+}
+
+std::string Agent::Impl::may_hold_ips(const std::vector<HostIp>& ips, const std::vector<MacAddress>& macs,
+                                      std::optional<Slot> self) const {
+  std::size_t count = self ? tsis_.ips().count(*self) : 0;
+  for (auto ip = ips.begin(); ip != ips.end(); ++ip) {
+    if (!ip->ip.is_usable_source() || ip->ip.has_host_bits())
+      return ip->ip.to_string() + " is no IP address that a VM may send from";
+    if (std::find(macs.begin(), macs.end(), ip->mac) == macs.end())
+      return ip->ip.to_string() + " is of " + ip->mac.to_string() + ", which is not named";
+    if (std::find(ips.begin(), ip, *ip) != ip) return ip->ip.to_string() + " is named twice";
+    const bool known = self && tsis_.find(*self, ip->mac, ip->ip) != nullptr;
+    count += known ? 0 : 1;
+  }
+  if (count > limits::kIpsPerInstanceMax || tsis_.ips().size() + ips.size() > limits::kIpRowsMax)
+    return "too many IP addresses: a TSI has at most " + std::to_string(limits::kIpsPerInstanceMax);
   return "";
 }
 
@@ -102,9 +119,10 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   tsi.type = type;
   tsi.gone = tsi.arrival = false;
   tsi.migration_unknown = event.migration_unknown;
-  tsi.addresses.clear();
+  tsis_.clear_addresses(slot);
   announce_level(slot, "created anew");
-  for (MacAddress mac : event.macs) tsi.addresses.push_back(Address(mac));
+  for (MacAddress mac : event.macs) tsis_.add_address(slot, Address(mac), {});
+  for (const HostIp& ip : event.ips) tsis_.add_address(slot, Address(ip.mac), ip.ip);
   join(slot);
   if (event.interface_name.empty()) return "";
   const std::string refusal = bind(slot, event.interface_name);
@@ -124,11 +142,18 @@ std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, I
   if (!event.interface_name.empty())
     if (auto refusal = bind(slot, event.interface_name); !refusal.empty()) return refusal;
   for (Address& address : tsi.addresses) {
-    const bool named = std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end();
+    const HostIp ip{address.mac, tsis_.ip(slot, address)};
+    const bool named = address.is_mac()
+                           ? std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end()
+                           : std::find(event.ips.begin(), event.ips.end(), ip) != event.ips.end();
     address.wanted = named ? vdp::Level::kActive : vdp::Level::kNone;
   }
   for (MacAddress mac : event.macs)
     if (tsi.find(mac) == nullptr) add_address(slot, Address(mac));
+  for (const HostIp& ip : event.ips)
+    if (tsis_.find(slot, ip.mac, ip.ip) == nullptr) add_address(slot, Address(ip.mac), ip.ip);
+  for (const Address& address : tsi.addresses)
+    if (address.is_mac()) touch_ips(slot, address.mac);
   tsi.migration_unknown = event.migration_unknown;
   describe_attributes(slot, manager, type, now);
   return "";
@@ -227,7 +252,7 @@ void Agent::Impl::pursue(Slot slot, Instant now) {
   tell_status(tsi);
   for (Address& address : tsi.addresses) {
     address.awaited = true;
-    station.set_entry(tsi.handle, address.mac, wanted(tsi, address), address.vid, now);
+    station.set_entry(tsi.handle, address.mac, wanted(tsi, address), address.vid, now, tsis_.ip(slot, address));
   }
   to_check(slot);
 }
@@ -271,7 +296,7 @@ void Agent::Impl::join(Slot slot) {
   const DomainId in = domain(tsi);
   vswitch_.join(in);
   for (Address& address : tsi.addresses) {
-    tsis_.hold(in, address.mac, slot);
+    if (address.is_mac()) tsis_.hold(in, address.mac, slot);
     address.vid_used = address.confirmed != vdp::Level::kNone && !address.vid.is_null();
     if (address.vid_used) vswitch_.use_vid(in, address.vid, false);
   }
@@ -288,7 +313,7 @@ void Agent::Impl::part(Slot slot, const std::string& why) {
   for (Address& address : tsi.addresses) {
     address.open = false;
     if (std::exchange(address.vid_used, false)) vswitch_.drop_vid(in, address.vid);
-    tsis_.release(in, address.mac);
+    if (address.is_mac()) tsis_.release(in, address.mac);
   }
   if (tsi.port.value() != 0) vswitch_.unbind(tsi.port, tsi.guest_tag);
   tsi.port = PortId();
@@ -297,12 +322,24 @@ void Agent::Impl::part(Slot slot, const std::string& why) {
   to_program(slot);
 }
 
-void Agent::Impl::add_address(Slot slot, Address address) {
-  Tsi& tsi = tsis_[slot];
-  tsis_.hold(domain(tsi), address.mac, slot);
-  tsi.addresses.push_back(address);
+void Agent::Impl::add_address(Slot slot, Address address, const IpPrefix& ip) {
+  const Tsi& tsi = tsis_[slot];
+  if (ip.is_none()) tsis_.hold(domain(tsi), address.mac, slot);
+  tsis_.add_address(slot, address, ip);
   if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, address.mac);
+  if (!ip.is_none()) vswitch_.touch_ip(TsiTable::instance(slot), address.mac, ip);
   to_program(slot);
+}
+
+void Agent::Impl::touch_ips(Slot slot, MacAddress mac) {
+  if (tsis_.ips().count(slot) == 0) return;
+  const Tsi& tsi = tsis_[slot];
+  for (const Address& address : tsi.addresses) {
+    if (address.mac != mac || address.is_mac()) continue;
+    vswitch_.touch_ip(TsiTable::instance(slot), mac, tsis_.ip(slot, address));
+    if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, mac);
+    to_program(slot);
+  }
 }
 
 /// Brings FDB rows and flood membership in line with the VM's state and the nNVE's word. Closing is announced at once,
@@ -313,6 +350,7 @@ void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
   const bool may_open = intent(tsi.vm).forwards && tsi.port.value() != 0;
   bool any = false;
   for (Address& address : tsi.addresses) {
+    if (!address.is_mac()) continue;
     const bool open =
         may_open && wanted(tsi, address) == vdp::Level::kActive && address.confirmed == vdp::Level::kActive;
     any = any || open;
@@ -334,6 +372,7 @@ void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
 void Agent::Impl::touch_addresses(Slot slot) {
   const Tsi& tsi = tsis_[slot];
   for (const Address& address : tsi.addresses) {
+    if (!address.is_mac()) vswitch_.touch_ip(TsiTable::instance(slot), address.mac, tsis_.ip(slot, address));
     if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, address.mac);
     if (address.open) vswitch_.touch_fdb(domain(tsi), address.mac);
   }

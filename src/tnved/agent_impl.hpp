@@ -84,6 +84,9 @@ struct Agent::Impl {
   std::string create(const LifecycleEvent& event, std::optional<Slot> known, Instant now);
   std::string describe_anew(Slot slot, const LifecycleEvent& event, Instant now);
   std::string may_hold(const LifecycleEvent& event, DomainId domain, std::optional<Slot> self) const;
+  /// The IPs are such as a VM may have, each of one of the MACs, and fit beside those that are there.
+  std::string may_hold_ips(const std::vector<HostIp>& ips, const std::vector<MacAddress>& macs,
+                           std::optional<Slot> self) const;
   std::string bind(Slot slot, const std::string& interface_name);
   void carry_out(Slot slot, const LifecycleEvent& event, std::optional<VmState> before, const Outcome& outcome,
                  Instant now);
@@ -95,7 +98,9 @@ struct Agent::Impl {
   void open_association(Slot slot, Instant now);
   void join(Slot slot);
   void part(Slot slot, const std::string& reason);
-  void add_address(Slot slot, Address address);
+  void add_address(Slot slot, Address address, const IpPrefix& ip = {});
+  /// What its IPs mean for the MAC's guard may differ.
+  void touch_ips(Slot slot, MacAddress mac);
   void refresh_ports(Slot slot, const std::string& reason);
   void touch_addresses(Slot slot);
   void abandon_association(Slot slot);
@@ -123,9 +128,10 @@ struct Agent::Impl {
   void handle_addresses(const AddressEvent& event, Instant now);
   std::string may_change(const Tsi& tsi, const AddressEvent& event) const;
   void change_address(Slot slot, AddressVerb verb, MacAddress mac);
-  vdp::Level wanted(const Tsi& tsi, const Address& address) const {
-    return wanted_level(tsi.vm, address.wanted, address.hold);
-  }
+  /// The nNVE has let the MAC go, and its IPs with it.
+  void forget_ips(Slot slot, MacAddress mac);
+  void change_ip(Slot slot, AddressVerb verb, const HostIp& ip);
+  vdp::Level wanted(const Tsi& tsi, const Address& address) const;
   bool drop_entering(Slot slot, Instant now);
   void hold(Slot slot, Instant now);
   void release_hold(Slot slot);
@@ -173,7 +179,7 @@ struct Agent::Impl {
   datapath::Rows desired_rows() const;
   std::optional<TsiView> view(Slot slot) const;
   std::vector<PeerView> peers() const;
-  TsiRecord record(const Tsi& tsi) const;
+  TsiRecord record(Slot slot) const;
 
   // --- small helpers ---
   Uplink& uplink(const Tsi& tsi) { return uplinks_[tsi.uplink]; }

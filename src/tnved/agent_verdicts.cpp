@@ -76,7 +76,7 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
 
 void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   Tsi& tsi = tsis_[slot];
-  Address* address = tsi.find(event.mac);
+  Address* address = tsis_.find(slot, event.mac, event.ip);
   // A closing association speaks of the addresses that it had, not of those that the TSI was created anew with.
   if (address == nullptr || (tsi.closing && tsi.vm != VmState::kLeaving)) return;
   address->awaited = false;
@@ -85,12 +85,14 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   set_confirmed(slot, *address, event.level, event.vid);
   if (address->removing() && event.level == vdp::Level::kNone) {
     const DomainId in = domain(tsi);
-    if (tsi.joined) {
+    if (tsi.joined && address->is_mac()) {
       if (tsi.port.value() != 0) vswitch_.touch_guard(in, tsi.port, event.mac);
       tsis_.release(in, event.mac);
       to_program(slot);
     }
-    tsi.addresses.erase(tsi.addresses.begin() + (address - tsi.addresses.data()));
+    const bool whole = address->is_mac();
+    tsis_.erase_address(slot, *address);
+    if (whole) forget_ips(slot, event.mac);
   }
   announce_level(slot, "confirmed by the nNVE");
   if (changed) to_store(slot);
@@ -142,12 +144,14 @@ void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant
   const std::string why = refusal_text(event);
   if (tsi.closing) return set_reason(slot, why);
   for (const auto& entry : uplink(tsi).station.entries(tsi.handle))
-    if (Address* address = tsi.find(entry.mac)) set_confirmed(slot, *address, entry.confirmed, entry.vid);
+    if (Address* address = tsis_.find(slot, entry.mac, entry.ip))
+      set_confirmed(slot, *address, entry.confirmed, entry.vid);
   const auto entries = uplink(tsi).station.entries(tsi.handle);
   for (Address& address : tsi.addresses) {
     address.awaited = false;
-    const bool listed =
-        std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.mac == address.mac; });
+    const bool listed = std::any_of(entries.begin(), entries.end(), [&](const auto& e) {
+      return e.mac == address.mac && e.ip == tsis_.ip(slot, address);
+    });
     if (!listed) set_confirmed(slot, address, vdp::Level::kNone, Vid());
   }
   announce_level(slot, why);
@@ -162,13 +166,14 @@ void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant
 
 void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant now) {
   Tsi& tsi = tsis_[slot];
-  Address* address = tsi.find(event.mac);
+  Address* address = tsis_.find(slot, event.mac, event.ip);
   // What a refusal took away has met its fate with the refusal.
   if (address == nullptr || tsi.closing || address->confirmed == vdp::Level::kNone) return;
   set_confirmed(slot, *address, vdp::Level::kNone, Vid());
   address->awaited = false;
   const std::string why = "the nNVE de-associated the VSI" + said(event.why);
   announce_level(slot, why);
+  if (!address->is_mac() && tsi.level() == vdp::Level::kNone) return;  // the MACs have met it
   // Several addresses lose one after the other: the fate is the TSI's when none is left, else its others go on.
   if (tsi.level() != vdp::Level::kNone) {
     address->hold = address->removing() ? Hold::kFree : Hold::kGone;
@@ -183,10 +188,14 @@ void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant
 /// The nNVE's operator lets the address be reserved only (D9): it closes here and stays so until someone asks again.
 void Agent::Impl::lowered(Slot slot, const vdp::Station::Lowered& event, Instant now) {
   Tsi& tsi = tsis_[slot];
-  Address* address = tsi.find(event.mac);
+  Address* address = tsis_.find(slot, event.mac, event.ip);
   if (address == nullptr || tsi.closing) return;
   set_confirmed(slot, *address, vdp::Level::kReserved, address->vid);
   if (!address->removing()) address->hold = Hold::kReserved;
+  if (!address->is_mac()) {  // it goes with its MAC, which tells of it
+    to_store(slot);
+    return pursue(slot, now);
+  }
   const std::string why = "the nNVE deactivated " + event.mac.to_string() + said(event.why);
   announce_level(slot, why);
   if (tsi.phase != Phase::kSteady) return meet(slot, Word::kRefusedKeep, why, now);
@@ -309,7 +318,7 @@ RowKeys failed_keys(const agent::BatchResult& result, RowKeys& keys) {
       case datapath::Table::kPort: keep_failed(keys.ports, failure.index, failed.ports); break;
       case datapath::Table::kDomain: keep_failed(keys.domains, failure.index, failed.domains); break;
       case datapath::Table::kAccess: keep_failed(keys.access, failure.index, failed.access); break;
-      case datapath::Table::kIp: break;  // none is asked for
+      case datapath::Table::kIp: keep_failed(keys.ips, failure.index, failed.ips); break;
       case datapath::Table::kGuard: keep_failed(keys.guards, failure.index, failed.guards); break;
       case datapath::Table::kFdb: keep_failed(keys.fdb, failure.index, failed.fdb); break;
     }
@@ -351,7 +360,11 @@ bool Agent::Impl::stands_on(const Tsi& tsi, const RowKeys& failed) const {
   const auto has = [](const auto& keys, const auto& key) { return std::binary_search(keys.begin(), keys.end(), key); };
   if (has(failed.ports, tsi.port) || has(failed.domains, in)) return true;
   if (has(failed.access, std::pair(tsi.port, tsi.guest_tag))) return true;
+  const Slot slot = *tsis_.find(tsi.vsi);
   for (const Address& address : tsi.addresses) {
+    if (!address.is_mac() &&
+        has(failed.ips, std::tuple(TsiTable::instance(slot), address.mac, tsis_.ip(slot, address))))
+      return true;
     if (has(failed.access, std::pair(uplinks_[tsi.uplink].config.id, address.vid))) return true;
     if (has(failed.guards, std::tuple(in, tsi.port, address.mac)) || has(failed.fdb, std::pair(in, address.mac)))
       return true;

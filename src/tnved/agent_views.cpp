@@ -4,7 +4,8 @@
 
 namespace splitnve::tnved {
 
-TsiRecord Agent::Impl::record(const Tsi& tsi) const {
+TsiRecord Agent::Impl::record(Slot slot) const {
+  const Tsi& tsi = tsis_[slot];
   TsiRecord record;
   record.vm = tsi.vm;
   record.arrival = tsi.arrival;
@@ -18,7 +19,8 @@ TsiRecord Agent::Impl::record(const Tsi& tsi) const {
   record.port = tsi.port;
   if (tsi.port.value() != 0) record.interface_name = vswitch_.interface_name(tsi.port);
   for (const Address& address : tsi.addresses)
-    record.addresses.push_back({address.mac, address.confirmed, address.vid, address.wanted, address.hold});
+    record.addresses.push_back(
+        {address.mac, address.confirmed, address.vid, address.wanted, address.hold, tsis_.ip(slot, address)});
   return record;
 }
 
@@ -64,7 +66,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   if (!via) return "no uplink serves VN " + std::to_string(read->vn.value());
   const DomainId in = domain_of(uplinks_[*via].config.id, read->vn);
   for (const auto& address : read->addresses)
-    if (tsis_.holder(in, address.mac)) return address.mac.to_string() + " belongs to two VSIs";
+    if (address.ip.is_none() && tsis_.holder(in, address.mac)) return address.mac.to_string() + " belongs to two VSIs";
 
   // Another uplink's nNVE gave neither these levels nor these VIDs (S13).
   const bool same_uplink = uplinks_[*via].config.id == read->uplink;
@@ -84,7 +86,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
         same_uplink ? Address(stored_one.mac, stored_one.vid, stored_one.confirmed) : Address(stored_one.mac);
     address.wanted = stored_one.wanted;
     if (same_uplink) address.hold = stored_one.hold;
-    tsi.addresses.push_back(address);
+    tsis_.add_address(slot, address, stored_one.ip);
   }
   tsi.announced = tsi.level();
   if (tsi.vm != VmState::kLeaving) {
@@ -97,7 +99,8 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   }
   open_association(slot, now);
   for (const Address& address : tsi.addresses)
-    uplink(tsi).station.restore_entry(tsi.handle, address.mac, address.confirmed, address.vid, now);
+    uplink(tsi).station.restore_entry(tsi.handle, address.mac, address.confirmed, address.vid, now,
+                                      tsis_.ip(slot, address));
   if (tsi.vm == VmState::kLeaving) {
     tsi.closing = true;
     uplink(tsi).station.close(tsi.handle, now);
@@ -115,7 +118,11 @@ datapath::Rows Agent::Impl::desired_rows() const {
     if (!tsi.joined || tsi.port.value() == 0) return;
     const InstanceId instance = TsiTable::instance(slot);
     for (const Address& address : tsi.addresses) {
-      rows.guards.push_back({domain(tsi), tsi.port, address.mac, instance});
+      if (!address.is_mac()) {
+        if (!address.removing()) rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true});
+        continue;
+      }
+      rows.guards.push_back({domain(tsi), tsi.port, address.mac, instance, tsis_.guard(slot, address.mac)});
       if (address.open)
         rows.fdb.push_back({domain(tsi), address.mac, datapath::LocalOwner{instance, tsi.port, tsi.guest_tag}});
     }
@@ -146,8 +153,12 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   view.held = tsi.held();
   if (view.held) view.reason += " (held by the peer: start or resume asks again)";
   for (const Address& address : tsi.addresses) {
+    if (!address.is_mac()) continue;
     view.addresses.push_back({address.mac, wanted(tsi, address), address.confirmed, address.vid,
-                              address.hold != Hold::kFree});
+                              address.hold != Hold::kFree, {}});
+    for (const Address& ip : tsi.addresses)
+      if (ip.mac == address.mac && !ip.is_mac() && !ip.removing())
+        view.addresses.back().ips.push_back(tsis_.ip(slot, ip));
     if (view.vid.is_null() && address.confirmed != vdp::Level::kNone) view.vid = address.vid;
   }
   return view;

@@ -43,6 +43,8 @@ struct UplinkConfig {
 
 /// What tnved understands, and offers unless the configuration withholds it.
 inline constexpr vdp::Flags kAble = vdp::Flags()
+                                           .set(vdp::Flag::kIpFormats)
+                                           .set(vdp::Flag::kPrefixFormats)
                                            .set(vdp::Flag::kDeactivate)
                                            .set(vdp::Flag::kBridgeDeactivate)
                                            .set(vdp::Flag::kMigration)

@@ -27,7 +27,8 @@ json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const Ts
                          {"desired", vdp::to_string(address.desired)},
                          {"confirmed", vdp::to_string(address.confirmed)},
                          {"active", address.confirmed == vdp::Level::kActive},
-                         {"held", address.held}});
+                         {"held", address.held},
+                         {"ips", daemon::ip_texts(address.ips)}});
   std::string uplink;
   for (const auto& candidate : config.uplinks)
     if (candidate.id == tsi.uplink) uplink = candidate.interface_name;

@@ -37,6 +37,14 @@ std::string name_of(const json& item) {
 bool describes(const TsiView& tsi, const LifecycleEvent& wanted) {
   if (tsi.vn != wanted.vn || tsi.guest_tag != wanted.guest_tag || tsi.addresses.size() != wanted.macs.size())
     return false;
+  std::size_t ips = 0;
+  for (const AddressView& address : tsi.addresses) ips += address.ips.size();
+  const bool same_ips = std::all_of(wanted.ips.begin(), wanted.ips.end(), [&](const HostIp& ip) {
+    return std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [&](const AddressView& a) {
+      return a.mac == ip.mac && std::find(a.ips.begin(), a.ips.end(), ip.ip) != a.ips.end();
+    });
+  });
+  if (ips != wanted.ips.size() || !same_ips) return false;
   if (!wanted.interface_name.empty() && tsi.interface_name != wanted.interface_name) return false;
   return std::all_of(wanted.macs.begin(), wanted.macs.end(), [&](MacAddress mac) {
     return std::any_of(tsi.addresses.begin(), tsi.addresses.end(),

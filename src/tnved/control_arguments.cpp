@@ -46,6 +46,32 @@ Result<std::vector<MacAddress>> macs_argument(const json& args) {
   return macs;
 }
 
+/// `ips`: each `IP`, of the only MAC that is named, or `MAC=IP`; IP may be a prefix.
+Result<std::vector<HostIp>> ips_argument(const json& args, const std::vector<MacAddress>& macs) {
+  std::vector<HostIp> ips;
+  const auto at = args.find("ips");
+  if (at == args.end()) return ips;
+  if (!at->is_array() || at->size() > limits::kIpsPerInstanceMax)
+    return bad_argument("ips", "no list of IP addresses",
+                        "an array of at most " + std::to_string(limits::kIpsPerInstanceMax));
+  for (const auto& item : *at) {
+    const std::string text = item.is_string() ? item.get<std::string>() : "";
+    const std::size_t equals = text.find('=');
+    const auto mac = equals != std::string::npos ? MacAddress::from_string(text.substr(0, equals))
+                     : macs.size() == 1          ? std::optional(macs.front())
+                                                 : std::nullopt;
+    if (!mac)
+      return bad_argument("ips", item.dump() + " does not say whose it is",
+                          "write it like 02:aa:00:00:00:01=192.0.2.7");
+    const auto ip = IpPrefix::from_string(equals == std::string::npos ? text : text.substr(equals + 1));
+    if (!ip || !ip->is_usable_source())
+      return bad_argument("ips", item.dump() + " is no IP address that a VM may send from",
+                          "an address or a prefix without host bits, like 192.0.2.7 or 2001:db8::/64");
+    ips.push_back({*mac, *ip});
+  }
+  return ips;
+}
+
 /// Absent or 0: the port is no trunk.
 Result<Vid> guest_tag_argument(const json& args) {
   const auto at = args.find("guest_tag");
@@ -71,6 +97,9 @@ Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, cons
   auto macs = macs_argument(args);
   if (!macs) return unexpected<Error>(macs.error());
   event.macs = std::move(*macs);
+  auto ips = ips_argument(args, event.macs);
+  if (!ips) return unexpected<Error>(ips.error());
+  event.ips = std::move(*ips);
   return event;
 }
 
@@ -90,6 +119,9 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   auto macs = macs_argument(args);
   if (!macs) return unexpected<Error>(macs.error());
   event.macs = std::move(*macs);
+  auto ips = ips_argument(args, event.macs);
+  if (!ips) return unexpected<Error>(ips.error());
+  event.ips = std::move(*ips);
   const auto tag = guest_tag_argument(args);
   if (!tag) return unexpected<Error>(tag.error());
   event.guest_tag = *tag;

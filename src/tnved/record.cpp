@@ -12,6 +12,8 @@ constexpr std::uint8_t kFlagArrival = 0x01;
 constexpr std::uint8_t kFlagMigrationUnknown = 2;
 constexpr std::size_t kFixedOctets = 58;
 constexpr std::size_t kAddressOctets = 11;
+constexpr std::size_t kIpFixedOctets = 2;
+constexpr std::uint8_t kWithoutIps = 2;
 
 bool read_mac(BoundedReader& reader, MacAddress& out) {
   MacAddress::Bytes octets{};
@@ -93,20 +95,66 @@ Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecor
 }
 
 bool has_twice(const std::vector<TsiRecord::Address>& addresses) {
-  std::vector<MacAddress> macs;
-  for (const auto& address : addresses) macs.push_back(address.mac);
-  std::sort(macs.begin(), macs.end());
-  return std::adjacent_find(macs.begin(), macs.end()) != macs.end();
+  std::vector<std::pair<MacAddress, IpPrefix>> names;
+  for (const auto& address : addresses) names.emplace_back(address.mac, address.ip);
+  std::sort(names.begin(), names.end());
+  return std::adjacent_find(names.begin(), names.end()) != names.end();
+}
+
+std::size_t ip_octets(const IpPrefix& ip) { return address_bits(ip.family) / 8u; }
+
+Decoded<void> read_ip(BoundedReader& reader, IpPrefix& ip) {
+  std::uint8_t family = 0;
+  if (!reader.u8(family) || !reader.u8(ip.length)) return reader.error("truncated IP");
+  ip.family = static_cast<IpFamily>(family);
+  if (ip.family != IpFamily::kV4 && ip.family != IpFamily::kV6) return reader.error("unknown IP family");
+  Octets octets;
+  if (!reader.take(ip_octets(ip), octets)) return reader.error("truncated IP");
+  std::copy(octets.begin(), octets.end(), ip.octets.begin());
+  if (ip.length > address_bits(ip.family) || ip.has_host_bits() || !ip.is_usable_source())
+    return reader.error("IP that no VM may have");
+  return {};
+}
+
+Decoded<void> read_ips(BoundedReader& reader, TsiRecord& record) {
+  const auto macs = static_cast<std::ptrdiff_t>(record.addresses.size());
+  std::uint8_t count = 0;
+  if (!reader.u8(count)) return reader.error("truncated record");
+  if (count > limits::kIpsPerInstanceMax) return reader.error("IP count out of range");
+  for (unsigned i = 0; i < count; ++i) {
+    TsiRecord::Address address;
+    if (auto read = read_address(reader, kRecordVersion, address); !read) return read;
+    if (auto read = read_ip(reader, address.ip); !read) return read;
+    const auto end = record.addresses.begin() + macs;
+    if (std::none_of(record.addresses.begin(), end, [&](const auto& one) { return one.mac == address.mac; }))
+      return reader.error("IP of a MAC that is not there");
+    record.addresses.push_back(address);
+  }
+  return {};
+}
+
+void write_address(BoundedWriter& writer, const TsiRecord::Address& address) {
+  writer.octets(address.mac.octets());
+  writer.u8(static_cast<std::uint8_t>(address.confirmed));
+  writer.u16(address.vid.value());
+  writer.u8(static_cast<std::uint8_t>(address.wanted));
+  writer.u8(code_of_hold(address.hold));
 }
 
 }  // namespace
 
 OctetString encode_record(const TsiRecord& record) {
   ensure(record.interface_name.size() <= kInterfaceNameOctetsMax, "a stored interface name fits its length octet");
-  ensure(record.addresses.size() <= limits::kAddressesPerInstanceMax, "a stored TSI has a bounded number of addresses");
-  OctetString out(kFixedOctets + record.interface_name.size() + record.addresses.size() * kAddressOctets);
+  std::size_t macs = 0, ips = 0, octets = 0;
+  for (const auto& address : record.addresses) {
+    ++(address.ip.is_none() ? macs : ips);
+    octets += kAddressOctets + (address.ip.is_none() ? 0 : kIpFixedOctets + ip_octets(address.ip));
+  }
+  ensure(macs <= limits::kAddressesPerInstanceMax && ips <= limits::kIpsPerInstanceMax,
+         "a stored TSI has a bounded number of addresses");
+  OctetString out(kFixedOctets + record.interface_name.size() + octets + (ips == 0 ? 0 : 1));
   BoundedWriter writer(out);
-  writer.u8(kRecordVersion);
+  writer.u8(ips == 0 ? kWithoutIps : kRecordVersion);
   writer.u8(static_cast<std::uint8_t>(record.vm));
   writer.u8(static_cast<std::uint8_t>((record.arrival ? kFlagArrival : 0) |
                                       (record.migration_unknown ? kFlagMigrationUnknown : 0)));
@@ -121,13 +169,16 @@ OctetString encode_record(const TsiRecord& record) {
   writer.u32(record.port.value());
   writer.u8(static_cast<std::uint8_t>(record.interface_name.size()));
   for (char c : record.interface_name) writer.u8(static_cast<std::uint8_t>(c));
-  writer.u16(static_cast<std::uint16_t>(record.addresses.size()));
+  writer.u16(static_cast<std::uint16_t>(macs));
+  for (const auto& address : record.addresses)
+    if (address.ip.is_none()) write_address(writer, address);
+  if (ips != 0) writer.u8(static_cast<std::uint8_t>(ips));
   for (const auto& address : record.addresses) {
-    writer.octets(address.mac.octets());
-    writer.u8(static_cast<std::uint8_t>(address.confirmed));
-    writer.u16(address.vid.value());
-    writer.u8(static_cast<std::uint8_t>(address.wanted));
-    writer.u8(code_of_hold(address.hold));
+    if (address.ip.is_none()) continue;
+    write_address(writer, address);
+    writer.u8(static_cast<std::uint8_t>(address.ip.family));
+    writer.u8(address.ip.length);
+    writer.octets(Octets(address.ip.octets).first(ip_octets(address.ip)));
   }
   ensure(!writer.overflowed() && writer.room() == 0, "a record has the size that was computed for it");
   return out;
@@ -147,11 +198,13 @@ Decoded<TsiRecord> decode_record(Octets octets) {
     if (auto read = read_address(reader, version, address); !read) return unexpected<DecodeError>(read.error());
     record.addresses.push_back(address);
   }
-  if (has_twice(record.addresses)) return reader.error("an address stands twice");
   // The last address never goes alone: the TSI leaves with it.
   if (std::all_of(record.addresses.begin(), record.addresses.end(),
                   [](const auto& address) { return address.wanted == vdp::Level::kNone; }))
     return reader.error("no address that stays");
+  if (version > kWithoutIps)
+    if (auto read = read_ips(reader, record); !read) return unexpected<DecodeError>(read.error());
+  if (has_twice(record.addresses)) return reader.error("an address stands twice");
   if (!reader.empty()) return reader.error("octets after the record");
   return record;
 }

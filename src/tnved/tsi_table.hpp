@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip_table.hpp"
 #include "splitnve/base/slab.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "tnved/agent.hpp"
@@ -18,7 +19,7 @@ namespace splitnve::tnved {
 
 inline constexpr vdp::Station::Handle kNoHandle = 0xFFFFFFFF;
 
-/// One address of a TSI: what the nNVE said of it, and whether it is open here.
+/// One address of a TSI, a MAC or an IP of one: what the nNVE said of it, and whether it is open here.
 struct Address {
   explicit Address(MacAddress address, Vid remembered = Vid(), vdp::Level level = vdp::Level::kNone)
       : mac(address), vid(remembered), confirmed(level) {}
@@ -34,6 +35,9 @@ struct Address {
   bool awaited = false;   ///< the station owes its word on what was asked last
   Hold hold = Hold::kFree;  ///< taken away by the nNVE; not asked for before someone wants it again (S7)
   bool entering = false;  ///< added by name and not yet confirmed: a refusal drops it
+  IpTable::Number ip = 0;  ///< of the TSI, in the table's `ips`
+
+  bool is_mac() const { return ip == 0; }
 
   bool removing() const { return wanted == vdp::Level::kNone; }
 };
@@ -72,23 +76,24 @@ struct Tsi {
 
   Address* find(MacAddress mac) {
     for (auto& address : addresses)
-      if (address.mac == mac) return &address;
+      if (address.mac == mac && address.is_mac()) return &address;
     return nullptr;
   }
   /// Is everything that is described of it held by the peer (S7)?
   bool held() const {
     bool any = false;
     for (const auto& address : addresses) {
-      if (address.removing()) continue;
+      if (address.removing() || !address.is_mac()) continue;
       if (address.hold == Hold::kFree) return false;
       any = true;
     }
     return any;
   }
-  /// The nNVE's word for the TSI as a whole: the highest level of its addresses.
+  /// The nNVE's word for the TSI as a whole: the highest level of its MACs.
   vdp::Level level() const {
     vdp::Level level = vdp::Level::kNone;
-    for (const auto& address : addresses) level = std::max(level, address.confirmed);
+    for (const auto& address : addresses)
+      if (address.is_mac()) level = std::max(level, address.confirmed);
     return level;
   }
 };
@@ -113,6 +118,7 @@ class TsiTable final : public AddressOwners {
   }
   void remove(std::uint32_t slot) {
     by_vsi_.erase(rows_[slot].vsi);
+    ips_.erase(slot);
     rows_.erase(slot);
   }
   std::optional<std::uint32_t> find(const VsiId& vsi) const {
@@ -131,8 +137,52 @@ class TsiTable final : public AddressOwners {
     if (!slot) return std::nullopt;
     const Tsi& tsi = rows_[*slot];
     for (const auto& address : tsi.addresses)
-      if (address.mac == mac) return AddressOwner{instance(*slot), tsi.port, tsi.guest_tag, address.open};
+      if (address.mac == mac && address.is_mac())
+        return AddressOwner{instance(*slot), tsi.port, tsi.guest_tag, address.open, guard(*slot, mac)};
     return std::nullopt;
+  }
+  bool has_ip(InstanceId instance, MacAddress mac, const IpPrefix& ip) const override {
+    const std::uint32_t slot = instance.value() - 1;
+    if (!rows_.contains(slot) || rows_[slot].port.value() == 0) return false;
+    const Address* address = find(slot, mac, ip);
+    return address != nullptr && !address->removing();
+  }
+  datapath::IpGuard guard(std::uint32_t slot, MacAddress mac) const {
+    datapath::IpGuard guard;
+    if (ips_.count(slot) == 0) return guard;
+    for (const auto& address : rows_[slot].addresses) {
+      if (address.mac != mac || address.is_mac() || address.removing()) continue;
+      const IpFamily family = ip(slot, address).family;
+      guard.ipv4 = guard.ipv4 || family == IpFamily::kV4;
+      guard.ipv6 = guard.ipv6 || family == IpFamily::kV6;
+    }
+    return guard;
+  }
+
+  // --- addresses with IP ---
+  Address* find(std::uint32_t slot, MacAddress mac, const IpPrefix& wanted) {
+    for (auto& address : rows_[slot].addresses)
+      if (address.mac == mac && ip(slot, address) == wanted) return &address;
+    return nullptr;
+  }
+  const Address* find(std::uint32_t slot, MacAddress mac, const IpPrefix& wanted) const {
+    return const_cast<TsiTable*>(this)->find(slot, mac, wanted);
+  }
+  IpPrefix ip(std::uint32_t slot, const Address& address) const { return ips_.get(slot, address.ip); }
+  const IpTable& ips() const { return ips_; }
+  /// Requires room in the IP table if it has an IP.
+  void add_address(std::uint32_t slot, Address address, const IpPrefix& ip) {
+    address.ip = ips_.add(slot, ip);
+    rows_[slot].addresses.push_back(address);
+  }
+  void erase_address(std::uint32_t slot, const Address& address) {
+    auto& addresses = rows_[slot].addresses;
+    ips_.remove(slot, address.ip);
+    addresses.erase(addresses.begin() + (&address - addresses.data()));
+  }
+  void clear_addresses(std::uint32_t slot) {
+    ips_.erase(slot);
+    rows_[slot].addresses.clear();
   }
 
   bool contains(std::uint32_t slot) const { return rows_.contains(slot); }
@@ -147,6 +197,7 @@ class TsiTable final : public AddressOwners {
 
  private:
   Slab<Tsi> rows_;
+  IpTable ips_;
   boost::unordered_flat_map<VsiId, std::uint32_t> by_vsi_;
   boost::unordered_flat_map<std::pair<DomainId, MacAddress>, std::uint32_t> by_address_;
 };

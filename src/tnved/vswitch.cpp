@@ -28,6 +28,7 @@ void RowKeys::append(const RowKeys& more) {
   append_to(ports, more.ports);
   append_to(domains, more.domains);
   append_to(access, more.access);
+  append_to(ips, more.ips);
   append_to(guards, more.guards);
   append_to(fdb, more.fdb);
 }
@@ -36,6 +37,7 @@ void RowKeys::sort_unique() {
   sort_unique_of(ports);
   sort_unique_of(domains);
   sort_unique_of(access);
+  sort_unique_of(ips);
   sort_unique_of(guards);
   sort_unique_of(fdb);
 }
@@ -242,10 +244,17 @@ std::pair<datapath::Rows, RowKeys> VSwitch::flush(const AddressOwners& owners) {
   for (PortId port : keys.ports) rows.ports.push_back(port_row(port));
   for (DomainId id : keys.domains) rows.domains.push_back(domain_row(id));
   for (const auto& [port, tag] : keys.access) rows.access.push_back(access_row(port, tag));
+  for (const auto& [instance, mac, ip] : keys.ips)
+    rows.ips.push_back({instance, mac, ip, owners.has_ip(instance, mac, ip)});
   for (const auto& [id, port, mac] : keys.guards) {
     const auto owner = owners.owner(id, mac);
     const bool held = owner && owner->port == port;
-    rows.guards.push_back({id, port, mac, held ? std::optional(owner->instance) : std::nullopt});
+    datapath::GuardRow row{id, port, mac, std::nullopt};
+    if (held) {
+      row.instance = owner->instance;
+      row.ip = owner->ip;
+    }
+    rows.guards.push_back(row);
   }
   for (const auto& [id, mac] : keys.fdb) {
     datapath::FdbRow row{id, mac, std::nullopt};

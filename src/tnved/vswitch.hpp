@@ -28,12 +28,15 @@ struct RowKeys {
   std::vector<PortId> ports;
   std::vector<DomainId> domains;
   std::vector<std::pair<PortId, Vid>> access;
+  std::vector<std::tuple<InstanceId, MacAddress, IpPrefix>> ips;
   std::vector<std::tuple<DomainId, PortId, MacAddress>> guards;
   std::vector<std::pair<DomainId, MacAddress>> fdb;
   void append(const RowKeys& more);
   void sort_unique();
   bool empty() const;
-  std::size_t size() const { return ports.size() + domains.size() + access.size() + guards.size() + fdb.size(); }
+  std::size_t size() const {
+    return ports.size() + domains.size() + access.size() + ips.size() + guards.size() + fdb.size();
+  }
 };
 
 /// Who holds an address of a domain here, and whether the address is open.
@@ -42,11 +45,14 @@ struct AddressOwner {
   PortId port;
   Vid guest_tag;
   bool open = false;
+  datapath::IpGuard ip{};
 };
 /// The TSI table, as the virtual switch sees it.
 class AddressOwners {
  public:
   virtual std::optional<AddressOwner> owner(DomainId domain, MacAddress mac) const = 0;
+  /// May the instance's MAC send from the IP?
+  virtual bool has_ip(InstanceId instance, MacAddress mac, const IpPrefix& ip) const = 0;
 
  protected:
   ~AddressOwners() = default;
@@ -84,6 +90,7 @@ class VSwitch {
 
   // --- what may differ in the datapath ---
   void touch_guard(DomainId domain, PortId port, MacAddress mac) { dirty_.guards.emplace_back(domain, port, mac); }
+  void touch_ip(InstanceId instance, MacAddress mac, const IpPrefix& ip) { dirty_.ips.emplace_back(instance, mac, ip); }
   void touch_fdb(DomainId domain, MacAddress mac) { dirty_.fdb.emplace_back(domain, mac); }
   /// Names the shared rows behind a bound TSI again: the interface may have been made anew.
   void touch_binding(DomainId domain, PortId port, Vid guest_tag);

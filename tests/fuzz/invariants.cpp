@@ -27,6 +27,17 @@ void check_rows(const datapath::Rows& rows) {
   for (const auto& row : rows.guards)
     ensure(row.instance && guards.emplace(std::tuple(row.domain, row.port, row.mac), *row.instance).second,
            "a source has one instance");
+  std::set<std::tuple<InstanceId, MacAddress, IpPrefix>> ips;
+  std::map<InstanceId, std::size_t> ips_of;
+  for (const auto& row : rows.ips) {
+    ensure(row.present && ips.emplace(row.instance, row.mac, row.prefix).second, "an IP stands once");
+    ensure(row.prefix.is_usable_source() && !row.prefix.has_host_bits(), "an IP is one that a VM may have");
+    ensure(++ips_of[row.instance] <= limits::kIpsPerInstanceMax, "bounded IPs");
+  }
+  for (const auto& row : rows.guards)
+    for (const auto& [instance, mac, ip] : ips)
+      if (instance == *row.instance && mac == row.mac)
+        ensure(ip.family == IpFamily::kV4 ? row.ip.ipv4 : row.ip.ipv6, "a family with addresses is guarded");
   std::set<std::pair<DomainId, MacAddress>> addresses;
   for (const auto& row : rows.fdb) {
     ensure(row.owner && addresses.emplace(row.domain, row.mac).second, "an address has one owner");

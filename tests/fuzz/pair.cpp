@@ -167,6 +167,9 @@ void Pair::lifecycle(Verb verb, unsigned vm) {
     if ((bits & 0xC0) == 0xC0) event.vn = GroupId(kFirstVn + (bits & 1));
     for (unsigned i = 0; i <= (bits & 3u) % kAddressesPerVm; ++i)
       event.macs.push_back(mac(std::min(vm, kVms - 2) * 4 + i));
+    if ((bits & 0x20) != 0)
+      for (unsigned i = choices_.below(4); i > 0; --i)
+        event.ips.push_back({event.macs[i % event.macs.size()], any_ip()});
     if ((bits & 4) != 0) event.guest_tag = Vid(static_cast<std::uint16_t>(10 + vm));
     if ((bits & 8) != 0) event.type = VsiType{2, 1};
   }
@@ -186,6 +189,9 @@ void Pair::addresses() {
   for (unsigned i = 0; i < 4; ++i)
     if ((bits >> i & 1) != 0) event.macs.push_back(mac((vm + ((bits & 0x80) != 0 ? 1 : 0)) * 4 + i));
   if ((bits & 0x40) != 0) event.macs.push_back(any_mac());
+  if ((bits & 0x20) != 0 && !event.macs.empty())
+    for (unsigned i = choices_.below(4); i > 0; --i)
+      event.ips.push_back({event.macs[i % event.macs.size()], any_ip()});
   unanswered_.insert(event.asker);
   host_->handle_addresses(event, now_);
   pump(false);

@@ -82,6 +82,7 @@ class Pair {
   OctetString any_vdpdu();
   void association(vdp::VdpduWriter& writer);
   MacAddress any_mac();
+  IpPrefix any_ip();
   MacAddress any_station(bool to_switch, PortId port);
 
   static VsiId vsi(unsigned n);

@@ -56,6 +56,13 @@ MacAddress Pair::any_mac() {
   return n == kAddresses + 1 ? MacAddress(0xFFFFFFFFFFFFu) : host_mac(PortId(1));
 }
 
+/// Few, so that they meet again; some of them are none that a VM may have.
+IpPrefix Pair::any_ip() {
+  static constexpr const char* kIps[] = {"192.0.2.7",   "192.0.2.8", "192.0.2.0/24", "2001:db8::7",
+                                         "2001:db8::/64", "0.0.0.0/0", "224.0.0.1",    "::"};
+  return *IpPrefix::from_string(kIps[choices_.below(std::size(kIps))]);
+}
+
 /// A stranger's address, or that of the agent at the other end.
 MacAddress Pair::any_station(bool to_switch, PortId port) {
   const unsigned n = choices_.below(kStrangers + 1);
@@ -68,18 +75,23 @@ void Pair::association(vdp::VdpduWriter& writer) {
                                         vdp::TlvType::kAssociate, vdp::TlvType::kDeAssociate};
   const auto command = kCommands[choices_.below(std::size(kCommands))];
   const std::uint8_t status = choices_.octet();
-  const auto format = static_cast<vdp::FilterFormat>(1 + choices_.below(4));
+  constexpr std::uint8_t kFormats[] = {1, 2, 3, 4, 0x05, 0x06, 0x07, 0x08, 0x85, 0x86, 0x87, 0x88};
+  const auto format = static_cast<vdp::FilterFormat>(kFormats[choices_.below(std::size(kFormats))]);
   const VsiType type{1 + choices_.below(3), 1};
   const VsiId id = vsi(choices_.below(8));
   std::vector<vdp::FilterEntry> entries(choices_.below(5));
+  if (entries.empty() && command != vdp::TlvType::kDeAssociate) entries.emplace_back();
   for (auto& entry : entries) {
     const std::uint8_t bits = choices_.octet();
     entry.group = GroupId((bits & 3) == 3 ? 0 : 70001u + (bits & 3u));
     entry.mac = any_mac();
     entry.vid = Vid((bits & 4) == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(98 + (bits >> 3 & 7)));
     entry.ps = (bits & 0x40) != 0;
+    if (!vdp::has_ip(format)) continue;
+    entry.ip = any_ip();
+    if (entry.ip.family != vdp::layout(format).ip || (!vdp::has_prefix(format) && !entry.ip.is_single()))
+      entry.ip = *IpPrefix::from_string(vdp::layout(format).ip == IpFamily::kV4 ? "192.0.2.8" : "2001:db8::8");
   }
-  if (entries.empty() && command != vdp::TlvType::kDeAssociate) entries.emplace_back();
   if (writer.fits(format, entries.size())) writer.association(command, status, type, id, format, entries);
 }
 

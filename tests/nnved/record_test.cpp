@@ -25,6 +25,10 @@ TsiRecord make_record(std::mt19937& random) {
   for (unsigned i = 0; i < random() % 5; ++i)
     record.addresses.push_back({MacAddress(std::uint64_t{random()}), random() % 2 == 0, random() % 2 == 0,
                                 random() % 2 == 0, static_cast<std::uint32_t>(random())});
+  constexpr const char* kIps[] = {"192.0.2.7", "192.0.2.0/24", "2001:db8::7", "2001:db8::/64", "0.0.0.0/0"};
+  for (unsigned i = 0; i < random() % 3; ++i)
+    record.ips.push_back({MacAddress(std::uint64_t{random()}), *IpPrefix::from_string(kIps[random() % 5]),
+                          random() % 2 == 0});
   return record;
 }
 
@@ -42,6 +46,7 @@ TEST(TsiRecord, EveryPrefixAndEveryExtraOctetIsRefused) {
   std::mt19937 random(2);
   TsiRecord record = make_record(random);
   record.addresses.assign(3, {MacAddress(0x02AA00000001ull), true, false, true, 9});
+  record.ips.assign(1, {MacAddress(0x02AA00000001ull), *IpPrefix::from_string("2001:db8::7"), true});
   OctetString octets = encode_record(record);
   for (std::size_t n = 0; n < octets.size(); ++n) {
     const auto decoded = decode_record(Octets(octets.data(), n));
@@ -57,7 +62,7 @@ TEST(TsiRecord, UnknownVersionFlagsAndFormatAreRefusedAndRandomOctetsNeverCrash)
   std::mt19937 random(3);
   const OctetString good = encode_record(make_record(random));
   OctetString bad = good;
-  bad[0] = 2;
+  bad[0] = kTsiRecordVersion + 1;
   EXPECT_STREQ(decode_record(bad).error().cause, "unknown record version");
   bad = good;
   bad[1] = 0x80;

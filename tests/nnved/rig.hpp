@@ -33,6 +33,8 @@ inline MacAddress port_mac(unsigned n) { return MacAddress(0x020000000200ull + n
 struct DatapathModel {
   std::map<std::pair<PortId, Vid>, datapath::AccessRow> access;
   std::map<std::tuple<DomainId, PortId, MacAddress>, InstanceId> guards;
+  std::map<std::tuple<DomainId, PortId, MacAddress>, std::pair<bool, bool>> guarded;  ///< IPv4 and IPv6, where either is
+  std::set<std::tuple<InstanceId, MacAddress, IpPrefix>> ips;
   std::map<std::pair<DomainId, MacAddress>, std::variant<datapath::LocalOwner, datapath::RemoteOwner>> fdb;
   std::map<DomainId, datapath::DomainRow> domains;
 
@@ -45,7 +47,13 @@ struct DatapathModel {
       if (row.domain) access[{row.port, row.tag}] = row;
       else access.erase({row.port, row.tag});
     }
+    for (const auto& row : rows.ips) {
+      if (row.present) ips.insert({row.instance, row.mac, row.prefix});
+      else ips.erase({row.instance, row.mac, row.prefix});
+    }
     for (const auto& row : rows.guards) {
+      guarded.erase({row.domain, row.port, row.mac});
+      if (row.ip.ipv4 || row.ip.ipv6) guarded[{row.domain, row.port, row.mac}] = {row.ip.ipv4, row.ip.ipv6};
       if (row.instance) guards[{row.domain, row.port, row.mac}] = *row.instance;
       else guards.erase({row.domain, row.port, row.mac});
     }
@@ -64,6 +72,15 @@ struct DatapathModel {
     if (guard == guards.end() || owner == fdb.end()) return false;
     const auto* local = std::get_if<datapath::LocalOwner>(&owner->second);
     return local != nullptr && local->instance == guard->second;
+  }
+  /// The same for what it says with this IP.
+  bool open(PortId port, Vid vid, const MacAddress& source, const IpPrefix& ip) const {
+    if (!open(port, vid, source)) return false;
+    const auto key = std::tuple(*access.at({port, vid}).domain, port, source);
+    const auto families = guarded.find(key);
+    if (families == guarded.end()) return true;
+    const bool looked_at = ip.family == IpFamily::kV4 ? families->second.first : families->second.second;
+    return !looked_at || ips.contains({guards.at(key), source, ip});
   }
   friend bool operator==(const DatapathModel&, const DatapathModel&) = default;
 };
@@ -250,6 +267,7 @@ class Rig {
     wanted.apply(agent.desired_rows());
     std::string text = wanted.access == datapath.access ? "" : "\naccess differs";
     text += wanted.guards == datapath.guards ? "" : "\nguards differ";
+    text += wanted.guarded == datapath.guarded && wanted.ips == datapath.ips ? "" : "\nIPs differ";
     text += wanted.fdb == datapath.fdb ? "" : "\nfdb differs";
     text += wanted.domains == datapath.domains ? "" : "\ndomains differ";
     const auto line = [](const agent::AuthorityRow& row) {
@@ -277,6 +295,7 @@ class Rig {
   std::string publish_error, persist_error, program_error;
   /// A cause makes the row fail.
   std::function<std::string(const datapath::FdbRow&)> fdb_fails;
+  std::function<std::string(const datapath::IpRow&)> ip_fails;
   std::vector<agent::Program> programs;
   std::vector<agent::Persist> persists;
   std::vector<agent::Publish> publishes;
@@ -315,6 +334,12 @@ class Rig {
       else result.failures.push_back({datapath::Table::kFdb, i, cause});
     }
     rows.fdb = good;
+    for (std::uint32_t i = 0; ip_fails && i < program.rows.ips.size(); ++i) {
+      const std::string cause = ip_fails(program.rows.ips[i]);
+      if (cause.empty()) continue;
+      result.failures.push_back({datapath::Table::kIp, i, cause});
+      std::erase(rows.ips, program.rows.ips[i]);
+    }
     datapath.apply(rows);
     if (!hold_program) results.push_back(result);
   }

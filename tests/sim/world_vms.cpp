@@ -6,6 +6,16 @@
 #include "world.hpp"
 
 namespace splitnve::sim {
+namespace {
+
+/// Some VMs have one: 10.0.0.0 and on.
+IpPrefix ip_of(std::size_t index) {
+  return {IpFamily::kV4, 32,
+          {10, static_cast<std::uint8_t>(index >> 16), static_cast<std::uint8_t>(index >> 8),
+           static_cast<std::uint8_t>(index)}};
+}
+
+}  // namespace
 
 using std::chrono::microseconds;
 using tnved::Verb;
@@ -125,6 +135,8 @@ void World::issue(std::size_t index, const Step& step) {
   event.asker = asker;
   event.vn = vm.vn;
   event.macs = {vm.mac};
+  if (index % 3 == 0) event.ips = {{vm.mac, ip_of(index)}};
+  if (index % 6 == 0) event.ips.push_back({vm.mac, *IpPrefix::from_string("2001:db8::/64")});
   event.interface_name = vm.interface_name;
   node.tnved->handle_event(event, now_);
   pump(node);

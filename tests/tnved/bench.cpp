@@ -24,7 +24,13 @@ std::vector<std::pair<std::string, std::string>> flatten(const datapath::Rows& r
     out.emplace_back("access " + text(row.port, row.tag), row.domain ? text(*row.domain) : "");
   for (const auto& row : rows.guards)
     out.emplace_back("guard " + text(row.domain) + " " + std::to_string(row.port.value()) + " " + row.mac.to_string(),
-                     row.instance ? std::to_string(row.instance->value()) : "");
+                     row.instance ? std::to_string(row.instance->value()) + (row.ip.ipv4 ? " ipv4" : "") +
+                                        (row.ip.ipv6 ? " ipv6" : "")
+                                  : "");
+  for (const auto& row : rows.ips)
+    out.emplace_back("ip " + std::to_string(row.instance.value()) + " " + row.mac.to_string() + " " +
+                         row.prefix.to_string(),
+                     row.present ? "present" : "");
   for (const auto& row : rows.fdb) {
     std::string value;
     if (row.owner) {
@@ -231,7 +237,7 @@ void Bench::respond(PortId port, Octets vdpdu) {
       continue;
     }
     Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
-                    tlvs_per_ecpdu.size(), association->type};
+                    tlvs_per_ecpdu.size(), association->type, association->format};
     for (std::size_t i = 0; i < association->count; ++i) request.entries.push_back(association->entry(i));
     far.requests.push_back(request);
     ++tlvs;

@@ -30,6 +30,7 @@ struct Request {
   Instant at;
   std::size_t ecpdu;  ///< which ECPDU carried it
   VsiType type{};
+  vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   std::optional<vdp::Migration> told{};  ///< our TLV behind it
 };
 

@@ -22,7 +22,11 @@ TsiRecord sample() {
   record.interface_name = "tap-vm17";
   record.addresses = {{MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100)},
                       {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101), vdp::Level::kReserved, Hold::kReserved},
-                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, Hold::kGone}};
+                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, Hold::kGone},
+                      {MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100), vdp::Level::kActive, Hold::kFree,
+                       *IpPrefix::from_string("192.0.2.7")},
+                      {MacAddress(0x02AA00000002u), vdp::Level::kNone, Vid(), vdp::Level::kNone, Hold::kGone,
+                       *IpPrefix::from_string("2001:db8::/64")}};
   return record;
 }
 
@@ -85,7 +89,7 @@ TEST(TsiRecord, RefusesAnotherVersionAndValuesThatNobodyWrites) {
 
 TEST(TsiRecord, RefusesAnAddressThatStandsTwice) {
   TsiRecord record = sample();
-  record.addresses.back().mac = record.addresses.front().mac;
+  record.addresses[2].mac = record.addresses[0].mac;
   const auto read = decode_record(encode_record(record));
   ASSERT_FALSE(read.has_value());
   EXPECT_STREQ(read.error().cause, "an address stands twice");
@@ -93,6 +97,7 @@ TEST(TsiRecord, RefusesAnAddressThatStandsTwice) {
 
 TEST(TsiRecord, ReadsTheFirstVersionWhoseAddressesFollowTheVm) {
   auto record = sample();
+  std::erase_if(record.addresses, [](const auto& address) { return !address.ip.is_none(); });
   for (auto& address : record.addresses) {
     address.wanted = vdp::Level::kActive;
     address.hold = Hold::kFree;

@@ -92,6 +92,12 @@ TEST(VdpctlTable, AddressesShowWhichAreActive) {
   EXPECT_EQ(cell(addresses), "02:aa:00:00:00:01*,02:aa:00:00:00:02");
 }
 
+TEST(VdpctlTable, AnAddressShowsItsIps) {
+  const json addresses = json::parse(R"([{"mac":"02:aa:00:00:00:01","active":true,"ips":["192.0.2.7","2001:db8::/64"]},
+                                         {"mac":"02:aa:00:00:00:02","active":false,"ips":[]}])");
+  EXPECT_EQ(cell(addresses), "02:aa:00:00:00:01*(192.0.2.7,2001:db8::/64),02:aa:00:00:00:02");
+}
+
 TEST(VdpctlTable, TerminalEscapesOfAPeerAreNeutralised) {
   EXPECT_EQ(printable("\x1b[2Jred\r\n\t\x7f"), "\\x1b[2Jred\\x0d\\x0a\\x09\\x7f");
   EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control in UTF-8";

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip.hpp"
 
 namespace splitnve::vdpctl {
 namespace {
@@ -17,7 +18,7 @@ using nlohmann::json;
 /// What options of all verbs fill; each verb takes the members it declared.
 struct Options {
   std::string vsi, vn, interface_name, reason, file, apply_file;
-  std::vector<std::string> macs;
+  std::vector<std::string> macs, ips;
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
   std::string port, migration;
   bool fix = false, remove = false;
@@ -43,6 +44,18 @@ const CLI::Validator& is_mac() {
   return kCheck;
 }
 
+const CLI::Validator& is_ip() {
+  static const CLI::Validator kCheck(
+      [](const std::string& text) {
+        const std::size_t equals = text.find('=');
+        const bool mac = equals == std::string::npos || MacAddress::from_string(text.substr(0, equals));
+        const bool ip = IpPrefix::from_string(equals == std::string::npos ? text : text.substr(equals + 1)).has_value();
+        return mac && ip ? std::string() : "'" + text + "' is no IP address or prefix, or MAC=IP (192.0.2.7, 2001:db8::/64)";
+      },
+      "[MAC=]IP");
+  return kCheck;
+}
+
 /// A VN goes out as its number if it is one, else as its alias.
 json vn_of(const std::string& text) {
   const bool digits = !text.empty() && text.size() <= 9 &&
@@ -55,6 +68,7 @@ json args_of(const Options& options) {
   if (!options.vsi.empty()) args["vsi"] = options.vsi;
   if (!options.vn.empty()) args["vn"] = vn_of(options.vn);
   if (!options.macs.empty()) args["macs"] = options.macs;
+  if (!options.ips.empty()) args["ips"] = options.ips;
   if (!options.interface_name.empty()) args["interface"] = options.interface_name;
   if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
   if (options.instance != 0) args["instance"] = options.instance;
@@ -72,6 +86,10 @@ void add_interface(CLI::App& verb, Options& options) {
       ->check(CLI::Range(1, 600000));
 }
 
+void add_ips(CLI::App& verb, Options& options, const char* help) {
+  verb.add_option("--ip", options.ips, help)->check(is_ip())->take_all()->expected(1, -1);
+}
+
 /// `create` and `migrate-in` carry the description of the TSI.
 void add_description(CLI::App& verb, Options& options) {
   verb.add_option("--vn", options.vn, "the virtual network: alias or ID")->required();
@@ -80,6 +98,7 @@ void add_description(CLI::App& verb, Options& options) {
       ->check(is_mac())
       ->take_all()
       ->expected(1, -1);
+  add_ips(verb, options, "an IP or prefix that the VM may send from, of the only --mac or as MAC=IP; may be repeated");
   verb.add_option("--guest-tag", options.guest_tag, "the tag that the guest itself uses on a trunk interface")
       ->check(CLI::Range(1, 4094));
   verb.add_option("--migration", options.migration, "`unknown` if whoever calls could not tell a migration")
@@ -97,6 +116,12 @@ void add_addresses(CLI::App& verb, Options& options) {
       ->expected(1, -1);
 }
 
+/// `add-address` and `remove-address`: with IPs, these go and their MAC stays.
+void add_addresses_and_ips(CLI::App& verb, Options& options) {
+  add_addresses(verb, options);
+  add_ips(verb, options, "an IP or prefix of the only --mac, or MAC=IP; may be repeated");
+}
+
 void add_tsi_verbs(CLI::App& tsi, Options& options) {
   struct Known {
     const char* name;
@@ -112,8 +137,8 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       {"shutdown", "de-associate and forget", nullptr},
       {"migrate-out", "the VM is about to leave: still forwarding, marked", nullptr},
       {"migrate-in", "the VM arrives: reserve here, forward after resume", add_description},
-      {"add-address", "one more address of a live TSI; its others go on", add_addresses},
-      {"remove-address", "an address less", add_addresses},
+      {"add-address", "one more address of a live TSI; its others go on", add_addresses_and_ips},
+      {"remove-address", "an address less", add_addresses_and_ips},
       {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses},
       {"activate-address", "the address follows the VM again", add_addresses},
       {"abort", "the migration failed: the source stays, the destination forgets", nullptr},
@@ -141,7 +166,7 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
   release->add_option("UUID", options.vsi, "the TSI")->required()->check(is_uuid());
   release->add_option("--vn", options.vn, "in this VN only: alias or ID");
   tsi.add_subcommand("apply", "tnved: bring every TSI of a file to the state it names")
-      ->add_option("FILE", options.apply_file, "a JSON array of {vsi, vn, macs, interface, guest_tag, state}")
+      ->add_option("FILE", options.apply_file, "a JSON array of {vsi, vn, macs, ips, interface, guest_tag, state}")
       ->required();
 }
 

@@ -140,6 +140,8 @@ std::string address_cell(const json& address) {
   const auto mac = address.find("mac");
   std::string text = cell(mac == address.end() ? json(dump(address)) : *mac);
   if (address.value("active", false)) text += '*';
+  if (const auto ips = address.find("ips"); ips != address.end() && ips->is_array() && !ips->empty())
+    text += "(" + cell(*ips) + ")";
   return text;
 }
 

@@ -26,10 +26,12 @@ struct IpPrefix {
   static std::optional<IpPrefix> from_string(std::string_view text);
   /// The same; "-" for no IP.
   std::string to_string() const;
-  bool is_none() const { return family == IpFamily::kNone; }
-  bool is_single() const { return !is_none() && length == address_bits(family); }
+  constexpr bool is_none() const { return family == IpFamily::kNone; }
+  constexpr bool is_single() const { return !is_none() && length == address_bits(family); }
   /// Is a bit behind the prefix set? Requires length <= address_bits(family).
   bool has_host_bits() const;
+  /// What a tenant may send from: no single unspecified, loopback or broadcast address, and nothing of multicast.
+  bool is_usable_source() const;
   friend constexpr auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
   friend std::size_t hash_value(const IpPrefix& ip) {
     std::size_t seed = static_cast<std::size_t>(ip.family) << 8 | ip.length;

@@ -49,6 +49,9 @@ inline constexpr std::uint32_t kInstancesMax = 262144;
 inline constexpr std::uint32_t kInstancesPerStationMax = 131072;
 /// Addresses per TSI instance.
 inline constexpr std::size_t kAddressesPerInstanceMax = 1024;
+/// IPs per TSI instance, each counted under every MAC that has it: a bridging VM must not take what the datapath holds for
+/// all (kIpRowsMax), and a keep-alive names each of them.
+inline constexpr std::size_t kIpsPerInstanceMax = 64;
 /// Latches of the operator (S7), and octets of a latch's reason: set by hand, shown in one screen.
 inline constexpr std::uint32_t kLatchesMax = 4096;
 inline constexpr std::size_t kLatchReasonOctetsMax = 64;

@@ -77,7 +77,7 @@ struct GuardRow {
 };
 
 /// (instance, its MAC, prefix): a source address that the guard lets pass; exact, so that prefixes may nest. The sender
-/// bounds them per instance (limits::kAddressesPerInstanceMax), the datapath in all (limits::kIpRowsMax).
+/// bounds them per instance (limits::kIpsPerInstanceMax), the datapath in all (limits::kIpRowsMax).
 struct IpRow {
   InstanceId instance;
   MacAddress mac;

@@ -86,6 +86,15 @@ constexpr bool has_group(FilterFormat f) { return layout(f).group; }
 constexpr bool has_ip(FilterFormat f) { return layout(f).ip != IpFamily::kNone; }
 constexpr bool has_prefix(FilterFormat f) { return layout(f).prefix; }
 constexpr std::size_t entry_octets(FilterFormat f) { return layout(f).octets; }
+/// GroupID/MAC/VID, with this IP if there is one.
+constexpr FilterFormat group_mac_format(const IpPrefix& ip) {
+  switch (ip.family) {
+    case IpFamily::kNone: return FilterFormat::kGroupMacVid;
+    case IpFamily::kV4: return ip.is_single() ? FilterFormat::kGroupMacIpv4Vid : FilterFormat::kGroupMacIpv4PrefixVid;
+    case IpFamily::kV6: return ip.is_single() ? FilterFormat::kGroupMacIpv6Vid : FilterFormat::kGroupMacIpv6PrefixVid;
+  }
+  return FilterFormat::kGroupMacVid;
+}
 /// The narrowing step from the wire; `nullopt` for formats we do not know.
 std::optional<FilterFormat> filter_format(std::uint8_t code);
 

@@ -13,6 +13,7 @@
 #include "splitnve/base/bytes.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip_table.hpp"
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
@@ -29,8 +30,9 @@ enum class Level : std::uint8_t { kNone, kReserved, kActive };
 const char* to_string(Level level);
 
 /// The station side of VDP towards one bridge. An *association* is one VSI in one VN with its addresses; each address
-/// has a desired and a confirmed level. The station sends whatever command brings confirmed to desired, one request per
-/// association at a time, many associations per VDPDU, and repeats settled ones as keep-alives with the assigned VIDs.
+/// (a MAC, or an IP of a MAC) has a desired and a confirmed level. The station sends whatever command brings confirmed to
+/// desired, one request per association at a time, many associations per VDPDU, and repeats settled ones as keep-alives
+/// with the assigned VIDs.
 ///
 ///              desired != confirmed            compose()
 ///   Settled -------------------------> Queued -----------> AwaitingResponse --success--> Settled (or Queued again)
@@ -59,6 +61,7 @@ class Station {
     MacAddress mac;
     Level level;
     Vid vid;
+    IpPrefix ip{};
   };
   struct Refused {  ///< the bridge refused the association's last command; entries are as `keep` says
     Handle handle;
@@ -69,12 +72,14 @@ class Station {
   struct Revoked {  ///< the bridge de-associated the entry by itself, or refused its keep-alive without KEEP
     Handle handle;
     MacAddress mac;
-    std::string why;  ///< as above
+    IpPrefix ip{};
+    std::string why{};  ///< as above
   };
   struct Lowered {  ///< the bridge deactivated the entry: it is reserved there, and not asked for before it is wanted anew
     Handle handle;
     MacAddress mac;
-    std::string why;  ///< as above
+    IpPrefix ip{};
+    std::string why{};  ///< as above
   };
   struct Unconfirmed {  ///< no answer in time (`true`), or answered again (`false`); forwarding does not change (S8)
     Handle handle;
@@ -98,8 +103,9 @@ class Station {
   void describe(Handle handle, const ManagerId& manager, VsiType type, Instant now);
   /// Adds the address or changes what is wanted of it. `vid` is the VID remembered for this bridge, null for "assign";
   /// it is ignored while the entry holds an assigned one. Answered by Confirmed or Refused. Wanting something of an
-  /// association that is closing ends the closing: no Closed follows.
-  void set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now);
+  /// association that is closing ends the closing: no Closed follows. An entry with IP goes with its MAC's: it is told
+  /// in the format of its kind, or counts as confirmed while the bridge has not shown that it knows that (S20).
+  void set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now, const IpPrefix& ip = {});
   /// What requests of this association say of their VM from now on (S20): S if it is suspended or departs, M if it
   /// arrives, not both, and our TLV where the bits leave it open. Sends nothing by itself.
   void set_status(Handle handle, bool suspended, Migration migration);
@@ -107,7 +113,7 @@ class Station {
   /// then is renewed no more and ages out. With `forget` nothing is sent and Closed follows now.
   void close(Handle handle, Instant now, bool forget = false);
   /// Takes levels for confirmed that a store remembered; the association is queued for re-assertion with its VIDs.
-  void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now);
+  void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip = {});
   /// The bridge may have lost everything (link flap, restart): queues every association again with its assigned VIDs.
   void reassert_all(Instant now);
   /// Another bridge is there: what is sent from now on asks it for VIDs (S13).
@@ -133,6 +139,7 @@ class Station {
     Level desired;
     Level confirmed;
     Vid vid;
+    IpPrefix ip{};
   };
   State state(Handle handle) const;
   std::vector<EntryView> entries(Handle handle) const;
@@ -146,7 +153,7 @@ class Station {
   };
   const Stats& stats() const { return stats_; }
   void set_timing(Timing timing) { timing_ = timing; }
-  void set_peer(Flags peer) { peer_ = peer; }
+  void set_peer(Flags peer, Instant now = {});
   /// What the bridge has been told that we understand: only that is done for it.
   void set_offered(Flags offered) { offered_ = offered; }
   /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
@@ -166,6 +173,7 @@ class Station {
     Level desired = Level::kNone;
     Level confirmed = Level::kNone;
     Level sent = Level::kNone;      ///< the level that the last request asked for
+    IpTable::Number ip = 0;         ///< in `ips_`
     bool in_flight : 1 = false;     ///< named by the association's unanswered command
     bool uncertain : 1 = false;     ///< a request went out and no answer told what became of it
     bool held_active : 1 = false;   ///< associated at the peer, even if confirmed says kReserved (S20)
@@ -175,10 +183,11 @@ class Station {
     bool null_vid : 1 = false;      ///< asks for another VID after code 5 (S13)
     bool lost : 1 = false;          ///< gone at the peer though wanted; Revoked follows unless it comes back
     bool owed : 1 = false;          ///< the owner waits for Confirmed
+    bool mute : 1 = false;          ///< has an IP that the peer does not understand: nothing is asked for it (S20)
     bool was_associated() const { return held_active || maybe_active; }
     bool wanted() const { return desired != Level::kNone; }
-    bool at_peer() const { return confirmed != Level::kNone || uncertain; }
-    bool renewable() const { return confirmed != Level::kNone && wanted(); }
+    bool at_peer() const { return !mute && (confirmed != Level::kNone || uncertain); }
+    bool renewable() const { return at_peer() && confirmed != Level::kNone && wanted(); }
     /// What to ask for: a refused desire leaves what was confirmed.
     Level target() const { return refused ? confirmed : desired; }
     Need need() const;
@@ -210,6 +219,7 @@ class Station {
   struct Plan {
     TlvType command = TlvType::kAssociate;
     std::uint8_t status = 0;
+    FilterFormat format = FilterFormat::kGroupMacVid;
     bool renewal = false;
     bool replacing = false;  ///< takes the set down in order to build another (S20)
   };
@@ -228,8 +238,9 @@ class Station {
   bool write_replies(VdpduWriter& writer, const ManagerId& manager);
   Verb verb(const Entry& entry) const;
   bool full_set(const Row& row) const;
-  Plan plan(const Row& row);
-  Plan plan_incremental(const Row& row);
+  FilterFormat format_of(Handle handle, const Entry& entry) const;
+  Plan plan(Handle handle);
+  Plan plan_incremental(Handle handle);
   Plan plan_full_set(const Row& row);
   Plan plan_removal(const Row& row, bool replacing);
   void fill(VdpduWriter& writer, const IndexList& list, const ManagerId& manager, Instant now);
@@ -252,7 +263,9 @@ class Station {
   void finish(Handle handle);
   Instant next_keepalive(Handle handle, Instant now) const;
   Duration answer_wait(bool renewal) const { return renewal ? timing_.renewal_wait() : timing_.response_wait(); }
-  static Entry* find_entry(Row& row, MacAddress mac);
+  Entry* find_entry(Handle handle, MacAddress mac, const IpPrefix& ip);
+  Entry& entry_for(Handle handle, MacAddress mac, const IpPrefix& ip);
+  bool understands(const Row& row, const IpPrefix& ip) const;
 
   // Answers (station_answers.cpp).
   void handle_association(const ManagerId& manager, const Association& association, Instant now);
@@ -263,12 +276,12 @@ class Station {
   void handle_bridge_deactivate(const ManagerId& manager, const Association& association, Instant now);
   void lower(Handle handle, Entry& entry);
   template <class F>
-  void for_each_named(Row& row, const Association& association, F&& visit);
+  void for_each_named(Handle handle, const Association& association, F&& visit);
   void handle_whole_deassociate(const Association& association, Instant now);
   Handle first_of(const VsiId& vsi) const;
   Handle match(const Association& association) const;
   Handle match_refused(const Association& association) const;
-  static bool same_entries(const Row& row, const Association& association);
+  bool same_entries(Handle handle, const Association& association) const;
   TlvType take_answer(Handle handle);
   void accept(Handle handle, const Association* answer, Instant now);
   static void accept_entry(Entry& entry, TlvType command, Vid vid);
@@ -286,6 +299,7 @@ class Station {
   Flags offered_;
   Rows associations_;
   boost::unordered_flat_map<VsiId, Handle, boost::hash<VsiId>> by_vsi_;  ///< first of a chain by next_of_vsi
+  IpTable ips_;
   IndexList fresh_;
   IndexList renewals_;
   DeadlineHeap deadlines_;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// IPs of a TSI's MACs: on the wire where the nNVE knows the formats, in the hypervisor's own guard in any case (A3, D10,
+// E4, S20, S21).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "bench.hpp"
+
+namespace splitnve::tnved::test {
+namespace {
+
+using vdp::FilterFormat;
+
+IpPrefix ip(const char* text) { return *IpPrefix::from_string(text); }
+
+/// VM 1 runs with one MAC and an IPv4 address.
+struct OneIp : Bench {
+  explicit OneIp(std::function<void(OneIp&)> before = {}, std::function<void(AgentConfig&)> change = {})
+      : Bench(std::move(change)) {
+    if (before) {  // the nNVE is another one from the first frame on
+      before(*this);
+      restart();
+    }
+    auto create = vm(1, Verb::kCreate);
+    create.ips = {{mac(1), ip("192.0.2.7")}};
+    created = ask(create, seconds(2));
+    started = ask(vm(1, Verb::kStart), seconds(2));
+    settle();
+  }
+  std::optional<agent::Answer> change(AddressVerb verb, std::vector<const char*> texts) {
+    AddressEvent event{verb, vsi(1), 1000 + answers.size(), std::nullopt, {mac(1)}, {}};
+    for (const char* text : texts) event.ips.push_back({mac(1), ip(text)});
+    requests.clear();
+    agent->handle_addresses(event, now);
+    work();
+    run(seconds(1));
+    EXPECT_TRUE(consistent());
+    return answer(event.asker);
+  }
+  std::vector<IpPrefix> shown() const { return view(1)->addresses.at(0).ips; }
+  std::string row(const char* text) const { return "ip 1 " + mac(1).to_string() + " " + ip(text).to_string() + ":"; }
+  std::size_t with_ip() const {
+    return static_cast<std::size_t>(
+        std::count_if(requests.begin(), requests.end(), [](const Request& r) { return vdp::has_ip(r.format); }));
+  }
+  std::optional<agent::Answer> created, started;
+};
+
+TEST(AgentIps, GoOutInTheirFormatBeforeTheMacOpens) {
+  OneIp bench;
+  ASSERT_TRUE(bench.created && bench.created->ok);
+  ASSERT_TRUE(bench.started && bench.started->ok);
+  const auto requests = bench.requests_of(1);
+  ASSERT_EQ(requests.size(), 4u);
+  EXPECT_EQ(requests[0].format, FilterFormat::kGroupMacIpv4Vid);
+  EXPECT_EQ(requests[0].entries.at(0).ip, ip("192.0.2.7"));
+  EXPECT_EQ(requests[0].entries.at(0).mac, Bench::mac(1));
+  EXPECT_EQ(requests[2].command, TlvType::kAssociate);
+  EXPECT_EQ(requests[2].format, FilterFormat::kGroupMacIpv4Vid);
+  EXPECT_EQ(requests[3].format, FilterFormat::kGroupMacVid);
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
+  EXPECT_TRUE(bench.has_row(bench.row("192.0.2.7")));
+  EXPECT_TRUE(bench.has_row("guard 1/70001 4096 " + Bench::mac(1).to_string() + ": 1 ipv4"));
+}
+
+TEST(AgentIps, ComeAndGoOnALiveTsi) {
+  OneIp bench;
+  const auto added = bench.change(AddressVerb::kAdd, {"2001:db8::7", "198.51.100.0/24"});
+  ASSERT_TRUE(added && added->ok) << (added ? added->reason : "no answer");
+  EXPECT_EQ(bench.with_ip(), 2u) << "one request per format";
+  EXPECT_EQ(bench.shown().size(), 3u);
+  EXPECT_TRUE(bench.has_row("4096 " + Bench::mac(1).to_string() + ": 1 ipv4 ipv6"));
+  const auto removed = bench.change(AddressVerb::kRemove, {"192.0.2.7", "2001:db8::7"});
+  ASSERT_TRUE(removed && removed->ok) << (removed ? removed->reason : "no answer");
+  EXPECT_EQ(bench.requests.size(), 2u);
+  EXPECT_EQ(bench.requests[0].command, TlvType::kDeAssociate);
+  EXPECT_EQ(bench.shown(), std::vector{ip("198.51.100.0/24")});
+  EXPECT_FALSE(bench.has_row(bench.row("192.0.2.7")));
+  EXPECT_STREQ(bench.view(1)->state, "activated");
+}
+
+TEST(AgentIps, ARefusedOneIsGivenUpAndTheMacStays) {
+  OneIp bench;
+  bench.verdict = [](const Request& request) {
+    return vdp::has_ip(request.format) ? vdp::ResponseStatus{vdp::Code::kInsufficientResources, true, false}
+                                       : vdp::ResponseStatus();
+  };
+  const auto added = bench.change(AddressVerb::kAdd, {"192.0.2.8"});
+  ASSERT_TRUE(added);
+  EXPECT_FALSE(added->ok);
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
+  EXPECT_TRUE(bench.view(1)->port_open);
+}
+
+TEST(AgentIps, TowardsALegacyNnveTheMacAloneIsToldAndTheGuardHereStands) {
+  OneIp bench([](OneIp& b) { b.legacy = true; });
+  ASSERT_TRUE(bench.started && bench.started->ok) << bench.view(1)->reason;
+  EXPECT_EQ(bench.with_ip(), 0u);
+  EXPECT_TRUE(bench.view(1)->port_open);
+  EXPECT_TRUE(bench.has_row(bench.row("192.0.2.7")));
+  EXPECT_TRUE(bench.agent->peers()[0].standing.given_up.has(vdp::Flag::kIpFormats));
+  const auto added = bench.change(AddressVerb::kAdd, {"192.0.2.8"});
+  EXPECT_TRUE(added && added->ok);
+  const auto removed = bench.change(AddressVerb::kRemove, {"192.0.2.7"});
+  EXPECT_TRUE(removed && removed->ok);
+  EXPECT_TRUE(bench.requests.empty());
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.8")});
+}
+
+TEST(AgentIps, APeerThatLearnsTheFormatsIsToldThem) {
+  OneIp bench([](OneIp& b) { b.shows.flags = vdp::Flags().set(vdp::Flag::kIncrementalFilter); });
+  EXPECT_EQ(bench.with_ip(), 0u);
+  bench.shows.flags = vdp::Flags::all();
+  bench.shows.nonce[0] = 9;
+  bench.nnve_restarts();
+  bench.run(seconds(30));
+  EXPECT_GT(bench.with_ip(), 0u);
+  EXPECT_TRUE(bench.consistent());
+}
+
+TEST(AgentIps, OutliveARestart) {
+  OneIp bench;
+  bench.change(AddressVerb::kAdd, {"2001:db8::/64"});
+  const auto rows = SwitchModel::rows_of(bench.agent->desired_rows());
+  bench.requests.clear();
+  bench.restart();
+  EXPECT_EQ(SwitchModel::rows_of(bench.agent->desired_rows()), rows);
+  bench.run(seconds(2));
+  EXPECT_EQ(bench.shown().size(), 2u);
+  EXPECT_EQ(bench.with_ip(), 2u);
+  EXPECT_TRUE(bench.consistent());
+}
+
+TEST(AgentIps, AMacTakesItsIpsWithItAndSoDoesTheVm) {
+  OneIp bench;
+  AddressEvent more{AddressVerb::kAdd, Bench::vsi(1), 0, std::nullopt, {Bench::mac(11)}, {{Bench::mac(11), ip("192.0.2.9")}}};
+  bench.agent->handle_addresses(more, bench.now);
+  bench.settle();
+  EXPECT_EQ(bench.view(1)->addresses.size(), 2u);
+  more.verb = AddressVerb::kRemove;
+  more.ips.clear();
+  bench.agent->handle_addresses(more, bench.now);
+  bench.settle();
+  EXPECT_EQ(bench.view(1)->addresses.size(), 1u);
+  EXPECT_FALSE(bench.has_row("192.0.2.9"));
+  EXPECT_TRUE(bench.ask(1, Verb::kShutdown)->ok);
+  EXPECT_EQ(bench.tsis(), 0u);
+  EXPECT_FALSE(bench.has_row("192.0.2.7"));
+  EXPECT_TRUE(bench.store.empty());
+}
+
+TEST(AgentIps, WhatIsNoIpOfTheTsiIsRefusedInWords) {
+  OneIp bench;
+  const auto no_ip = bench.change(AddressVerb::kRemove, {"192.0.2.99"});
+  EXPECT_TRUE(no_ip && !no_ip->ok && no_ip->reason.find("no IP of") != std::string::npos);
+  const auto multicast = bench.change(AddressVerb::kAdd, {"224.0.0.1"});
+  EXPECT_TRUE(multicast && !multicast->ok);
+  const auto deactivate = bench.change(AddressVerb::kDeactivate, {"192.0.2.7"});
+  EXPECT_TRUE(deactivate && !deactivate->ok);
+  std::vector<std::string> texts;
+  for (unsigned n = 0; n <= limits::kIpsPerInstanceMax; ++n) texts.push_back("198.51.100." + std::to_string(n + 1));
+  std::vector<const char*> many;
+  for (const auto& text : texts) many.push_back(text.c_str());
+  const auto too_many = bench.change(AddressVerb::kAdd, many);
+  EXPECT_TRUE(too_many && !too_many->ok && too_many->reason.find("at most 64") != std::string::npos);
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
+}
+
+}  // namespace
+}  // namespace splitnve::tnved::test
