@@ -179,6 +179,40 @@ TEST_F(Ips, OneThatIsNotRenewedAgesAlone) {
   EXPECT_TRUE(rig.consistent()) << rig.difference();
 }
 
+TEST_F(Ips, ADeactivatedMacKeepsThemReservedAndNoFormatOpensItBeforeTheRelease) {
+  ask(command(TlvType::kAssociate, 1, {"192.0.2.7"}));
+  station.received.clear();
+  ASSERT_TRUE(rig.agent.deactivate_tsi(rig.tsi(vsi(1))->instance, std::vector{mac(1)}, "noisy", rig.now));
+  rig.run();
+  ASSERT_EQ(station.received.size(), 1u);
+  EXPECT_EQ(station.received[0].format, FilterFormat::kGroupMacVid) << "its IPs go with it";
+  EXPECT_EQ(station.received[0].entries.size(), 1u);
+  EXPECT_EQ(rig.tsi(vsi(1))->state, TsiState::kAssociated);
+  EXPECT_EQ(shown(), std::vector{ip("192.0.2.7")});
+  EXPECT_TRUE(rig.datapath.ips.empty());
+  Tlv alone = command(TlvType::kAssociate, 1, {"192.0.2.7"});
+  alone.format = FilterFormat::kGroupIpv4Vid;
+  alone.entries[0].mac = MacAddress();
+  EXPECT_EQ(ask(alone), 4u);
+  EXPECT_EQ(ask(command(TlvType::kAssociate, 1, {"192.0.2.7"})), 4u);
+  EXPECT_EQ(ask(command(TlvType::kPreAssociateRr, 1, {"192.0.2.7"})), 0u);
+  ASSERT_TRUE(rig.agent.release_tsi(vsi(1), GroupId(70001), rig.now));
+  EXPECT_EQ(ask(alone), 0u);
+  EXPECT_TRUE(passes(1, "192.0.2.7"));
+}
+
+TEST_F(Ips, IpsOfOneMacShareItsVidAndOnlyRepeatedOnesGetSeveral) {
+  const auto two = rig.ask(station, command(TlvType::kAssociate, 1, {"192.0.2.7", "192.0.2.8"}));
+  ASSERT_TRUE(two && two->entries.size() == 2);
+  EXPECT_EQ(two->entries[0].vid, two->entries[1].vid);
+  const auto repeated = rig.ask(station, command(TlvType::kAssociate, 1, {"192.0.2.7", "192.0.2.7"}));
+  ASSERT_TRUE(repeated && repeated->entries.size() == 2);
+  EXPECT_NE(repeated->entries[0].vid, repeated->entries[1].vid);
+  for (const auto& entry : repeated->entries)
+    EXPECT_TRUE(rig.datapath.open(PortId(1), entry.vid, mac(1), ip("192.0.2.7")));
+  EXPECT_TRUE(rig.consistent()) << rig.difference();
+}
+
 TEST_F(Ips, ADeAssociateCancelsThePendingAssociateOfTheSameIpOnly) {
   ask(of_mac(TlvType::kAssociate, 1));
   rig.hold_program = true;

@@ -132,6 +132,29 @@ TEST(AgentIps, OutliveARestart) {
   EXPECT_TRUE(bench.consistent());
 }
 
+TEST(AgentIps, FollowAMacThatTheNnveDeactivates) {
+  OneIp bench;
+  Request named = bench.requests_of(1).back();
+  named.entries.clear();
+  named.entries.push_back({GroupId(70001), Bench::mac(1), Vid(101), false, 0});
+  bench.requests.clear();
+  bench.nnve_sends(TlvType::kPreAssociateRr, 0, named);
+  bench.settle();
+  EXPECT_STREQ(bench.view(1)->state, "associated");
+  EXPECT_TRUE(bench.view(1)->held);
+  bench.run(seconds(30));
+  EXPECT_GT(bench.with_ip(), 0u);
+  for (const Request& request : bench.requests) EXPECT_EQ(request.command, TlvType::kPreAssociateRr);
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
+  bench.restart();
+  bench.settle();
+  EXPECT_TRUE(bench.view(1)->held) << "also after a restart";
+  const auto again = bench.ask(bench.vm(1, Verb::kStart), seconds(2));
+  EXPECT_TRUE(again && again->ok) << (again ? again->reason : "no answer");
+  EXPECT_STREQ(bench.view(1)->state, "activated");
+  EXPECT_TRUE(bench.consistent());
+}
+
 TEST(AgentIps, AMacTakesItsIpsWithItAndSoDoesTheVm) {
   OneIp bench;
   AddressEvent more{AddressVerb::kAdd, Bench::vsi(1), 0, std::nullopt, {Bench::mac(11)}, {{Bench::mac(11), ip("192.0.2.9")}}};
