@@ -65,12 +65,26 @@ Station::Entry* Station::find_entry(Handle handle, MacAddress mac, const IpPrefi
 /// The entry, made if it is not there.
 Station::Entry& Station::entry_for(Handle handle, MacAddress mac, const IpPrefix& ip) {
   if (Entry* known = find_entry(handle, mac, ip)) return *known;
+  if (!ip.is_none() && ips_.count(handle) == IpTable::kRowMax) make_room(handle);
   Row& row = associations_[handle];
   Entry& entry = row.entries.emplace_back();
   entry.mac = mac;
   entry.ip = ips_.add(handle, ip);
   entry.mute = !understands(row, ip);
   return entry;
+}
+
+/// IPs on their way out that a silent peer has not let go give way to new ones: unrenewed they age out there.
+void Station::make_room(Handle handle) {
+  Row& row = associations_[handle];
+  for (auto entry = row.entries.begin(); entry != row.entries.end();) {
+    const bool goes = entry->ip != 0 && !entry->wanted() && !entry->in_flight;
+    if (goes) {
+      events_.push_back(Confirmed{handle, entry->mac, Level::kNone, Vid(), ips_.get(handle, entry->ip)});
+      ips_.remove(handle, entry->ip);
+    }
+    entry = goes ? row.entries.erase(entry) : entry + 1;
+  }
 }
 
 /// An entry with IP is a part of a VSI's set, so that a peer has to know parts as well.

@@ -173,6 +173,26 @@ TEST(AgentIps, AMacTakesItsIpsWithItAndSoDoesTheVm) {
   EXPECT_TRUE(bench.store.empty());
 }
 
+TEST(AgentIps, ThoseOfEarlierLivesThatNobodyLetGoGiveWayToNewOnes) {
+  OneIp bench;
+  bench.mute = true;
+  for (unsigned life = 0; life < 20; ++life) {
+    bench.tell(1, Verb::kShutdown);
+    bench.settle();
+    auto create = bench.vm(1, Verb::kCreate);
+    for (unsigned n = 0; n < limits::kIpsPerInstanceMax; ++n)
+      create.ips.push_back({Bench::mac(1), ip(("10.0." + std::to_string(life) + "." + std::to_string(n + 1)).c_str())});
+    bench.tell(create);
+    bench.run(seconds(1));
+    ASSERT_EQ(bench.shown().size(), limits::kIpsPerInstanceMax);
+  }
+  bench.mute = false;
+  bench.tell(1, Verb::kShutdown);
+  bench.run(seconds(120));
+  EXPECT_EQ(bench.tsis(), 0u);
+  EXPECT_TRUE(bench.consistent());
+}
+
 TEST(AgentIps, WhatIsNoIpOfTheTsiIsRefusedInWords) {
   OneIp bench;
   const auto no_ip = bench.change(AddressVerb::kRemove, {"192.0.2.99"});

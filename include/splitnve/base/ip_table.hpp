@@ -15,9 +15,10 @@ namespace splitnve {
 class IpTable {
  public:
   using Number = std::uint8_t;
-  static_assert(limits::kIpsPerInstanceMax <= 255, "a number is one octet");
+  static constexpr std::size_t kRowMax = 255;
+  static_assert(limits::kIpsPerInstanceMax < kRowMax, "a number is one octet, with room for IPs on their way out");
 
-  /// 0 for no IP. Requires less than limits::kIpsPerInstanceMax IPs in the row.
+  /// 0 for no IP. Requires less than kRowMax IPs in the row.
   Number add(std::uint32_t row, const IpPrefix& ip) {
     if (ip.is_none()) return 0;
     auto& list = rows_[row];
@@ -27,7 +28,7 @@ class IpTable {
       list[i] = ip;
       return static_cast<Number>(i + 1);
     }
-    ensure(list.size() < limits::kIpsPerInstanceMax, "a row has a bounded number of IPs");
+    ensure(list.size() < kRowMax, "a row has a bounded number of IPs");
     list.push_back(ip);
     return static_cast<Number>(list.size());
   }

@@ -105,6 +105,7 @@ class Station {
   /// it is ignored while the entry holds an assigned one. Answered by Confirmed or Refused. Wanting something of an
   /// association that is closing ends the closing: no Closed follows. An entry with IP goes with its MAC's: it is told
   /// in the format of its kind, or counts as confirmed while the bridge has not shown that it knows that (S20).
+  /// Requires at most limits::kIpsPerInstanceMax IPs that are wanted of an association.
   void set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, Instant now, const IpPrefix& ip = {});
   /// What requests of this association say of their VM from now on (S20): S if it is suspended or departs, M if it
   /// arrives, not both, and our TLV where the bits leave it open. Sends nothing by itself.
@@ -265,6 +266,7 @@ class Station {
   Duration answer_wait(bool renewal) const { return renewal ? timing_.renewal_wait() : timing_.response_wait(); }
   Entry* find_entry(Handle handle, MacAddress mac, const IpPrefix& ip);
   Entry& entry_for(Handle handle, MacAddress mac, const IpPrefix& ip);
+  void make_room(Handle handle);
   bool understands(const Row& row, const IpPrefix& ip) const;
 
   // Answers (station_answers.cpp).
