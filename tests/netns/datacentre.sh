@@ -105,3 +105,16 @@ both_say() {
 }
 lower() { echo "${1,,}"; }
 vid_of() { tsi_field "${2:-$(host_of "$1")}" "$(vsi_of "$1")" vid; }
+
+# capture_links SWITCH/PORT...: VDP and LLDP of access links, for a test that looks at the frames of this one.
+capture_links() {
+  local at file
+  [ -n "${SPLITNVE_CAPTURE:-}" ] || return 0
+  for at in "$@"; do
+    file=$SPLITNVE_CAPTURE/${at/\//-}.pcap
+    (trap - ERR; exec nsenter --net="/run/netns/${at%/*}" tcpdump -i "${at#*/}" -U --immediate-mode -Z root -w "$file" \
+      "ether proto 0x8940 or ether proto 0x88cc") >"$work/tcpdump-${at/\//-}.log" 2>&1 &
+    disown "$!"
+    wait_for 5 "tcpdump on $at" test -s "$file"
+  done
+}

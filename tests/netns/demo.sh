@@ -25,19 +25,10 @@ sent_and_dropped() {
   say "$instance: $reason $before -> $((before + 100)), exactly the 100 sent"
 }
 
-# capture SWITCH PORT: VDP and LLDP of an access link, for a test that looks at the frames of the demo.
-capture() {
-  local file=$SPLITNVE_CAPTURE/$1-$2.pcap
-  (trap - ERR; exec nsenter --net="/run/netns/$1" tcpdump -i "$2" -U --immediate-mode -Z root -w "$file" \
-    "ether proto 0x8940 or ether proto 0x88cc") >"$work/tcpdump-$1-$2.log" 2>&1 &
-  disown "$!"
-  wait_for 5 "tcpdump on $1 $2" test -s "$file"
-}
-
 topology() {
   step "Three hypervisors, two switches joined by an IP underlay, six VMs in namespaces"
   build_datacentre
-  [ -z "${SPLITNVE_CAPTURE:-}" ] || for at in sw1/p1 sw1/p2 sw2/p1; do capture "${at%/*}" "${at#*/}"; done
+  capture_links sw1/p1 sw1/p2 sw2/p1
   say "hv1 and hv2 on sw1, hv3 on sw2; VNs blue (70001) and red (70002)"
   say "red1 has the MAC and IP of blue1, red3 those of blue3"
   step "Start nnved on sw1 and sw2, tnved on hv1, hv2 and hv3"

@@ -58,6 +58,7 @@ with_ips() {
   hypervisor_config hv1
   legacy_hypervisor hv2
   switch sw1 "$(port p1 100-199),$(port p2 200-299)"
+  capture_links sw1/p1 sw1/p2
   daemon_start sw1 sw1 nnved
   daemon_start hv1 hv1 tnved
   daemon_start hv2 hv2 tnved
