@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnved/projection.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace splitnve::nnved {
 namespace {
 
@@ -77,8 +80,7 @@ datapath::GuardRow Projection::guard(const GuardKey& key) const {
 datapath::IpRow Projection::ip(const IpKey& key) const {
   const AddressRow* address =
       tsis_.rows().contains(key.instance) ? tsis_.find_address(key.instance, key.name) : nullptr;
-  return {instance_id(key.instance), key.name.mac, key.name.ip,
-          address != nullptr && address->level == Level::kActive};
+  return {instance_id(key.instance), key.name.mac, key.name.ip, address != nullptr && address->level == Level::kActive};
 }
 
 datapath::FdbRow Projection::fdb(const AddressKey& key) const {
@@ -184,6 +186,8 @@ agent::StoreRecord Projection::record(Index instance) const {
     record.addresses.push_back({address.mac, address.level == Level::kActive, address.superseded,
                                 owner != nullptr && owner->winner == instance, owner ? owner->generation : 0});
   }
+  // The order in which they came to stand in the row says nothing.
+  std::ranges::sort(record.ips, {}, [](const IpRecord& one) { return std::pair(one.mac, one.ip); });
   stored.value = encode_record(record);
   return stored;
 }
