@@ -59,6 +59,15 @@ MacAddress mac_of(const Key& key) {
   return MacAddress(octets);
 }
 
+std::uint32_t flags_of(Priority priority) {
+  return priority.is_none() ? 0u : SWITCH_PRIORITIZED | (std::uint32_t{priority.pcp()} << SWITCH_PRIORITY_SHIFT);
+}
+
+Priority priority_of(std::uint32_t flags) {
+  const auto pcp = static_cast<std::uint8_t>((flags & SWITCH_PRIORITY_MASK) >> SWITCH_PRIORITY_SHIFT);
+  return (flags & SWITCH_PRIORITIZED) != 0 ? Priority(pcp) : Priority();
+}
+
 // Without a guarded family the rest says nothing, and the programs look at nothing.
 std::uint32_t flags_of(const datapath::IpGuard& ip) {
   if (!ip.ipv4 && !ip.ipv6) return 0;
@@ -192,7 +201,7 @@ EncodedGuard encode(const datapath::GuardRow& row, const PortTable& ports) {
   key.ifindex = *ifindex;
   set_mac(key, row.mac);
   out.key = key;
-  if (row.instance) out.value = switch_guard{row.instance->value(), flags_of(row.ip)};
+  if (row.instance) out.value = switch_guard{row.instance->value(), flags_of(row.ip) | flags_of(row.priority)};
   return out;
 }
 
@@ -274,8 +283,9 @@ std::optional<datapath::GuardRow> decode(const switch_guard_key& key, const swit
                                          const PortTable& ports) {
   const auto port = ports.port_of(key.ifindex);
   if (!port) return std::nullopt;
-  return datapath::GuardRow{DomainId(key.domain), *port, mac_of(key), InstanceId(value.instance),
-                            ip_guard_of(value.flags)};
+  return datapath::GuardRow{
+      DomainId(key.domain),    *port, mac_of(key), InstanceId(value.instance), ip_guard_of(value.flags),
+      priority_of(value.flags)};
 }
 
 datapath::IpRow decode(const switch_ip_key& key) {

@@ -37,6 +37,7 @@ Station::Handle Station::open(const Spec& spec) {
   Row& row = associations_[handle];
   row.vsi = spec.vsi;
   row.format = spec.format;
+  row.priority = spec.priority;
   row.type = spec.type;
   row.group = spec.group;
   row.manager = spec.manager;
@@ -166,13 +167,15 @@ void Station::close(Handle handle, Instant now, bool forget) {
   touch(handle, true, now);
 }
 
-void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip) {
+void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip,
+                            Priority priority) {
   Row& row = associations_[handle];
   if (level == Level::kNone) return;
   Entry* entry = &entry_for(handle, mac, ip);
   row.closing = false;
   entry->desired = entry->confirmed = level;
   entry->vid = vid;
+  entry->priority = priority;
   entry->held_active = level == Level::kActive;
   entry->refused = false;
   entry->renew = !entry->mute;
@@ -209,11 +212,12 @@ void Station::ask_again(Handle handle, Instant now) {
   advance(handle, now);
 }
 
-void Station::describe(Handle handle, const ManagerId& manager, VsiType type, Instant now) {
+void Station::describe(Handle handle, const ManagerId& manager, VsiType type, Priority priority, Instant now) {
   Row& row = associations_[handle];
-  if (row.manager == manager && row.type == type) return;
+  if (row.manager == manager && row.type == type && row.priority == priority) return;
   row.manager = manager;
   row.type = type;
+  row.priority = priority;
   for (Entry& entry : row.entries)
     if (entry.renewable()) entry.renew = true;
   ask_again(handle, now);
@@ -238,7 +242,8 @@ void Station::settle_entries(Handle handle) {
     const bool open = entry->in_flight || entry->uncertain || entry->renew;
     if (entry->owed && !open && (entry->mute || entry->desired == entry->confirmed)) {
       entry->owed = false;
-      events_.push_back(Confirmed{handle, entry->mac, entry->desired, entry->vid, ips_.get(handle, entry->ip)});
+      events_.push_back(
+          Confirmed{handle, entry->mac, entry->desired, entry->vid, ips_.get(handle, entry->ip), entry->priority});
     }
     const bool gone = !entry->wanted() && !entry->at_peer() && !entry->in_flight;
     if (gone) ips_.remove(handle, entry->ip);
@@ -416,7 +421,7 @@ std::vector<Station::EntryView> Station::entries(Handle handle) const {
   std::vector<EntryView> views;
   for (const Entry& entry : associations_[handle].entries)
     views.push_back({entry.mac, entry.desired, entry.mute ? entry.desired : entry.confirmed, entry.vid,
-                     ips_.get(handle, entry.ip)});
+                     ips_.get(handle, entry.ip), entry.priority});
   return views;
 }
 

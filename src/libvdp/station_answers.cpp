@@ -188,7 +188,7 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
   std::size_t at = 0;
   for (Entry& entry : row.entries) {
     if (entry.in_flight) {
-      accept_entry(entry, command, answer == nullptr ? Vid() : answer->entry(at++).vid);
+      accept_entry(entry, command, answer == nullptr ? FilterEntry() : answer->entry(at++));
     } else if (entry.renewable()) {
       all_renewed = false;  // it still ages from its own last renewal
     }
@@ -198,7 +198,7 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
   advance(handle, now);
 }
 
-void Station::accept_entry(Entry& entry, TlvType command, Vid vid) {
+void Station::accept_entry(Entry& entry, TlvType command, const FilterEntry& answer) {
   entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
   if (command == TlvType::kDeAssociate) {
     if (entry.wanted()) {
@@ -209,10 +209,12 @@ void Station::accept_entry(Entry& entry, TlvType command, Vid vid) {
     entry.held_active = false;
     return;
   }
-  if (entry.confirmed != entry.sent || entry.vid != vid || entry.lost) entry.owed = true;
+  if (entry.confirmed != entry.sent || entry.vid != answer.vid || entry.priority != answer.priority() || entry.lost)
+    entry.owed = true;
   entry.confirmed = entry.sent;
   entry.held_active = command == TlvType::kAssociate;
-  entry.vid = vid;
+  entry.vid = answer.vid;
+  entry.priority = answer.priority();
   entry.lost = false;
   if (entry.desired == entry.sent) entry.refused = false;
 }

@@ -99,8 +99,7 @@ Station::Plan Station::plan_full_set(const Row& row) {
   }
   if (superfluous || (missing && holds_any)) return plan_removal(row, !chosen_.empty());
   if (active) return {TlvType::kAssociate, row.status, row.format, renewal, false};
-  if (held && !peer_.has(Flag::kDeactivate))
-    return {TlvType::kAssociate, kStatusSuspended, row.format, renewal, false};
+  if (held && !peer_.has(Flag::kDeactivate)) return {TlvType::kAssociate, kStatusSuspended, row.format, renewal, false};
   return {TlvType::kPreAssociateRr, row.status, row.format, renewal, false};
 }
 
@@ -166,7 +165,8 @@ bool Station::append(VdpduWriter& writer, Handle handle, Instant now) {
   for (const std::uint32_t i : chosen_) {
     const Entry& entry = row.entries[i];
     written_.push_back({has_group(row.format) ? row.group : GroupId(), has_mac(row.format) ? entry.mac : MacAddress(),
-                        entry.null_vid ? Vid() : entry.vid, false, 0, ips_.get(handle, entry.ip)});
+                        entry.null_vid ? Vid() : entry.vid, !row.priority.is_none(), row.priority.pcp(),
+                        ips_.get(handle, entry.ip)});
   }
   writer.association(planned.command, planned.status, row.type, row.vsi, planned.format, written_);
   if (migration) ensure(write_extension(writer, *migration), "its room was asked for");

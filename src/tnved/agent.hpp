@@ -47,6 +47,7 @@ struct LifecycleEvent {
   std::vector<HostIp> ips{};   ///< of these MACs
   std::string interface_name;  ///< the VM's tap or veth; may come as late as kStart or kResume
   Vid guest_tag;               ///< non-null: a trunk port, (interface, guest tag) -> VN (H9)
+  Priority priority{};         ///< asked for its frames on the uplink
   std::optional<ManagerId> manager;
   std::optional<VsiType> type;
   bool migration_unknown = false;  ///< who tells of the VM cannot tell whether it migrates (D13)
@@ -67,8 +68,8 @@ struct AddressEvent {
   std::uint64_t asker = 0;    ///< as in LifecycleEvent
   std::optional<GroupId> vn;  ///< if given, it must be the TSI's
   std::vector<MacAddress> macs;
-  /// Of these MACs. kRemove takes away the IPs of a MAC of which some are named, else the MAC with all of them; the last
-  /// two verbs name MACs only, whose IPs follow.
+  /// Of these MACs. kRemove takes away the IPs of a MAC of which some are named, else the MAC with all of them; the
+  /// last two verbs name MACs only, whose IPs follow.
   std::vector<HostIp> ips{};
 };
 
@@ -83,6 +84,7 @@ struct AddressView {
   Vid vid;
   bool held = false;  ///< the nNVE took it away or lets it be reserved only; asked for again only on demand (S7)
   std::vector<IpPrefix> ips;  ///< the only sources of their families that its frames may have
+  Priority priority{};        ///< of its frames on the uplink, as the nNVE answered
 };
 struct TsiView {
   InstanceId instance;
@@ -93,12 +95,12 @@ struct TsiView {
   PortId uplink;
   VmState vm = VmState::kDefined;
   vdp::Migration migration = vdp::Migration::kNone;  ///< as the nNVE is told
-  const char* state = "init";  ///< init, associated, activated: the nNVE's word
+  const char* state = "init";                        ///< init, associated, activated: the nNVE's word
   Vid vid;
-  bool port_open = false;      ///< the VM's port forwards
-  bool unconfirmed = false;    ///< no answer of late; still forwarding as before (S8)
-  bool held = false;           ///< held by the peer: every address is (S7)
-  std::string reason;          ///< last refusal or failure
+  bool port_open = false;    ///< the VM's port forwards
+  bool unconfirmed = false;  ///< no answer of late; still forwarding as before (S8)
+  bool held = false;         ///< held by the peer: every address is (S7)
+  std::string reason;        ///< last refusal or failure
   std::vector<AddressView> addresses;
 };
 struct PeerView {  ///< the nNVE behind an uplink

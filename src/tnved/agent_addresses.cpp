@@ -179,7 +179,8 @@ void Agent::Impl::describe_attributes(Slot slot, ManagerId manager, VsiType type
   tsi.manager = manager;
   tsi.type = type;
   to_store(slot);
-  if (tsi.handle != kNoHandle && !tsi.closing) uplink(tsi).station.describe(tsi.handle, manager, type, now);
+  if (tsi.handle != kNoHandle && !tsi.closing)
+    uplink(tsi).station.describe(tsi.handle, manager, type, tsi.priority, now);
 }
 
 /// A refused change of attributes is taken back, else the nNVE would refuse every keep-alive too. True if there was
@@ -192,7 +193,8 @@ bool Agent::Impl::restore_attributes(Slot slot, Instant now) {
   tsi.manager = manager;
   tsi.type = type;
   attributes_before_.erase(before);
-  if (tsi.handle != kNoHandle && !tsi.closing) uplink(tsi).station.describe(tsi.handle, manager, type, now);
+  if (tsi.handle != kNoHandle && !tsi.closing)
+    uplink(tsi).station.describe(tsi.handle, manager, type, tsi.priority, now);
   return true;
 }
 

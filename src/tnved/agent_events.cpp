@@ -98,7 +98,8 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   // An association that is still closing goes on under its handle only if it is the same one to the nNVE.
   if (known && tsis_[*known].closing) {
     const Tsi& old = tsis_[*known];
-    const bool same = old.uplink == *via && old.vn == event.vn && old.manager == manager && old.type == type;
+    const bool same = old.uplink == *via && old.vn == event.vn && old.manager == manager && old.type == type &&
+                      old.priority == event.priority;
     if (old.uplink == *via) {
       tsis_[*known].closing = !same;
     } else {
@@ -115,6 +116,7 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   tsi.uplink = static_cast<std::uint8_t>(*via);
   tsi.vn = event.vn;
   tsi.guest_tag = event.guest_tag;
+  tsi.priority = event.priority;
   tsi.manager = manager;
   tsi.type = type;
   tsi.gone = tsi.arrival = false;
@@ -133,8 +135,8 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
 
 std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, Instant now) {
   Tsi& tsi = tsis_[slot];
-  if (event.vn != tsi.vn || event.guest_tag != tsi.guest_tag)
-    return "VN and guest tag of a live TSI stay as they are: shut it down first";
+  if (event.vn != tsi.vn || event.guest_tag != tsi.guest_tag || event.priority != tsi.priority)
+    return "VN, guest tag and priority of a live TSI stay as they are: shut it down first";
   const ManagerId manager = event.manager.value_or(tsi.manager);
   const VsiType type = event.type.value_or(tsi.type);
   if (type.id >> 24 != 0) return "a VSI type id has 24 bits";
@@ -225,9 +227,9 @@ void Agent::Impl::open_association(Slot slot, Instant now) {
   if (const auto left_over = via.station.find(tsi.vsi, tsi.vn)) {  // abandoned there before, and not yet closed
     tsi.handle = *left_over;
     --via.orphans;
-    via.station.describe(tsi.handle, tsi.manager, tsi.type, now);
+    via.station.describe(tsi.handle, tsi.manager, tsi.type, tsi.priority, now);
   } else {
-    tsi.handle = via.station.open({tsi.vsi, tsi.manager, tsi.type, tsi.vn, via.config.format});
+    tsi.handle = via.station.open({tsi.vsi, tsi.manager, tsi.type, tsi.vn, via.config.format, tsi.priority});
   }
   tsi.closing = false;
   via.own(tsi.handle, slot);

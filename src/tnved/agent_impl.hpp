@@ -147,6 +147,7 @@ struct Agent::Impl {
   void unconfirmed(Slot slot, bool now_unconfirmed);
   void closed(Slot slot);
   void set_confirmed(Slot slot, Address& address, vdp::Level level, Vid vid);
+  void set_priority(Slot slot, Address& address, Priority priority);
   void announce_level(Slot slot, const std::string& reason);
   void meet(Slot slot, Word word, const std::string& reason, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);

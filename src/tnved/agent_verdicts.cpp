@@ -81,7 +81,9 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   if (address == nullptr || (tsi.closing && tsi.vm != VmState::kLeaving)) return;
   address->awaited = false;
   if (event.level != vdp::Level::kNone) address->entering = false;
-  const bool changed = address->confirmed != event.level || address->vid != event.vid;
+  const bool changed =
+      address->confirmed != event.level || address->vid != event.vid || address->priority != event.priority;
+  set_priority(slot, *address, event.priority);
   set_confirmed(slot, *address, event.level, event.vid);
   if (address->removing() && event.level == vdp::Level::kNone) {
     const DomainId in = domain(tsi);
@@ -129,6 +131,15 @@ void Agent::Impl::set_confirmed(Slot slot, Address& address, vdp::Level level, V
     to_program(slot);
   }
   address.confirmed = level;
+}
+
+/// Its frames leave the uplink with what the nNVE answered.
+void Agent::Impl::set_priority(Slot slot, Address& address, Priority priority) {
+  const Tsi& tsi = tsis_[slot];
+  if (std::exchange(address.priority, priority) == priority || !address.is_mac()) return;
+  if (!tsi.joined || tsi.port.value() == 0) return;
+  vswitch_.touch_guard(domain(tsi), tsi.port, address.mac);
+  to_program(slot);
 }
 
 void Agent::Impl::announce_level(Slot slot, const std::string& why) {
@@ -218,7 +229,8 @@ void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now
     case Fate::kStay:
       // A refused keep-alive is repeated by the station; when no refusal comes any more, its reason is out of date.
       if (word == Word::kRefusedKeep && tsi.vm != VmState::kLeaving)
-        levels_met(tsi) ? retries_.set(slot, now + 2 * uplink(tsi).timing.keepalive_interval()) : retry_later(slot, now);
+        levels_met(tsi) ? retries_.set(slot, now + 2 * uplink(tsi).timing.keepalive_interval())
+                        : retry_later(slot, now);
       break;
     case Fate::kRetry: retry_later(slot, now); break;
     case Fate::kHold: hold(slot, now); break;
@@ -392,15 +404,12 @@ bool Agent::Impl::settled(const Tsi& tsi) const {
   const auto awaited = [](const Address& address) { return address.awaited; };
   if (!levels_met(tsi) || std::any_of(tsi.addresses.begin(), tsi.addresses.end(), awaited)) return false;
   const bool shall_open =
-      intent(tsi.vm).forwards && std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [&](const Address& a) {
-        return wanted(tsi, a) == vdp::Level::kActive;
-      });
+      intent(tsi.vm).forwards && std::any_of(tsi.addresses.begin(), tsi.addresses.end(),
+                                             [&](const Address& a) { return wanted(tsi, a) == vdp::Level::kActive; });
   return stored(tsi) && datapath_settled(tsi) && (!shall_open || tsi.port_open);
 }
 
-bool Agent::Impl::closed_here(const Tsi& tsi) const {
-  return !tsi.member_open && datapath_settled(tsi);
-}
+bool Agent::Impl::closed_here(const Tsi& tsi) const { return !tsi.member_open && datapath_settled(tsi); }
 
 bool Agent::Impl::datapath_settled(const Tsi& tsi) const {
   return !tsi.program_dirty && tsi.programs_waiting == 0 && !tsi.program_failed;

@@ -13,14 +13,15 @@ TsiRecord Agent::Impl::record(Slot slot) const {
   record.uplink = uplinks_[tsi.uplink].config.id;
   record.vn = tsi.vn;
   record.guest_tag = tsi.guest_tag;
+  record.priority = tsi.priority;
   record.vsi = tsi.vsi;
   record.manager = tsi.manager;
   record.type = tsi.type;
   record.port = tsi.port;
   if (tsi.port.value() != 0) record.interface_name = vswitch_.interface_name(tsi.port);
   for (const Address& address : tsi.addresses)
-    record.addresses.push_back(
-        {address.mac, address.confirmed, address.vid, address.wanted, address.hold, tsis_.ip(slot, address)});
+    record.addresses.push_back({address.mac, address.confirmed, address.vid, address.wanted, address.hold,
+                                tsis_.ip(slot, address), address.priority});
   return record;
 }
 
@@ -77,6 +78,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   tsi.vm = read->vm;
   tsi.vn = read->vn;
   tsi.guest_tag = read->guest_tag;
+  tsi.priority = read->priority;
   tsi.manager = read->manager;
   tsi.type = read->type;
   tsi.arrival = read->arrival;
@@ -85,7 +87,10 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
     Address address =
         same_uplink ? Address(stored_one.mac, stored_one.vid, stored_one.confirmed) : Address(stored_one.mac);
     address.wanted = stored_one.wanted;
-    if (same_uplink) address.hold = stored_one.hold;
+    if (same_uplink) {
+      address.hold = stored_one.hold;
+      address.priority = stored_one.priority;
+    }
     tsis_.add_address(slot, address, stored_one.ip);
   }
   tsi.announced = tsi.level();
@@ -100,7 +105,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   open_association(slot, now);
   for (const Address& address : tsi.addresses)
     uplink(tsi).station.restore_entry(tsi.handle, address.mac, address.confirmed, address.vid, now,
-                                      tsis_.ip(slot, address));
+                                      tsis_.ip(slot, address), address.priority);
   if (tsi.vm == VmState::kLeaving) {
     tsi.closing = true;
     uplink(tsi).station.close(tsi.handle, now);
@@ -122,7 +127,8 @@ datapath::Rows Agent::Impl::desired_rows() const {
         if (!address.removing()) rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true});
         continue;
       }
-      rows.guards.push_back({domain(tsi), tsi.port, address.mac, instance, tsis_.guard(slot, address.mac)});
+      rows.guards.push_back(
+          {domain(tsi), tsi.port, address.mac, instance, tsis_.guard(slot, address.mac), address.priority});
       if (address.open)
         rows.fdb.push_back({domain(tsi), address.mac, datapath::LocalOwner{instance, tsi.port, tsi.guest_tag}});
     }
@@ -154,8 +160,13 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   if (view.held) view.reason += " (held by the peer: start or resume asks again)";
   for (const Address& address : tsi.addresses) {
     if (!address.is_mac()) continue;
-    view.addresses.push_back({address.mac, wanted(tsi, address), address.confirmed, address.vid,
-                              address.hold != Hold::kFree, {}});
+    view.addresses.push_back({address.mac,
+                              wanted(tsi, address),
+                              address.confirmed,
+                              address.vid,
+                              address.hold != Hold::kFree,
+                              {},
+                              address.priority});
     for (const Address& ip : tsi.addresses)
       if (ip.mac == address.mac && !ip.is_mac() && !ip.removing())
         view.addresses.back().ips.push_back(tsis_.ip(slot, ip));

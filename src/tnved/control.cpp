@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control.hpp"
 
-#include <nlohmann/json.hpp>
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "control_arguments.hpp"
@@ -16,7 +16,7 @@ using host::Access;
 using host::Responder;
 using nlohmann::json;
 
-constexpr Verb kVerbs[] = {Verb::kCreate, Verb::kStart,    Verb::kPause,      Verb::kSuspend,   Verb::kResume,
+constexpr Verb kVerbs[] = {Verb::kCreate,   Verb::kStart,      Verb::kPause,     Verb::kSuspend, Verb::kResume,
                            Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
 
 json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const TsiView& tsi) {
@@ -28,6 +28,7 @@ json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const Ts
                          {"confirmed", vdp::to_string(address.confirmed)},
                          {"active", address.confirmed == vdp::Level::kActive},
                          {"held", address.held},
+                         {"priority", address.priority.is_none() ? json(nullptr) : json(address.priority.pcp())},
                          {"ips", daemon::ip_texts(address.ips)}});
   std::string uplink;
   for (const auto& candidate : config.uplinks)
@@ -134,8 +135,7 @@ std::vector<json> peer_rows(const Agent& agent) {
 }  // namespace
 
 void add_address_verbs(daemon::Runtime<Agent>& runtime) {
-  for (const auto verb :
-       {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate, AddressVerb::kActivate})
+  for (const auto verb : {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate, AddressVerb::kActivate})
     runtime.control().add(std::string("tsi.") + to_string(verb), Access::kAdmin,
                           [&runtime, verb](const json& args, Responder respond) {
                             auto event = address_event_from(verb, args, runtime.agent().config());
@@ -165,14 +165,16 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   const Agent& agent = runtime.agent();
   const host::Datapath& datapath = runtime.datapath();
   for (const Verb verb : kVerbs)
-    control.add(std::string("tsi.") + to_string(verb), Access::kAdmin, [&runtime, verb](const json& args, Responder respond) {
-      auto event = event_from(verb, args, runtime.agent().config());
-      if (!event) return respond.fail(event.error());
-      if (const auto refused = refusal_while_draining(runtime.draining(), verb)) return respond.fail(*refused);
-      event->asker = respond.asker();
-      runtime.agent().handle_event(*event, host::Loop::now());
-      runtime.driver().kick();
-    });
+    control.add(std::string("tsi.") + to_string(verb), Access::kAdmin,
+                [&runtime, verb](const json& args, Responder respond) {
+                  auto event = event_from(verb, args, runtime.agent().config());
+                  if (!event) return respond.fail(event.error());
+                  if (const auto refused = refusal_while_draining(runtime.draining(), verb))
+                    return respond.fail(*refused);
+                  event->asker = respond.asker();
+                  runtime.agent().handle_event(*event, host::Loop::now());
+                  runtime.driver().kick();
+                });
   add_address_verbs(runtime);
   add_port_verb(runtime);
   add_apply_verb(runtime);
@@ -196,8 +198,8 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   for (const auto& uplink : file.agent.uplinks) ports.emplace_back(uplink.id, uplink.interface_name);
   control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
     respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
-                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports,
-                                                          runtime.control())));
+                                                          runtime.agent().frames_taken(), runtime.driver().ports(),
+                                                          ports, runtime.control())));
   });
 }
 

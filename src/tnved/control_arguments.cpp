@@ -28,7 +28,8 @@ Result<GroupId> vn_argument(const json& args, const AgentConfig& config) {
     if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return vn.id;
     known += (known.empty() ? "" : ", ") + vn.alias;
   }
-  return bad_argument("vn", "no VN " + at->dump() + " in the configuration", "known: " + known + "; or give the id as a number");
+  return bad_argument("vn", "no VN " + at->dump() + " in the configuration",
+                      "known: " + known + "; or give the id as a number");
 }
 
 Result<std::vector<MacAddress>> macs_argument(const json& args) {
@@ -40,7 +41,8 @@ Result<std::vector<MacAddress>> macs_argument(const json& args) {
     return bad_argument("macs", "too many addresses", "at most " + std::to_string(limits::kAddressesPerInstanceMax));
   for (const auto& item : *at) {
     const auto mac = item.is_string() ? MacAddress::from_string(item.get<std::string>()) : std::nullopt;
-    if (!mac || !mac->is_usable_source()) return bad_argument("macs", item.dump() + " is no unicast MAC address", "write it like 02:aa:00:00:00:01");
+    if (!mac || !mac->is_usable_source())
+      return bad_argument("macs", item.dump() + " is no unicast MAC address", "write it like 02:aa:00:00:00:01");
     macs.push_back(*mac);
   }
   return macs;
@@ -81,6 +83,15 @@ Result<Vid> guest_tag_argument(const json& args) {
   return Vid(at->get<std::uint16_t>());
 }
 
+/// Absent: the nNVE is not asked for any.
+Result<Priority> priority_argument(const json& args) {
+  const auto at = args.find("priority");
+  if (at == args.end()) return Priority();
+  if (!at->is_number_unsigned() || at->get<std::uint64_t>() > 7)
+    return bad_argument("priority", at->dump() + " is no priority", "0..7, or leave it out");
+  return Priority(at->get<std::uint8_t>());
+}
+
 }  // namespace
 
 Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, const AgentConfig& config) {
@@ -111,7 +122,8 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   if (!vsi) return unexpected<Error>(vsi.error());
   event.vsi = *vsi;
   event.interface_name = args.value("interface", "");
-  if (event.interface_name.size() > 15) return bad_argument("interface", "no interface has a name this long", "at most 15 characters");
+  if (event.interface_name.size() > 15)
+    return bad_argument("interface", "no interface has a name this long", "at most 15 characters");
   if (verb != Verb::kCreate && verb != Verb::kMigrateIn) return event;
   const auto vn = vn_argument(args, config);
   if (!vn) return unexpected<Error>(vn.error());
@@ -125,9 +137,13 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   const auto tag = guest_tag_argument(args);
   if (!tag) return unexpected<Error>(tag.error());
   event.guest_tag = *tag;
+  const auto priority = priority_argument(args);
+  if (!priority) return unexpected<Error>(priority.error());
+  event.priority = *priority;
   const std::string migration = args.value("migration", "no");
   if (migration != "no" && migration != "unknown")
-    return bad_argument("migration", "\"" + migration + "\" says nothing of a migration", "no, or unknown; migrate-in and migrate-out tell the rest");
+    return bad_argument("migration", "\"" + migration + "\" says nothing of a migration",
+                        "no, or unknown; migrate-in and migrate-out tell the rest");
   event.migration_unknown = migration == "unknown";
   return event;
 }

@@ -46,6 +46,7 @@ Decoded<void> read_identity(BoundedReader& reader, std::uint8_t& version, TsiRec
   record.vm = static_cast<VmState>(vm);
   record.arrival = (flags & kFlagArrival) != 0;
   record.migration_unknown = (flags & kFlagMigrationUnknown) != 0;
+  record.priority = Priority::from_bits(flags >> 4);
   if (!read_id(reader, record.uplink) || !read_id(reader, record.vn) || !read_vid(reader, record.guest_tag) ||
       !reader.u8(record.vsi.format) || !reader.array(record.vsi.octets) || !reader.array(record.manager.octets) ||
       !reader.u32(record.type.id) || !reader.u8(record.type.version) || !read_id(reader, record.port))
@@ -67,11 +68,9 @@ Decoded<void> read_interface(BoundedReader& reader, TsiRecord& record) {
   return {};
 }
 
-bool read_level(BoundedReader& reader, vdp::Level& out, bool& known) {
-  std::uint8_t value = 0;
-  if (!reader.u8(value)) return false;
-  known = value <= static_cast<std::uint8_t>(vdp::Level::kActive);
-  out = known ? static_cast<vdp::Level>(value) : vdp::Level::kNone;
+bool level_of_code(std::uint8_t code, vdp::Level& out) {
+  if (code > static_cast<std::uint8_t>(vdp::Level::kActive)) return false;
+  out = static_cast<vdp::Level>(code);
   return true;
 }
 
@@ -80,16 +79,17 @@ std::uint8_t code_of_hold(Hold hold) { return hold == Hold::kFree ? 0 : hold == 
 Hold hold_of_code(std::uint8_t code) { return code == 0 ? Hold::kFree : code == 1 ? Hold::kGone : Hold::kReserved; }
 
 Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecord::Address& address) {
-  bool known = false;
-  if (!read_mac(reader, address.mac) || !read_level(reader, address.confirmed, known))
-    return reader.error("truncated address");
-  if (!known) return reader.error("unknown level");
+  std::uint8_t level = 0;
+  if (!read_mac(reader, address.mac) || !reader.u8(level)) return reader.error("truncated address");
+  address.priority = Priority::from_bits(level >> 4);
+  if (!level_of_code(level & 0x0F, address.confirmed)) return reader.error("unknown level");
   if (!address.mac.is_usable_source()) return reader.error("address that no VM may have");
   if (!read_vid(reader, address.vid)) return reader.error("truncated address");
   if (version == 1) return {};
   std::uint8_t hold = 0;
-  if (!read_level(reader, address.wanted, known) || !reader.u8(hold)) return reader.error("truncated address");
-  if (!known || hold > static_cast<std::uint8_t>(Hold::kGone)) return reader.error("unknown wish");
+  if (!reader.u8(level) || !reader.u8(hold)) return reader.error("truncated address");
+  if (!level_of_code(level, address.wanted) || hold > static_cast<std::uint8_t>(Hold::kGone))
+    return reader.error("unknown wish");
   address.hold = hold_of_code(hold);
   return {};
 }
@@ -135,7 +135,7 @@ Decoded<void> read_ips(BoundedReader& reader, TsiRecord& record) {
 
 void write_address(BoundedWriter& writer, const TsiRecord::Address& address) {
   writer.octets(address.mac.octets());
-  writer.u8(static_cast<std::uint8_t>(address.confirmed));
+  writer.u8(static_cast<std::uint8_t>(static_cast<unsigned>(address.confirmed) | address.priority.bits() << 4));
   writer.u16(address.vid.value());
   writer.u8(static_cast<std::uint8_t>(address.wanted));
   writer.u8(code_of_hold(address.hold));
@@ -157,7 +157,8 @@ OctetString encode_record(const TsiRecord& record) {
   writer.u8(ips == 0 ? kWithoutIps : kRecordVersion);
   writer.u8(static_cast<std::uint8_t>(record.vm));
   writer.u8(static_cast<std::uint8_t>((record.arrival ? kFlagArrival : 0) |
-                                      (record.migration_unknown ? kFlagMigrationUnknown : 0)));
+                                      (record.migration_unknown ? kFlagMigrationUnknown : 0) |
+                                      record.priority.bits() << 4));
   writer.u32(record.uplink.value());
   writer.u32(record.vn.value());
   writer.u16(record.guest_tag.value());

@@ -3,9 +3,10 @@
 //
 //   version(1) vm(1) flags(1) uplink(4) VN(4) guest tag(2) VSI format(1) VSI-ID(16) manager(16) type id(4) type
 //   version(1) VM port(4) name length(1) name  address count(2)  then per address: MAC(6) level(1) VID(2) wanted(1)
-//   hold(1). Flags: 1 arrival, 2 migration unknown. Version 1 has neither `wanted` nor `hold`: its addresses follow the VM.
-//   Version 3, which only a TSI with IPs has, goes on: IP count(1)  then per IP: MAC(6) level(1) VID(2) wanted(1) hold(1)
-//   family(1) length(1) octets(4 or 16).
+//   hold(1). Flags: 1 arrival, 2 migration unknown, 80 PS and 70 PCP asked for; the level's upper half is PS and PCP as
+//   answered. Version 1 has neither `wanted` nor `hold`: its addresses follow the VM.
+//   Version 3, which only a TSI with IPs has, goes on: IP count(1)  then per IP: MAC(6) level(1) VID(2) wanted(1)
+//   hold(1) family(1) length(1) octets(4 or 16).
 #pragma once
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct TsiRecord {
   PortId uplink;
   GroupId vn;
   Vid guest_tag;
+  Priority priority{};  ///< asked for
   VsiId vsi;
   ManagerId manager;
   VsiType type;
@@ -41,6 +43,7 @@ struct TsiRecord {
     vdp::Level wanted = vdp::Level::kActive;  ///< kNone: on its way out
     Hold hold = Hold::kFree;                  ///< by the peer (S7)
     IpPrefix ip{};                            ///< none: the MAC itself, which stands before its IPs
+    Priority priority{};                      ///< as answered
     friend bool operator==(const Address&, const Address&) = default;
   };
   std::vector<Address> addresses;
@@ -48,8 +51,8 @@ struct TsiRecord {
 };
 
 OctetString encode_record(const TsiRecord& record);
-/// Reads versions 1 and 2 as well. Errors, with the offset: truncated, trailing octets, another version, a value that no
-/// agent writes.
+/// Reads versions 1 and 2 as well. Errors, with the offset: truncated, trailing octets, another version, a value that
+/// no agent writes.
 Decoded<TsiRecord> decode_record(Octets octets);
 
 }  // namespace splitnve::tnved

@@ -30,12 +30,13 @@ struct Address {
   /// The most that is wanted of it: kActive follows the VM, kReserved is deactivated by name (D8), kNone is no longer
   /// described and goes when the nNVE has let it go.
   vdp::Level wanted = vdp::Level::kActive;
-  bool open = false;      ///< its FDB row is wanted
-  bool vid_used = false;  ///< `vid` is counted in the domain
-  bool awaited = false;   ///< the station owes its word on what was asked last
+  bool open = false;        ///< its FDB row is wanted
+  bool vid_used = false;    ///< `vid` is counted in the domain
+  bool awaited = false;     ///< the station owes its word on what was asked last
   Hold hold = Hold::kFree;  ///< taken away by the nNVE; not asked for before someone wants it again (S7)
-  bool entering = false;  ///< added by name and not yet confirmed: a refusal drops it
-  IpTable::Number ip = 0;  ///< of the TSI, in the table's `ips`
+  bool entering = false;    ///< added by name and not yet confirmed: a refusal drops it
+  Priority priority;        ///< as the nNVE answered
+  IpTable::Number ip = 0;   ///< of the TSI, in the table's `ips`
 
   bool is_mac() const { return ip == 0; }
 
@@ -69,6 +70,7 @@ struct Tsi {
   GroupId vn;
   PortId port;  ///< 0: no interface yet
   Vid guest_tag;
+  Priority priority;  ///< asked for
   vdp::Station::Handle handle = kNoHandle;
   ManagerId manager;
   VsiType type;
@@ -138,7 +140,8 @@ class TsiTable final : public AddressOwners {
     const Tsi& tsi = rows_[*slot];
     for (const auto& address : tsi.addresses)
       if (address.mac == mac && address.is_mac())
-        return AddressOwner{instance(*slot), tsi.port, tsi.guest_tag, address.open, guard(*slot, mac)};
+        return AddressOwner{instance(*slot), tsi.port,          tsi.guest_tag,
+                            address.open,    guard(*slot, mac), address.priority};
     return std::nullopt;
   }
   bool has_ip(InstanceId instance, MacAddress mac, const IpPrefix& ip) const override {

@@ -253,6 +253,7 @@ std::pair<datapath::Rows, RowKeys> VSwitch::flush(const AddressOwners& owners) {
     if (held) {
       row.instance = owner->instance;
       row.ip = owner->ip;
+      row.priority = owner->priority;
     }
     rows.guards.push_back(row);
   }

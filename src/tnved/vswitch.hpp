@@ -46,6 +46,7 @@ struct AddressOwner {
   Vid guest_tag;
   bool open = false;
   datapath::IpGuard ip{};
+  Priority priority{};
 };
 /// The TSI table, as the virtual switch sees it.
 class AddressOwners {

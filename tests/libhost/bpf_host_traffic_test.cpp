@@ -81,6 +81,31 @@ TEST_F(BpfHostTraffic, passes_a_vlan_of_the_host_on_the_uplink) {
   EXPECT_EQ(dropped_in_all(), 0u);
 }
 
+TEST_F(BpfHostTraffic, tags_frames_of_a_source_with_its_priority_and_no_others) {
+  const Wire vm("vm-t");
+  std::unique_ptr<Wire> peer;
+  {
+    InNetns there("sw");
+    peer = std::make_unique<Wire>("upl-t");
+  }
+  constexpr std::uint16_t kFive = 5u << 13, kZero = 0;
+  for (const std::uint16_t priority : {kFive, kZero}) {
+    datapath::Rows rows;
+    rows.guards = {guard_row(kBlue, kVm, kAlice, 1)};
+    rows.guards[0].priority = Priority(static_cast<std::uint8_t>(priority >> 13));
+    apply(rows);
+    EXPECT_EQ(bpf_switch_->dump()->guards, rows.guards);
+    const auto tci = static_cast<std::uint16_t>(priority | 300);
+    for (const MacAddress to : {kStranger, kBroadcast}) {
+      vm.send({to, kAlice, {}});
+      EXPECT_EQ(peer->receive(), (Frame{to, kAlice, tci}));
+    }
+    peer->send({kAlice, kStranger, static_cast<std::uint16_t>((3u << 13) | 300)});  // whatever the switch says of it
+    EXPECT_EQ(vm.receive(), (Frame{kAlice, kStranger, {}}));
+  }
+  EXPECT_EQ(dropped_in_all(), 0u);
+}
+
 TEST_F(BpfHostTraffic, refuses_a_port_that_belongs_to_a_bridge) {
   add_pair("p1");
   run("ip link add br0 type bridge && ip link set p1 master br0");

@@ -58,6 +58,27 @@ TEST_F(StationTest, ComposesTheGoldenOctets) {
                              "0000"));
 }
 
+TEST_F(StationTest, AsksForAPriorityAndTellsWhatTheBridgeMadeOfIt) {
+  auto urgent = spec(4);
+  urgent.priority = Priority(6);
+  const auto handle = station_.open(urgent);
+  station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);
+  auto vdpdu = send(station_, now_);
+  auto& asked = std::get<CopiedAssociation>(vdpdu->tlvs.at(0)).entries.at(0);
+  EXPECT_TRUE(asked.ps);
+  EXPECT_EQ(asked.pcp, 6);
+  asked.pcp = 3;
+  receive(answer(*vdpdu));
+  EXPECT_EQ(std::get<Station::Confirmed>(*station_.poll_event()).priority, Priority(3));
+  pass(*station_.next_deadline() - now_);
+  vdpdu = send(station_, now_);
+  auto& again = std::get<CopiedAssociation>(vdpdu->tlvs.at(0)).entries.at(0);
+  EXPECT_EQ(again.pcp, 6);  // what is asked for does not follow the answer
+  again.ps = false;         // its PCP means nothing now
+  receive(answer(*vdpdu));
+  EXPECT_TRUE(std::get<Station::Confirmed>(*station_.poll_event()).priority.is_none());
+}
+
 TEST_F(StationTest, AdoptsTheAssignedVidAndRepeatsItAsKeepAlive) {
   const auto handle = station_.open(spec(4));
   station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);

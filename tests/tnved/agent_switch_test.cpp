@@ -43,6 +43,47 @@ TEST(AgentSwitch, TheSameGuestTagOnTwoVnicsReachesTwoVns) {
   EXPECT_TRUE(bench.has_row("access 4097.10: 1/70002"));
 }
 
+TEST(AgentSwitch, FramesHaveThePriorityThatTheNnveAnsweredIfItIsSignificant) {
+  Bench bench;
+  auto create = bench.vm(1, Verb::kCreate);
+  create.priority = Priority(5);
+  ASSERT_TRUE(bench.ask(create)->ok);
+  ASSERT_TRUE(bench.ask(1, Verb::kStart)->ok);
+  const auto asked = bench.requests_of(1).back().entries.at(0);
+  EXPECT_TRUE(asked.ps);
+  EXPECT_EQ(asked.pcp, 5);
+  const std::string guard = "guard 1/70001 4096 02:aa:00:00:00:01: 1";
+  EXPECT_TRUE(bench.has_row(guard + " pcp 5"));
+  EXPECT_EQ(bench.view(1)->addresses.at(0).priority, Priority(5));
+
+  bench.restart();  // nothing of it is forgotten, nor asked anew
+  EXPECT_TRUE(bench.has_row(guard + " pcp 5"));
+  bench.settle();
+  EXPECT_TRUE(bench.consistent());
+  EXPECT_EQ(bench.requests_of(1).back().entries.at(0).pcp, 5);
+
+  bench.amend = [](vdp::FilterEntry& entry) { entry.pcp = 2; };  // the nNVE has the last word
+  bench.run(seconds(30));
+  EXPECT_TRUE(bench.has_row(guard + " pcp 2"));
+  bench.amend = [](vdp::FilterEntry& entry) { entry.ps = false; };
+  bench.run(seconds(30));
+  EXPECT_FALSE(bench.has_row(guard + " pcp"));
+  EXPECT_TRUE(bench.has_row(guard));
+  EXPECT_TRUE(bench.consistent());
+
+  create.priority = Priority(6);
+  EXPECT_FALSE(bench.ask(create)->ok);  // a live one's stays
+}
+
+TEST(AgentSwitch, WithoutPriorityNoneIsAskedForAndNoPcpIsWritten) {
+  Bench bench;
+  ASSERT_TRUE(bench.ask(1, Verb::kCreate)->ok);
+  const auto asked = bench.requests_of(1).back().entries.at(0);
+  EXPECT_FALSE(asked.ps);
+  EXPECT_EQ(asked.pcp, 0);
+  EXPECT_FALSE(bench.has_row("pcp"));
+}
+
 TEST(AgentSwitch, TwoTagsOfOneVnicMayReachOneVnButOneTagNeverTwo) {
   Bench bench;
   auto first = bench.vm(1, Verb::kCreate), second = bench.vm(2, Verb::kCreate);

@@ -25,12 +25,13 @@ std::vector<std::pair<std::string, std::string>> flatten(const datapath::Rows& r
   for (const auto& row : rows.guards)
     out.emplace_back("guard " + text(row.domain) + " " + std::to_string(row.port.value()) + " " + row.mac.to_string(),
                      row.instance ? std::to_string(row.instance->value()) + (row.ip.ipv4 ? " ipv4" : "") +
-                                        (row.ip.ipv6 ? " ipv6" : "")
+                                        (row.ip.ipv6 ? " ipv6" : "") +
+                                        (row.priority.is_none() ? "" : " pcp " + std::to_string(row.priority.pcp()))
                                   : "");
   for (const auto& row : rows.ips)
-    out.emplace_back("ip " + std::to_string(row.instance.value()) + " " + row.mac.to_string() + " " +
-                         row.prefix.to_string(),
-                     row.present ? "present" : "");
+    out.emplace_back(
+        "ip " + std::to_string(row.instance.value()) + " " + row.mac.to_string() + " " + row.prefix.to_string(),
+        row.present ? "present" : "");
   for (const auto& row : rows.fdb) {
     std::string value;
     if (row.owner) {
@@ -236,8 +237,9 @@ void Bench::respond(PortId port, Octets vdpdu) {
       far.responses.push_back(association->command);
       continue;
     }
-    Request request{association->command, association->suspended(), association->migrating(), association->vsi, {}, now,
-                    tlvs_per_ecpdu.size(), association->type, association->format};
+    Request request{
+        association->command,  association->suspended(), association->migrating(), association->vsi, {}, now,
+        tlvs_per_ecpdu.size(), association->type,        association->format};
     for (std::size_t i = 0; i < association->count; ++i) request.entries.push_back(association->entry(i));
     far.requests.push_back(request);
     ++tlvs;
@@ -245,6 +247,8 @@ void Bench::respond(PortId port, Octets vdpdu) {
     auto entries = request.entries;
     for (auto& entry : entries)
       if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(far.vids[entry.group.value()]);
+    for (auto& entry : entries)
+      if (far.amend && status.success()) far.amend(entry);
     writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
                        entries);
     if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});

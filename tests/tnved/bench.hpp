@@ -58,8 +58,9 @@ struct Nnve {
   std::function<vdp::ResponseStatus(const Request&)> verdict;
   /// What it says of a refusal, to whoever understands it; default nothing.
   std::string why{};
+  std::function<void(vdp::FilterEntry&)> amend{};  ///< what else it writes into the entries of a success
   std::vector<Request> requests;
-  std::vector<TlvType> responses;  ///< to commands of its own
+  std::vector<TlvType> responses;    ///< to commands of its own
   std::vector<MacAddress> asked_at;  ///< destination of every ECPDU that was sent to it
   std::uint16_t sequence = 500;
 };

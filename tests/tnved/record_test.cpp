@@ -15,18 +15,21 @@ TsiRecord sample() {
   record.uplink = PortId(2);
   record.vn = GroupId(70020);
   record.guest_tag = Vid(17);
+  record.priority = Priority(0);
   record.vsi = *VsiId::from_uuid("11111111-2222-3333-4444-555555555501");
   record.manager.octets[0] = 0x6D;
   record.type = {0xABCDEF, 7};
   record.port = PortId(4097);
   record.interface_name = "tap-vm17";
-  record.addresses = {{MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100)},
-                      {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101), vdp::Level::kReserved, Hold::kReserved},
-                      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, Hold::kGone},
-                      {MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100), vdp::Level::kActive, Hold::kFree,
-                       *IpPrefix::from_string("192.0.2.7")},
-                      {MacAddress(0x02AA00000002u), vdp::Level::kNone, Vid(), vdp::Level::kNone, Hold::kGone,
-                       *IpPrefix::from_string("2001:db8::/64")}};
+  record.addresses = {
+      {MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100)},
+      {MacAddress(0x02AA00000002u), vdp::Level::kReserved, Vid(101), vdp::Level::kReserved, Hold::kReserved},
+      {MacAddress(0x02AA00000003u), vdp::Level::kNone, Vid(), vdp::Level::kActive, Hold::kGone},
+      {MacAddress(0x02AA00000001u), vdp::Level::kActive, Vid(100), vdp::Level::kActive, Hold::kFree,
+       *IpPrefix::from_string("192.0.2.7")},
+      {MacAddress(0x02AA00000002u), vdp::Level::kNone, Vid(), vdp::Level::kNone, Hold::kGone,
+       *IpPrefix::from_string("2001:db8::/64")}};
+  record.addresses[0].priority = Priority(7);
   return record;
 }
 

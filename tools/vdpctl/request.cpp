@@ -21,6 +21,7 @@ struct Options {
   std::vector<std::string> macs, ips;
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
   std::string port, migration;
+  std::optional<unsigned> priority;
   bool fix = false, remove = false;
 };
 
@@ -50,7 +51,8 @@ const CLI::Validator& is_ip() {
         const std::size_t equals = text.find('=');
         const bool mac = equals == std::string::npos || MacAddress::from_string(text.substr(0, equals));
         const bool ip = IpPrefix::from_string(equals == std::string::npos ? text : text.substr(equals + 1)).has_value();
-        return mac && ip ? std::string() : "'" + text + "' is no IP address or prefix, or MAC=IP (192.0.2.7, 2001:db8::/64)";
+        return mac && ip ? std::string()
+                         : "'" + text + "' is no IP address or prefix, or MAC=IP (192.0.2.7, 2001:db8::/64)";
       },
       "[MAC=]IP");
   return kCheck;
@@ -71,6 +73,7 @@ json args_of(const Options& options) {
   if (!options.ips.empty()) args["ips"] = options.ips;
   if (!options.interface_name.empty()) args["interface"] = options.interface_name;
   if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
+  if (options.priority) args["priority"] = *options.priority;
   if (options.instance != 0) args["instance"] = options.instance;
   if (!options.reason.empty()) args["reason"] = options.reason;
   if (options.fix) args["fix"] = true;
@@ -101,6 +104,8 @@ void add_description(CLI::App& verb, Options& options) {
   add_ips(verb, options, "an IP or prefix that the VM may send from, of the only --mac or as MAC=IP; may be repeated");
   verb.add_option("--guest-tag", options.guest_tag, "the tag that the guest itself uses on a trunk interface")
       ->check(CLI::Range(1, 4094));
+  verb.add_option("--priority", options.priority, "PCP of its frames on the link; the nNVE has the last word")
+      ->check(CLI::Range(0, 7));
   verb.add_option("--migration", options.migration, "`unknown` if whoever calls could not tell a migration")
       ->check(CLI::IsMember({"no", "unknown"}));
   add_interface(verb, options);
@@ -153,7 +158,8 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       ->required()
       ->check(CLI::PositiveNumber);
   remove->add_option("--reason", options.reason, "what log and station shall say");
-  CLI::App* deactivate = tsi.add_subcommand("deactivate", "nnved: close addresses of an instance, reserved until `release`");
+  CLI::App* deactivate =
+      tsi.add_subcommand("deactivate", "nnved: close addresses of an instance, reserved until `release`");
   deactivate->add_option("INSTANCE", options.instance, "the instance number of `tsi show`")
       ->required()
       ->check(CLI::PositiveNumber);

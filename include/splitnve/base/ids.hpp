@@ -52,6 +52,25 @@ class Vid {
   std::uint16_t value_ = 0;
 };
 
+/// The priority (PCP) that a VSI's frames have on the link; none where the PS bit is not set.
+class Priority {
+ public:
+  constexpr Priority() = default;
+  constexpr explicit Priority(std::uint8_t pcp) : value_(static_cast<std::uint8_t>(kSignificant | (pcp & 7))) {}
+  /// PS and PCP as four bits, as VLAN words and stores have them; a PCP without PS is none.
+  static constexpr Priority from_bits(unsigned bits) {
+    return (bits & kSignificant) != 0 ? Priority(static_cast<std::uint8_t>(bits & 7)) : Priority();
+  }
+  constexpr std::uint8_t bits() const { return value_; }
+  constexpr bool is_none() const { return value_ == 0; }
+  constexpr std::uint8_t pcp() const { return value_ & 7; }
+  friend constexpr auto operator<=>(Priority, Priority) = default;
+
+ private:
+  static constexpr unsigned kSignificant = 8;
+  std::uint8_t value_ = 0;
+};
+
 /// GroupID of VDP, 32 bits on the wire. A VN ID fills the low 24 bits; 0 means "no GroupID".
 class GroupId {
  public:

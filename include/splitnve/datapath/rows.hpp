@@ -66,13 +66,15 @@ struct IpGuard {
   friend bool operator==(const IpGuard&, const IpGuard&) = default;
 };
 
-/// (domain, port, source MAC) -> the instance that may send it; nullopt removes the row.
+/// (domain, port, source MAC) -> the instance that may send it; nullopt removes the row. `priority`: of the tag that
+/// its frames leave an uplink with.
 struct GuardRow {
   DomainId domain;
   PortId port;
   MacAddress mac;
   std::optional<InstanceId> instance;
   IpGuard ip{};
+  Priority priority{};
   friend bool operator==(const GuardRow&, const GuardRow&) = default;
 };
 

@@ -106,6 +106,7 @@ struct FilterEntry {
   bool ps = false;       ///< PCP significant
   std::uint8_t pcp = 0;  ///< 0..7, kept from the wire even if ps is false
   IpPrefix ip{};         ///< a single address in the formats without prefix length
+  Priority priority() const { return ps ? Priority(pcp) : Priority(); }
   friend bool operator==(const FilterEntry&, const FilterEntry&) = default;
 };
 

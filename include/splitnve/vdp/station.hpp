@@ -30,9 +30,9 @@ enum class Level : std::uint8_t { kNone, kReserved, kActive };
 const char* to_string(Level level);
 
 /// The station side of VDP towards one bridge. An *association* is one VSI in one VN with its addresses; each address
-/// (a MAC, or an IP of a MAC) has a desired and a confirmed level. The station sends whatever command brings confirmed to
-/// desired, one request per association at a time, many associations per VDPDU, and repeats settled ones as keep-alives
-/// with the assigned VIDs.
+/// (a MAC, or an IP of a MAC) has a desired and a confirmed level. The station sends whatever command brings confirmed
+/// to desired, one request per association at a time, many associations per VDPDU, and repeats settled ones as
+/// keep-alives with the assigned VIDs.
 ///
 ///              desired != confirmed            compose()
 ///   Settled -------------------------> Queued -----------> AwaitingResponse --success--> Settled (or Queued again)
@@ -53,6 +53,7 @@ class Station {
     VsiType type;
     GroupId group;
     FilterFormat format = FilterFormat::kGroupMacVid;
+    Priority priority{};  ///< asked for with every entry
   };
 
   // Events, for the owner of the TSI intent.
@@ -62,6 +63,7 @@ class Station {
     Level level;
     Vid vid;
     IpPrefix ip{};
+    Priority priority{};  ///< as the bridge answered
   };
   struct Refused {  ///< the bridge refused the association's last command; entries are as `keep` says
     Handle handle;
@@ -75,7 +77,8 @@ class Station {
     IpPrefix ip{};
     std::string why{};  ///< as above
   };
-  struct Lowered {  ///< the bridge deactivated the entry: it is reserved there, and not asked for before it is wanted anew
+  struct Lowered {  ///< the bridge deactivated the entry: it is reserved there, and not asked for before it is wanted
+                    ///< anew
     Handle handle;
     MacAddress mac;
     IpPrefix ip{};
@@ -99,8 +102,9 @@ class Station {
   /// A VSI may have one association per group; requires that this one does not exist.
   Handle open(const Spec& spec);
   std::optional<Handle> find(const VsiId& vsi, GroupId group) const;
-  /// Manager and type are attributes (S1): a change is told with a repetition of what is confirmed, without a gap.
-  void describe(Handle handle, const ManagerId& manager, VsiType type, Instant now);
+  /// Manager, type and priority are attributes (S1): a change is told with a repetition of what is confirmed, without a
+  /// gap.
+  void describe(Handle handle, const ManagerId& manager, VsiType type, Priority priority, Instant now);
   /// Adds the address or changes what is wanted of it. `vid` is the VID remembered for this bridge, null for "assign";
   /// it is ignored while the entry holds an assigned one. Answered by Confirmed or Refused. Wanting something of an
   /// association that is closing ends the closing: no Closed follows. An entry with IP goes with its MAC's: it is told
@@ -114,7 +118,8 @@ class Station {
   /// then is renewed no more and ages out. With `forget` nothing is sent and Closed follows now.
   void close(Handle handle, Instant now, bool forget = false);
   /// Takes levels for confirmed that a store remembered; the association is queued for re-assertion with its VIDs.
-  void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip = {});
+  void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip = {},
+                     Priority priority = Priority());
   /// The bridge may have lost everything (link flap, restart): queues every association again with its assigned VIDs.
   void reassert_all(Instant now);
   /// Another bridge is there: what is sent from now on asks it for VIDs (S13).
@@ -141,6 +146,7 @@ class Station {
     Level confirmed;
     Vid vid;
     IpPrefix ip{};
+    Priority priority{};
   };
   State state(Handle handle) const;
   std::vector<EntryView> entries(Handle handle) const;
@@ -174,6 +180,7 @@ class Station {
     Level desired = Level::kNone;
     Level confirmed = Level::kNone;
     Level sent = Level::kNone;      ///< the level that the last request asked for
+    Priority priority;              ///< as the bridge answered last
     IpTable::Number ip = 0;         ///< in `ips_`
     bool in_flight : 1 = false;     ///< named by the association's unanswered command
     bool uncertain : 1 = false;     ///< a request went out and no answer told what became of it
@@ -196,6 +203,7 @@ class Station {
   struct Row {
     VsiId vsi;
     FilterFormat format = FilterFormat::kGroupMacVid;
+    Priority priority;
     State state = State::kSettled;
     TlvType command = TlvType::kEnd;  ///< the last command while it is unanswered; kEnd: none
     VsiType type;
@@ -286,7 +294,7 @@ class Station {
   bool same_entries(Handle handle, const Association& association) const;
   TlvType take_answer(Handle handle);
   void accept(Handle handle, const Association* answer, Instant now);
-  static void accept_entry(Entry& entry, TlvType command, Vid vid);
+  static void accept_entry(Entry& entry, TlvType command, const FilterEntry& answer);
   void refuse(Handle handle, ResponseStatus status, Instant now);
   void refuse_entry(Handle handle, Entry& entry, TlvType command, bool keep);
   bool retry_with_null_vid(Row& row, ResponseStatus status);
@@ -312,7 +320,7 @@ class Station {
   std::vector<std::uint32_t> chosen_;  ///< scratch: entry indexes of the request being planned
   std::vector<FilterEntry> written_;   ///< scratch: the same as octets will have them
   std::uint32_t serial_ = 0;
-  std::string_view why_;  ///< what the bridge said of the TLV that is being handled
+  std::string_view why_;       ///< what the bridge said of the TLV that is being handled
   unsigned fresh_streak_ = 0;  ///< VDPDUs in a row that left waiting keep-alives behind
   Stats stats_;
 };

@@ -58,6 +58,7 @@ SWITCH_MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_DROP_COUNT, 0)
 
 /* VLAN 802.1ad and older stacks are no access tags: such a frame gets a VID that no row can have. */
 #define VID_FOREIGN 0x1000u
+#define VID_MASK 0x1FFFu
 #define ETH_P_QINQ1_OLD 0x9100
 #define ETH_P_ECP_EVB 0x8940
 #define ETH_TYPE_MIN 0x0600
@@ -75,6 +76,7 @@ struct source {
   __u32 ifindex;
   __u32 vid;
   __u32 instance; /* 0: none known */
+  __u32 priority; /* PCP of its frames on the uplink, where a TCI has it */
   bool from_port; /* may leave by tunnel and uplink */
 };
 
@@ -216,24 +218,23 @@ static __always_inline bool aim(struct __sk_buff* skb, const struct switch_setti
 }
 
 /* Unicast to a local interface with its tag. */
-static __always_inline int send_tagged(struct __sk_buff* skb, __u32 ifindex, __u32 vid) {
-  if (vid && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vid)) return drop(SWITCH_DROP_REDIRECT);
+static __always_inline int send_tagged(struct __sk_buff* skb, __u32 ifindex, __u32 tci) {
+  if (tci && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), tci)) return drop(SWITCH_DROP_REDIRECT);
   return bpf_redirect(ifindex, 0);
 }
 
-/* One flood copy. `*pushed` is the tag that the skb bears; neighbours of one VID share the push. Copies are counted where
+/* One flood copy. `*pushed` is the tag that the skb bears; neighbours of one tag share the push. Copies are counted where
  * the verifier does not follow: a count in a register would make every iteration's states differ. */
-static __always_inline void copy_tagged(struct __sk_buff* skb, const struct switch_member* to, __u32* pushed,
+static __always_inline void copy_tagged(struct __sk_buff* skb, __u32 ifindex, __u32 tci, __u32* pushed,
                                         __u64* copies) {
-  const __u32 ifindex = to->ifindex, vid = to->vid;
-  if (*pushed != vid) {
+  if (*pushed != tci) {
     if (*pushed) bpf_skb_vlan_pop(skb);
     *pushed = 0;
-    if (vid && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vid)) {
+    if (tci && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), tci)) {
       drop(SWITCH_DROP_REDIRECT);
       return;
     }
-    *pushed = vid;
+    *pushed = tci;
   }
   if (bpf_clone_redirect(skb, ifindex, 0))
     drop(SWITCH_DROP_REDIRECT);
@@ -255,9 +256,10 @@ static __always_inline void flood_remote(struct __sk_buff* skb, const struct swi
   }
 }
 
-/* S24: copies to everyone who shall have it; the frame itself ends here. A global function, so that the verifier walks
+/* S24: copies to everyone who shall have it; the frame itself ends here. `tci`: the tag that it came with, and the
+ * priority that it leaves the uplink with. A global function, so that the verifier walks
  * its loops once and not for every path that leads here: Linux 6.1 refuses the program otherwise. */
-__noinline int flood(struct __sk_buff* skb, __u32 id, __u32 ifindex, __u32 vid, __u32 from_port) {
+__noinline int flood(struct __sk_buff* skb, __u32 id, __u32 ifindex, __u32 tci, __u32 from_port) {
   const struct switch_domain* domain = bpf_map_lookup_elem(&domains, &id);
   const __u32 frames_key = SWITCH_FLOODED_FRAMES, copies_key = SWITCH_FLOODED_COPIES;
   __u64* frames = bpf_map_lookup_elem(&floods, &frames_key);
@@ -268,11 +270,12 @@ __noinline int flood(struct __sk_buff* skb, __u32 id, __u32 ifindex, __u32 vid, 
   for (i = 0; i < SWITCH_FLOOD_LOCAL_MAX; ++i) {
     const struct switch_member* to = &domain->local[i];
     if (i >= domain->n_local || domain->id != id) break;
-    if (to->ifindex == ifindex && to->vid == vid) continue;
-    copy_tagged(skb, to, &pushed, copies);
+    if (to->ifindex == ifindex && to->vid == (tci & VID_MASK)) continue;
+    copy_tagged(skb, to->ifindex, to->vid, &pushed, copies);
   }
   if (from_port) {
-    if (domain->uplink.ifindex) copy_tagged(skb, &domain->uplink, &pushed, copies);
+    if (domain->uplink.ifindex)
+      copy_tagged(skb, domain->uplink.ifindex, domain->uplink.vid | (tci & SWITCH_PRIORITY_MASK), &pushed, copies);
     if (pushed) bpf_skb_vlan_pop(skb);
     flood_remote(skb, domain, id, copies);
   }
@@ -298,14 +301,14 @@ static __always_inline int forward(struct __sk_buff* skb, const struct frame* fr
                                    const struct source* source) {
   const struct switch_domain* domain;
   const struct switch_fdb* owner;
-  if (frame->eth.h_dest[0] & 1) return flood(skb, id, source->ifindex, source->vid, source->from_port);
+  if (frame->eth.h_dest[0] & 1) return flood(skb, id, source->ifindex, source->vid | source->priority, source->from_port);
   owner = find_owner(id, frame->eth.h_dest);
   if (is_local(owner)) return send_local(skb, owner, source);
   if (!source->from_port) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
   domain = bpf_map_lookup_elem(&domains, &id);
   if (!domain) return drop(SWITCH_DROP_UNKNOWN_UNICAST);
   if (owner) return send_remote(skb, domain, owner->nnve);
-  if (domain->uplink.ifindex) return send_tagged(skb, domain->uplink.ifindex, domain->uplink.vid);
+  if (domain->uplink.ifindex) return send_tagged(skb, domain->uplink.ifindex, domain->uplink.vid | source->priority);
   return drop(SWITCH_DROP_UNKNOWN_UNICAST);
 }
 
@@ -378,11 +381,12 @@ static __always_inline int check_source(struct __sk_buff* skb, const struct fram
   guarded = find_guard(row->domain, source->ifindex, frame->eth.h_source);
   if (!guarded) return drop(SWITCH_DROP_SPOOFED_SOURCE);
   if (!is_local(owner) || owner->instance != guarded->instance) return drop_closed(skb, guarded->instance);
-  if (guarded->flags) {
+  if (guarded->flags & SWITCH_GUARD_MASK) {
     const int reason = foreign_ip(skb, guarded->instance, guarded->flags);
     if (reason != SWITCH_DROP_COUNT) return drop(reason);
   }
   source->instance = guarded->instance;
+  source->priority = guarded->flags & SWITCH_PRIORITY_MASK;
   return TC_ACT_OK;
 }
 

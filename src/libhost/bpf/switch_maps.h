@@ -101,11 +101,15 @@ struct switch_guard_key {
   __u8 mac[6];
   __u16 zero;
 };
-/* No flags: IP is not looked at at all. */
+/* None of the first four: IP is not looked at at all. */
 #define SWITCH_GUARD_IPV4 1u
 #define SWITCH_GUARD_IPV6 2u
 #define SWITCH_MAY_ROUTE 4u
 #define SWITCH_MAY_SERVE_DHCP 8u
+#define SWITCH_GUARD_MASK 15u
+#define SWITCH_PRIORITIZED 0x10u    /* the PCP counts */
+#define SWITCH_PRIORITY_SHIFT 13   /* the PCP, where a TCI has it */
+#define SWITCH_PRIORITY_MASK 0xE000u
 struct switch_guard {
   __u32 instance;
   __u32 flags;
