@@ -89,8 +89,8 @@ def migration(world):
 
 @case("link flap: the VSI comes again with its VID", "procedures")
 def link_flap(world):
-    vsi = world.ids.vsi()
-    _, answer, row = associate(world, vsi, filter_text(4, 0, world.ids.mac(), BLUE))
+    vsi, mac = world.ids.vsi(), world.ids.mac()
+    _, answer, row = associate(world, vsi, filter_text(4, 0, mac, BLUE))
     for state in ("down", "up"):
         run(*inside("st1", "ip", "link", "set", "eth1", state))
     requests = keep_alives(world, vsi, 1)
@@ -98,7 +98,9 @@ def link_flap(world):
     after = activated(world, vsi)
     need("instance and VID at nnved", (after["instance"], after["vid"]), (row["instance"], row["vid"]))
     held(world.st1, vsi, "assoc")
-    world.st1.ready()
+    if world.st1.ready():
+        world.remark = "lldpad stayed deaf and was started again"
+        associate(world, vsi, filter_text(4, 0, mac, BLUE))
     deassociate(world, vsi, answer)
 
 

@@ -184,12 +184,13 @@ def bridge_restarts(world):
     request, answer = exchange(station.link, vsi, wire.ASSOCIATE, seconds=20)
     need("VIDs of request and answer", (request.entries[0].vid, answer.entries[0].vid), (100, 100))
     # Before it has heard of EVB again, lldpad's keep-alive timeout is the station's interval: it may win.
-    given_up = [tlv for frame, tlv in station.link.associations(vsi, False, wire.DE_ASSOCIATE)
-                if wire.mac_text(frame.source) == BRIDGE_MAC]
-    if given_up:
-        station.state(vsi, held=True)
+    def given_up():
+        return any(wire.mac_text(frame.source) == BRIDGE_MAC
+                   for frame, _ in station.link.associations(vsi, False, wire.DE_ASSOCIATE))
+    wait_until("tnved shows it activated, or held after lldpad gave it up",
+               lambda: station.tnved.tsi(vsi, state="activated", vid=100, port_open=True) or
+               given_up() and station.tnved.tsi(vsi, held=True))
+    if given_up():
         world.remark = "then lldpad let it time out, and tnved held it"
-    else:
-        station.state(vsi, state="activated", vid=100, port_open=True)
     station.tnved.ctl("tsi", "shutdown", vsi)
     gone(station, vsi)

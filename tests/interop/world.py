@@ -196,7 +196,8 @@ class Lldpad:
 
     def ready(self):
         """It has seen a bridge that understands GroupIDs, and its VDP takes requests: a little later. At times it crashes or
-        stays deaf while links come up; then it is started again."""
+        stays deaf while links come up; then it is started again, and has forgotten its VSIs. True if it was."""
+        restarted = False
         vsi, filters = "00000000-0000-4000-8000-000000000001", [f"0-02:aa:ff:ff:ff:01-{self.probe_vn}"]
         for attempt in range(5):
             try:
@@ -208,9 +209,11 @@ class Lldpad:
                     raise
             self.stop(signal.SIGKILL)
             self.start()
+            restarted = True
         wait_until("lldpad takes requests", lambda: self.vsi("assoc", vsi, filters, wait=False) and
                    self.vsis().get(vsi, {}).get("filter", ["0"])[0][0] != "0")
         self.clear(vsi)
+        return restarted
 
     def clear(self, vsi):
         """De-associates whatever it holds of the VSI."""
