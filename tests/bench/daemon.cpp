@@ -15,8 +15,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 namespace splitnve::bench {
@@ -110,7 +110,7 @@ Client::Reply Client::call(const std::string& request, const std::string& text) 
         buffer_.erase(0, end + 1);
         return reply;
       }
-      ++reply.rows;
+      if (reply.rows++ == 0) reply.first = line;
       if (!text.empty() && line.find(text) != std::string_view::npos) ++reply.matching;
     }
     buffer_.erase(0, begin);
@@ -146,28 +146,24 @@ void Daemon::start() {
   ready.wait_ready(pid_);
 }
 
-void Daemon::stop() {
-  kill(pid_, SIGTERM);
+void Daemon::stop(int signal) {
+  kill(pid_, signal);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
 
 Usage Daemon::usage() const {
   Usage usage;
-  const std::string folder = "/proc/" + std::to_string(pid_);
-  std::ifstream memory(folder + "/smaps_rollup");
+  std::ifstream memory("/proc/" + std::to_string(pid_) + "/smaps_rollup");
   for (std::string line; std::getline(memory, line);) {
     if (line.rfind("Private_Clean:", 0) != 0 && line.rfind("Private_Dirty:", 0) != 0) continue;
     usage.private_octets += 1024 * std::stod(line.substr(line.find(':') + 1));
   }
-  std::ifstream stream(folder + "/stat");
-  std::string stat((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  std::istringstream fields(stat.substr(stat.rfind(')') + 1));
-  std::string field;
-  double ticks = 0;
-  for (int n = 3; n <= 15 && fields >> field; ++n)  // utime and stime are the 14th and 15th
-    if (n >= 14) ticks += std::stod(field);
-  usage.cpu_seconds = ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+  clockid_t clock{};
+  timespec time{};
+  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &time) != 0)
+    give_up("no processor time of a daemon");
+  usage.cpu_seconds = static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
   return usage;
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A daemon under test as a bench sees it: a process in a network namespace, a control socket, its memory.
 #pragma once
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace splitnve::bench {
 
@@ -20,9 +22,10 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// The line that ends the request; `rows` counts the lines before it, `matching` those that contain `text`.
+  /// The line that ends the request; `rows` counts the lines before it, `matching` those that contain `text`, `first`
+  /// is the first of them.
   struct Reply {
-    std::string end;
+    std::string end, first;
     std::size_t rows = 0, matching = 0;
     bool ok() const { return end.find("\"ok\":true") != std::string::npos; }
   };
@@ -34,7 +37,7 @@ class Client {
   std::string buffer_;
 };
 
-/// Resident memory of its own and processor time so far.
+/// Resident memory of its own, and processor time of its threads so far, to the nanosecond.
 struct Usage {
   double private_octets = 0;
   double cpu_seconds = 0;
@@ -50,8 +53,10 @@ class Daemon {
 
   /// Returns when it has said READY=1 to its service manager (us).
   void start();
-  /// SIGTERM, and waits for its end.
-  void stop();
+  /// Waits for its end.
+  void stop(int signal = SIGTERM);
+  /// From the next start() on.
+  void configure(std::string config) { config_ = std::move(config); }
   Usage usage() const;
   const std::string& socket() const { return socket_; }
   pid_t pid() const { return pid_; }

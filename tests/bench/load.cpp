@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <thread>
@@ -76,11 +77,34 @@ double apply(const std::string& socket, const std::vector<std::string>& requests
   return took.count();
 }
 
-Pair::Pair(const Setting& setting)
-    : nnved(setting.build + "/src/nnved/nnved", setting.work + "/sw.json", "sw", "/run/splitnve/sw.sock",
-            setting.work + "/sw.log"),
-      tnved(setting.build + "/src/tnved/tnved", setting.work + "/hv.json", "hv", "/run/splitnve/hv.sock",
-            setting.work + "/hv.log") {}
+double verb_us(Client& client, const char* verb, std::uint32_t i) {
+  const std::string line =
+      std::string(R"({"id":1,"verb":"tsi.)") + verb + R"(","args":{"vsi":")" + vsi_of(i) + "\"}}\n";
+  const auto begun = Clock::now();
+  const auto reply = client.call(line);
+  const double took = seconds_since(begun) * kMillion;
+  if (!reply.ok()) give_up(std::string(verb) + ": " + reply.end);
+  return took;
+}
+
+Pair::Pair(const Setting& setting, const std::string& lane)
+    : nnved(setting.build + "/src/nnved/nnved", setting.work + "/sw" + lane + ".json", "sw" + lane,
+            "/run/splitnve/sw" + lane + ".sock", setting.work + "/sw" + lane + ".log"),
+      tnved(setting.build + "/src/tnved/tnved", setting.work + "/hv" + lane + ".json", "hv" + lane,
+            "/run/splitnve/hv" + lane + ".sock", setting.work + "/hv" + lane + ".log") {}
+
+double Pair::load(std::uint32_t first, std::uint32_t count, std::uint32_t connections) const {
+  return apply(tnved.socket(), apply_requests(first, count, "activated"), connections);
+}
+
+double Pair::peer_counter(const std::string& name) const {
+  const std::string key = "\"" + name + "\":";
+  Client client(tnved.socket());
+  const auto reply = client.call("{\"id\":1,\"verb\":\"peer.show\"}\n");
+  const auto at = reply.first.find(key);
+  if (!reply.ok() || at == std::string::npos) give_up("peer.show does not tell " + name + ": " + reply.end);
+  return std::strtod(reply.first.c_str() + at + key.size(), nullptr);
+}
 
 Client::Reply show(const Daemon& daemon, const std::string& text) {
   Client client(daemon.socket());

@@ -25,11 +25,21 @@ inline constexpr const char* kActivated = "ctivated\"";
 /// Sends them over several connections at once; seconds until the last was answered. Gives up if a TSI was refused.
 double apply(const std::string& socket, const std::vector<std::string>& requests, std::uint32_t connections);
 
-/// nnved on the switch and tnved on the hypervisor, joined by a veth; both up and empty.
+/// One `tsi.VERB` about TSI `i`; microseconds until its answer. Gives up if it was refused.
+double verb_us(Client& client, const char* verb, std::uint32_t i);
+
+/// nnved on the switch and tnved on the hypervisor, joined by a veth; both up and empty. A `lane` is another such pair
+/// beside the first; bench.sh has put its name behind those of its namespaces and configurations.
 struct Pair {
-  explicit Pair(const Setting& setting);
+  explicit Pair(const Setting& setting, const std::string& lane = "");
   /// Both say that `count` TSIs are activated, and the hypervisor that their ports are open.
   bool all_active(std::uint32_t count) const;
+  /// Seconds until TSIs first .. first + count - 1 are activated.
+  double load(std::uint32_t first, std::uint32_t count, std::uint32_t connections) const;
+  /// Of both daemons.
+  double cpu_seconds() const { return nnved.usage().cpu_seconds + tnved.usage().cpu_seconds; }
+  /// What tnved counts of its nNVE: a member of `peer.show`, such as keepalives, or sent (ECPDUs).
+  double peer_counter(const std::string& name) const;
   Daemon nnved, tnved;
 };
 

@@ -12,7 +12,9 @@ namespace splitnve::bench {
 
 class Report {
  public:
-  explicit Report(std::string bench) : bench_(std::move(bench)) {}
+  /// Not `bounded`: targets are told, and missing one is no failure. For runs too small to mean anything by their
+  /// figures.
+  explicit Report(std::string bench, bool bounded = true) : bench_(std::move(bench)), bounded_(bounded) {}
 
   void parameter(const std::string& key, double value) { parameters_.emplace_back(key, value); }
   void figure(const std::string& key, double value) { figures_.emplace_back(key, value); }
@@ -20,10 +22,21 @@ class Report {
   void ratio(const std::string& key, double value) { ratios_.emplace_back(key, value); }
   /// A figure with a target. Each target is a parameter of its own, named KEY_min or KEY_max.
   void at_least(const std::string& key, double value, double bound) {
-    bounded(key, value, bound, "_min", value >= bound);
+    figure(key, value);
+    target(key, value, bound, "_min", value >= bound);
   }
   void at_most(const std::string& key, double value, double bound) {
-    bounded(key, value, bound, "_max", value <= bound);
+    figure(key, value);
+    target(key, value, bound, "_max", value <= bound);
+  }
+  /// The same for ratios.
+  void ratio_at_least(const std::string& key, double value, double bound) {
+    ratio(key, value);
+    target(key, value, bound, "_min", value >= bound);
+  }
+  void ratio_at_most(const std::string& key, double value, double bound) {
+    ratio(key, value);
+    target(key, value, bound, "_max", value <= bound);
   }
   /// Something that must hold whatever the figures are.
   void require(bool held, const std::string& what) {
@@ -44,15 +57,16 @@ class Report {
  private:
   using Members = std::vector<std::pair<std::string, double>>;
 
-  void bounded(const std::string& key, double value, double bound, const char* suffix, bool held) {
-    figure(key, value);
+  void target(const std::string& key, double value, double bound, const char* suffix, bool held) {
     parameter(key + suffix, bound);
-    require(held, key + " is " + text(value) + ", its target " + text(bound));
+    if (bounded_) require(held, key + " is " + text(value) + ", its target " + text(bound));
   }
   static std::string text(double value) {
     char buffer[40];
-    const bool whole = std::floor(value) == value && std::fabs(value) < 1e15;
-    std::snprintf(buffer, sizeof(buffer), whole ? "%.0f" : "%.5g", value);
+    // Never with an exponent: whoever greps a figure compares it as it stands.
+    const bool whole = std::floor(value) == value || std::fabs(value) >= 1e4;
+    const bool small = std::fabs(value) < 1e-3;
+    std::snprintf(buffer, sizeof(buffer), whole ? "%.0f" : small ? "%.6f" : "%.5g", value);
     return buffer;
   }
   static std::string object(const Members& members) {
@@ -63,6 +77,7 @@ class Report {
   }
 
   std::string bench_;
+  bool bounded_;
   Members parameters_, figures_, baseline_, ratios_;
   bool pass_ = true;
 };
@@ -74,5 +89,7 @@ inline double percentile(std::vector<double>& samples, double share) {
   const auto at = static_cast<std::size_t>(share * static_cast<double>(samples.size()));
   return samples[std::min(at, samples.size() - 1)];
 }
+
+inline double median(std::vector<double> samples) { return percentile(samples, 0.5); }
 
 }  // namespace splitnve::bench

@@ -38,8 +38,10 @@ figure() {
 
 benches() {
   local name
-  for name in associate memory restart; do tools/dev bench "$name" --tsis 20000 >"$logs/$name.json"; done
-  tools/dev bench activate-latency >"$logs/activate-latency.json"
+  # The benches' own targets are those of accept-speed.sh: missing one (exit 1) is no failure here.
+  for name in associate memory restart activate-latency; do
+    tools/dev bench "$name" --tsis "$([ "$name" = activate-latency ] && echo 1000 || echo 20000)" >"$logs/$name.json" || [ $? = 1 ]
+  done
   figure associate activates_per_second '>=' 20000
   figure memory nnved_bytes_per_tsi '<=' 1024
   figure memory tnved_bytes_per_tsi '<=' 1024
