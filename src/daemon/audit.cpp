@@ -32,6 +32,7 @@ std::string record_name(const std::uint64_t& key) {
     case agent::RecordKind::kMeta: return "meta" + number;
     case agent::RecordKind::kTsi: return "tsi" + number;
     case agent::RecordKind::kLatch: return "latch" + number;
+    case agent::RecordKind::kVn: return "vn" + number;
   }
   return "kind " + std::to_string(key >> 56) + number;
 }

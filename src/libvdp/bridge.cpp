@@ -96,6 +96,14 @@ Decoded<Heard> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
 
 void Bridge::handle_statement(const ManagerId& manager, const Statement& statement, Instant now) {
   const Tlv& tlv = statement.tlv;
+  if (extension_type(tlv) == ExtensionType::kVnRequest) {
+    if (const auto read = decode_extension(tlv)) {
+      vns_.handle(std::get<VnRequest>(**read));
+    } else {
+      ++stats_.malformed_tlvs;
+    }
+    return;
+  }
   if (!is_association(static_cast<TlvType>(tlv.type))) {
     if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
     return;
@@ -258,12 +266,14 @@ void Bridge::command(Request base, std::span<const FilterEntry> entries, ReasonT
 bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
   // An outcome that was never told (the link went down under it) counts as failed.
   handle_delivery_failed(now);
-  if (ready_.empty()) return false;
-  const ManagerId manager = rows_[ready_.front()].request.manager;
+  if (!queued()) return false;
+  // What is said of whole VNs has no manager.
+  const ManagerId manager = ready_.empty() ? ManagerId{} : rows_[ready_.front()].request.manager;
   out.resize(vdpdu_octets_max_);
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
-  std::uint32_t next = ready_.front();
+  vns_.write(writer);
+  std::uint32_t next = ready_.empty() ? kNone : ready_.front();
   for (std::size_t looked = 0; next != kNone && looked < kLookAhead; ++looked) {
     const std::uint32_t index = next;
     Row& row = rows_[index];
@@ -323,11 +333,13 @@ std::uint32_t Bridge::leave_chain(std::uint32_t index) {
 }
 
 void Bridge::handle_delivered(Instant) {
+  vns_.handle_delivered();
   for (const std::uint32_t index : sent_) erase(index);
   sent_.clear();
 }
 
 void Bridge::handle_delivery_failed(Instant) {
+  vns_.handle_delivery_failed();
   for (auto index = sent_.rbegin(); index != sent_.rend(); ++index) {
     Row& row = rows_[*index];
     if (row.kind != Kind::kCommand && !still_current(row)) {

@@ -64,7 +64,7 @@ Decoded<Optional> read_vn_request(BoundedReader& reader) {
   if (const auto size = expect_octets(reader, kVnRequestOctets, kVnRequestOctets); !size)
     return unexpected<DecodeError>(size.error());
   const std::uint8_t operation = reader.rest()[0];
-  if (operation != 1 && operation != 2) return reader.error("unknown VN operation");
+  if (operation < 1 || operation > 3) return reader.error("unknown VN operation");
   VnRequest out;
   out.operation = static_cast<VnRequest::Operation>(operation);
   std::uint32_t group = 0;

@@ -33,9 +33,9 @@ std::optional<Statement> StatementReader::next() {
   }
   if (!ahead_) return std::nullopt;
   Statement statement{*ahead_, {}, {}, {}};
-  const bool association = is_association(static_cast<TlvType>(ahead_->type));
+  const bool subject = is_association(static_cast<TlvType>(ahead_->type)) || extension_type(*ahead_) == ExtensionType::kVnRequest;
   ahead_ = *reader_.next();
-  for (; association && ahead_ && annotates(*ahead_); ahead_ = *reader_.next())
+  for (; subject && ahead_ && annotates(*ahead_); ahead_ = *reader_.next())
     if (!annotate(statement, *ahead_)) ++unusable_;
   return statement;
 }

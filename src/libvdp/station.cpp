@@ -184,6 +184,7 @@ void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid,
 }
 
 void Station::reassert_all(Instant now) {
+  vns_.reassert_all(now);
   for (Handle h = 0; h < associations_.slots(); ++h) {
     if (!associations_.contains(h)) continue;
     Row& row = associations_[h];
@@ -361,6 +362,7 @@ void Station::answered_again(Handle handle) {
 }
 
 void Station::handle_time(Instant now) {
+  vns_.handle_time(now);
   while (const auto due = deadlines_.pop_due(now)) {
     Row& row = associations_[*due];
     switch (row.state) {
@@ -383,7 +385,7 @@ void Station::handle_time(Instant now) {
   }
 }
 
-std::optional<Instant> Station::next_deadline() const { return deadlines_.next(); }
+std::optional<Instant> Station::next_deadline() const { return earliest(deadlines_.next(), vns_.next_deadline()); }
 
 void Station::finish(Handle handle) {
   dequeue(handle);

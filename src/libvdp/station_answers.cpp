@@ -30,11 +30,14 @@ ResponseStatus as_refusal(ResponseStatus status) {
 Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
   const auto heard = survey(vdpdu);
   if (!heard) return heard;
+  vns_.begin_vdpdu();
   StatementReader reader(vdpdu);
   while (const auto statement = reader.next()) {
     const Tlv& tlv = statement->tlv;
     why_ = statement->reason ? statement->reason->text : std::string_view();
-    if (!is_association(static_cast<TlvType>(tlv.type))) {
+    if (extension_type(tlv) == ExtensionType::kVnRequest) {
+      handle_vn_request(*statement, now);
+    } else if (!is_association(static_cast<TlvType>(tlv.type))) {
       if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
     } else if (const auto association = decode_association(tlv)) {
       handle_association(reader.manager(), *association, now);
@@ -45,6 +48,15 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
   why_ = {};
   stats_.skipped_tlvs += reader.unusable();
   return heard;
+}
+
+void Station::handle_vn_request(const Statement& statement, Instant now) {
+  const auto read = decode_extension(statement.tlv);
+  if (!read) {
+    ++stats_.skipped_tlvs;
+    return;
+  }
+  vns_.handle(std::get<VnRequest>(**read), statement.reason, now);
 }
 
 void Station::handle_association(const ManagerId& manager, const Association& association, Instant now) {

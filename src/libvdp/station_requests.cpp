@@ -113,25 +113,33 @@ Station::Plan Station::plan_removal(const Row& row, bool replacing) {
 bool Station::compose(OctetString& out, Instant now, const Capabilities* show) {
   if (!queued()) return false;
   replies_sent_ = 0;  // an outcome that was never told counts as failed
+  vns_.handle_delivery_failed();
   const std::size_t waiting = renewals_.size();
   const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
   IndexList& lead = renewals_lead ? renewals_ : fresh_;
-  const ManagerId manager = replies_.empty() ? associations_[lead.front()].manager : replies_.front().manager;
+  const ManagerId manager = leading_manager(lead);
   out.resize(vdpdu_octets_max_);
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
   composed_.clear();
   ++serial_;
+  const bool of_vns = vns_.queued() && vns_.write(writer, now);
   const bool room = write_replies(writer, manager);
   if (room) {
     fill(writer, lead, manager, now);
     fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
   }
-  ensure(!composed_.empty() || replies_sent_ != 0, "what waits for its turn fits an empty VDPDU");
+  ensure(!composed_.empty() || replies_sent_ != 0 || of_vns, "what waits for its turn fits an empty VDPDU");
   fresh_streak_ = waiting != 0 && renewals_.size() == waiting ? fresh_streak_ + 1 : 0;
   if (show != nullptr) write_reserved(writer, *show);
   out.resize(writer.finish().size());
   return true;
+}
+
+/// What is said of whole VNs has no manager.
+ManagerId Station::leading_manager(const IndexList& lead) const {
+  if (!replies_.empty()) return replies_.front().manager;
+  return lead.empty() ? ManagerId{} : associations_[lead.front()].manager;
 }
 
 /// Answers to commands of the bridge go first. True if there is room for requests behind them.
@@ -213,11 +221,13 @@ void Station::commit(Handle handle, const Plan& plan, Instant now) {
 }
 
 void Station::handle_delivered(Instant) {
+  vns_.handle_delivered();
   composed_.clear();
   replies_.erase(replies_.begin(), replies_.begin() + static_cast<std::ptrdiff_t>(std::exchange(replies_sent_, 0)));
 }
 
 void Station::handle_delivery_failed(Instant) {
+  vns_.handle_delivery_failed();
   for (auto handle = composed_.rbegin(); handle != composed_.rend(); ++handle) {
     if (!associations_.contains(*handle)) continue;
     Row& row = associations_[*handle];

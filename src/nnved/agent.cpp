@@ -90,7 +90,7 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
 
 void Impl::forget_peer(Index peer) {
   const Peer& gone = peers[peer];
-  ensure(gone.tsis == 0 && gone.works == 0, "forgetting a peer that has TSIs or requests");
+  ensure(gone.tsis == 0 && gone.works == 0 && gone.connects == 0, "forgetting a peer that has TSIs, VNs or requests");
   journal.transition("peer",
                      "port " + config.ports[gone.port_index].interface_name + " station " + gone.station.to_string(),
                      "Known", "Unknown", ports[gone.port_index].up ? "idle" : "link down");
@@ -125,6 +125,7 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
+  while (const auto request = from.bridge.vns().poll_request()) handle_vn_request(peer, *request, now);
 }
 
 vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
@@ -161,6 +162,7 @@ void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant no
   if (change.verdict)
     journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",
                        capable ? "has shown its capabilities" : "speaks without capabilities");
+  if (capable && (change.verdict || change.session || change.state_lost)) tell_latches(peer);
   if (!change.state_lost) return;
   journal.notice("nnved.station_state_lost", agent::Notice::Level::kWarning, who);
   begin_ages_anew(peer, now);
@@ -173,6 +175,8 @@ void Impl::begin_ages_anew(Index peer, Instant now) {
     for (AddressRow& address : tsis[instance].addresses) address.renewed = now;
     ages.set(instance, now + ports[peers[peer].port_index].vdp.keepalive_timeout());
   }
+  for (Index number = 0; number < connects.rows().slots(); ++number)
+    if (connects.rows().contains(number) && connects[number].peer == peer) connects[number].renewed = now;
 }
 
 void Impl::drop(const char* cause) {
@@ -195,7 +199,7 @@ void Impl::settle(Instant now) {
     }
     flush_claims();
     flush_commits();
-  } while (!rework.empty() || !claims.empty() || !commits.empty());
+  } while (!rework.empty() || !claims.empty() || !commits.empty() || !connect_commits.empty());
   for (const Index peer : std::exchange(touched, {})) {
     peers[peer].touched = false;
     pump(peer, now);

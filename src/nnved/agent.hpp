@@ -50,6 +50,7 @@ struct VapView {
   GroupId vn;
   VapState state = VapState::kDisconnected;
   std::uint32_t associated_tsis = 0;
+  std::uint32_t connects = 0;  ///< stations that asked for the VN itself
   Vid local_tag;
   std::vector<Vid> local_tags;  ///< with further ones that stations asked for (D7)
   std::uint32_t vni = 0;

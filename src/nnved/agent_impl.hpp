@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), pipeline.cpp (works and results),
-// upkeep.cpp (time, links, ages), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
+// upkeep.cpp (time, links, ages), connect.cpp (VN requests), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
 #pragma once
 #include <deque>
 #include <map>
 #include <random>
 
 #include "nnved/agent.hpp"
+#include "nnved/connect.hpp"
 #include "nnved/journal.hpp"
 #include "nnved/latch.hpp"
 #include "nnved/peer.hpp"
@@ -53,6 +54,24 @@ struct Plan {
   };
   boost::container::small_vector<Joined, 1> vaps;  ///< each VN once
   Index vap_of(GroupId vn) const;
+};
+
+/// How a station's silence bears on what it has not renewed (S9).
+struct Ageing {
+  Ageing(const Agent::Impl& impl, const Peer& peer, Instant now);
+  /// May what expired then go?
+  bool is_over(Instant expires) const;
+  Instant next_look() const;
+  const char* words() const { return dead ? "the station is silent" : "not renewed"; }
+
+  Instant now;
+  Duration timeout;
+  bool dead = false;
+
+ private:
+  Duration interval_, silence_, bearable_;
+  Instant heard_, back_since_;
+  bool never_ = false, link_up_ = true;
 };
 
 struct Agent::Impl {
@@ -146,6 +165,30 @@ struct Agent::Impl {
   void wake_peer(Index peer, Instant now);
   std::optional<Instant> next_deadline() const;
 
+  // --- connect.cpp ---
+  void handle_vn_request(Index peer, const vdp::VnRequest& request, Instant now);
+  std::optional<Refused> may_connect(Index peer, GroupId group) const;
+  void connect_vn(Index peer, const vdp::VnRequest& request, Instant now);
+  void disconnect_vn(Index peer, const vdp::VnRequest& request, Instant now);
+  void add_connect(Index number, Instant now);
+  void answer_connect(Index number);
+  void remove_connect(Index number, Reason reason, Instant now);
+  void refuse_vn(Index peer, const vdp::VnRequest& request, const Refused& refused, Instant now);
+  template <class Harm>
+  void connects_returned(const Batch& batch, Harm&& harm, Reason reason, const std::string& cause, Instant now);
+  void connects_programmed(const Batch& batch, const RowKeys& failed, const std::string& cause, Instant now);
+  void connects_persisted(const Batch& batch, const std::string& error, Instant now);
+  void await(Batch& batch, std::span<const Index> numbers);
+  agent::StoreRecord connect_record(Index number) const;
+  const char* restore_connect(Index number, const ConnectRecord& record, Instant now);
+  void age_connect(Index number, Instant now);
+  template <class Which>
+  void remove_connects(Which&& which, Reason reason, Instant now);
+  /// Of one VN, or of all.
+  void remove_connects_of_port(std::uint32_t port_index, std::optional<GroupId> vn, Reason reason, Instant now);
+  void tell_stations(std::uint32_t port_index, GroupId vn, vdp::VnRequest::Operation operation, vdp::ReasonText why);
+  void tell_latches(Index peer);
+
   // --- evb.cpp ---
   void handle_lldp(std::uint32_t port_index, Octets octets, Instant now);
   /// After any call of the port's EVB machine: what it says goes out, what it changed holds from now on.
@@ -188,6 +231,7 @@ struct Agent::Impl {
   TsiMachine machine{config, tsis, vaps, changes, journal};
   Projection projection{config, policy, tsis, vaps};
   LatchTable latches{changes};
+  ConnectTable connects;
   bool draining = false;
   Recovery recovery;
 
@@ -219,12 +263,13 @@ struct Agent::Impl {
   boost::unordered_flat_map<VsiId, Inflight> inflight;
   std::deque<Inflight::Waiting> rework;  ///< requests whose turn has come
   std::vector<Index> claims, commits;    ///< works for the next batches
+  std::vector<Index> connect_commits;    ///< connects for the next batches
   boost::unordered_flat_map<BatchId, Batch> batches;
   std::uint64_t last_batch = 0;
   Changes retry;
   std::optional<Instant> retry_at;
 
-  DeadlineHeap peer_deadlines, ages, link_deadlines, evb_deadlines;
+  DeadlineHeap peer_deadlines, ages, connect_ages, link_deadlines, evb_deadlines;
   std::deque<RefusalView> refusals;
   std::map<std::string, std::uint64_t, std::less<>> drops;
   std::uint64_t frames_taken = 0;  ///< frames that were not dropped

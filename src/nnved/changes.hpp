@@ -68,10 +68,17 @@ struct Departed {
   friend auto operator<=>(const Departed&, const Departed&) = default;
 };
 
+/// A connect of a VN, and which one of its number.
+struct ConnectName {
+  Index number = kNoIndex;
+  std::uint64_t serial = 0;
+};
+
 struct Changes {
   RowKeys rows;
   std::vector<Index> records;  ///< TSI rows
   std::vector<Index> latches;
+  std::vector<Index> connects;
   bool epoch = false;  ///< the record of the store's epoch
   std::vector<AddressKey> authority;
   std::vector<Departed> departed;

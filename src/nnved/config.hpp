@@ -88,6 +88,7 @@ inline constexpr vdp::Flags kAble = vdp::Flags()
                                            .set(vdp::Flag::kDeactivate)
                                            .set(vdp::Flag::kBridgeDeactivate)
                                            .set(vdp::Flag::kMigration)
+                                           .set(vdp::Flag::kVnRequests)
                                            .set(vdp::Flag::kReasonText)
                                            .set(vdp::Flag::kIncrementalFilter);
 

@@ -91,6 +91,7 @@ std::vector<json> vn_rows(const Agent& agent) {
                     {"vn_alias", daemon::alias_of(agent.config().vns, vap.vn)},
                     {"state", lower_case(to_string(vap.state))},
                     {"associated_tsis", vap.associated_tsis},
+                    {"connects", vap.connects},
                     {"local_tag", vap.local_tag.value()},
                     {"local_tags", std::move(tags)},
                     {"vni", vap.vni},

@@ -125,12 +125,18 @@ bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& rea
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
   withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason,
                now);
+  remove_connects_of_port(port_index, vn, Reason::kAdminDown, now);
+  tell_stations(port_index, vn, vdp::VnRequest::Operation::kDisconnect,
+                said(Reason::kAdminDown, words(Reason::kAdminDown, reason)));
   settle(now);
   return true;
 }
 
 bool Impl::release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi, Instant now) {
   if (!latches.release(vn, interface_name, vsi)) return false;
+  for (std::uint32_t i = 0; !vsi && i < config.ports.size(); ++i)
+    if (config.ports[i].interface_name == interface_name)
+      tell_stations(i, vn, vdp::VnRequest::Operation::kConnect, {});
   journal.notice("nnved.released", agent::Notice::Level::kInfo,
                  (vsi ? "vsi " + vsi->to_string() : "port " + interface_name) + " vn " + std::to_string(vn.value()));
   settle(now);
@@ -140,12 +146,13 @@ bool Impl::release(GroupId vn, const std::string& interface_name, const std::opt
 std::size_t Impl::drain(const std::string& reason, Instant now) {
   if (!std::exchange(draining, true)) journal.notice("nnved.draining", agent::Notice::Level::kWarning, reason);
   const std::size_t count = withdraw_all([](const TsiRow&) { return true; }, reason, now);
+  for (std::uint32_t i = 0; i < config.ports.size(); ++i) remove_connects_of_port(i, std::nullopt, Reason::kNone, now);
   settle(now);
   return count;
 }
 
 bool Impl::is_drained() const {
-  bool quiet = draining && tsis.rows().empty() && works.empty();
+  bool quiet = draining && tsis.rows().empty() && works.empty() && connects.rows().empty();
   peers.for_each(
       [&](Index, const Peer& peer) { quiet = quiet && !peer.bridge.queued() && peer.session.transmitter().ready(); });
   return quiet;

@@ -41,6 +41,7 @@ struct Peer {
   Instant back_since{};     ///< heard again after a silence: it may have restarted and has to renew everything yet
   Instant next_send{};      ///< pacing of stations without our capabilities
   std::uint32_t tsis = 0;
+  std::uint32_t connects = 0;  ///< VNs that it has connected by itself
   std::uint32_t works = 0;  ///< requests of it on their way or waiting for another
   bool queued = false;      ///< has VDPDUs to work on and stands in the queue
   bool touched = false;     ///< its output has to be looked at

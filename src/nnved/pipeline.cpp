@@ -236,12 +236,15 @@ agent::Publish Impl::gather_publish(Batch& batch) {
 /// One Program and one Persist for all that has been decided; works that wait for nothing are done.
 void Impl::flush_commits() {
   const std::vector<Index> ready = std::exchange(commits, {});
+  const std::vector<Index> connected = std::exchange(connect_commits, {});
   RowKeys keys = std::exchange(changes.rows, {});
   sort_unique(keys);
   sort_unique(changes.records);
   std::vector<Index> records = std::exchange(changes.records, {});
   sort_unique(changes.latches);
   std::vector<Index> latched = std::exchange(changes.latches, {});
+  sort_unique(changes.connects);
+  std::vector<Index> connecting = std::exchange(changes.connects, {});
   if (!keys.empty()) {
     agent::Program program;
     program.rows = projection.rows(keys);
@@ -249,21 +252,25 @@ void Impl::flush_commits() {
     batch.kind = kAwaitProgram;
     batch.works = ready;
     batch.rows = std::move(keys);
+    await(batch, connected);
     program.batch = open_batch(std::move(batch));
     journal.effects.push_back(std::move(program));
     for (const Index work : ready) works[work].awaiting |= kAwaitProgram;
   }
   const bool new_epoch = std::exchange(changes.epoch, false);
-  if (!records.empty() || !latched.empty() || new_epoch) {
+  if (!records.empty() || !latched.empty() || !connecting.empty() || new_epoch) {
     agent::Persist persist;
     if (new_epoch) persist.records.push_back(epoch_record());
     for (const Index instance : records) persist.records.push_back(projection.record(instance));
     for (const Index latch : latched) persist.records.push_back(latches.record(latch));
+    for (const Index number : connecting) persist.records.push_back(connect_record(number));
     Batch batch;
     batch.kind = kAwaitPersist;
     batch.works = ready;
     batch.records = std::move(records);
     batch.latches = std::move(latched);
+    batch.connect_records = std::move(connecting);
+    await(batch, connected);
     batch.epoch = new_epoch;
     persist.batch = open_batch(std::move(batch));
     journal.effects.push_back(std::move(persist));
@@ -371,6 +378,7 @@ void Impl::programmed(Batch& batch, const agent::BatchResult& result, Instant no
     else
       settled(index);
   }
+  connects_programmed(batch, failed, cause, now);
   if (failed.empty()) return;
   append(retry.rows, failed);
   journal.notice("nnved.datapath_failed", agent::Notice::Level::kError, cause);
@@ -385,7 +393,9 @@ void Impl::persisted(Batch& batch, const agent::BatchResult& result, Instant now
     else
       fail(index, Reason::kStoreFailed, result.error, now);
   }
+  connects_persisted(batch, result.error, now);
   if (result.error.empty()) return;
+  append(retry.connects, batch.connect_records);
   append(retry.records, batch.records);
   append(retry.latches, batch.latches);
   retry.epoch |= batch.epoch;

@@ -56,6 +56,10 @@ constexpr ReasonInfo kAddressLimit{Code::kInsufficientResources, kSoft, "address
                                    "the TSI has as many addresses as one TSI may"};
 constexpr ReasonInfo kIpLimit{Code::kInsufficientResources, kSoft, "ip_limit",
                                 "the TSI, or the switch, has as many IP addresses as it may"};
+constexpr ReasonInfo kTsisPresent{Code::kOther, kSoft, "tsis_present",
+                                  "the station has TSIs in the VN; disconnect it with all of them, or remove them"};
+constexpr ReasonInfo kConnectLimit{Code::kInsufficientResources, kSoft, "connect_limit",
+                                   "the station has connected as many VNs as one station may"};
 constexpr ReasonInfo kFloodLimit{Code::kInsufficientResources, kSoft, "flood_limit",
                                  "the VN is active on as many ports as its flood list can hold"};
 constexpr ReasonInfo kDatapathFailed{Code::kInsufficientResources, kSoft, "datapath_failed",
@@ -107,6 +111,8 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kAuthorityUnreachable: return kAuthorityUnreachable;
     case Reason::kDeadline: return kDeadline;
     case Reason::kVidLimit: return kVidLimit;
+    case Reason::kTsisPresent: return kTsisPresent;
+    case Reason::kConnectLimit: return kConnectLimit;
   }
   return kNoReason;
 }

@@ -53,6 +53,8 @@ enum class Reason : std::uint8_t {
   kBadIp,
   kIpWithoutMac,
   kIpLimit,
+  kTsisPresent,
+  kConnectLimit,
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

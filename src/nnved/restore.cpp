@@ -7,6 +7,7 @@ using Impl = Agent::Impl;
 
 std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
   std::size_t unreadable = 0;
+  std::vector<Index> dropped_connects;
   restore_epoch(records);
   for (const agent::StoreRecord& stored : records) {
     const std::string cause = restore_one(stored, now);
@@ -14,10 +15,12 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
     ++unreadable;
     const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
     const bool tsi = agent::record_kind(stored.key) == agent::RecordKind::kTsi;
+    const bool vn = agent::record_kind(stored.key) == agent::RecordKind::kVn;
     journal.notice("nnved.record_dropped", agent::Notice::Level::kWarning,
-                   std::string(tsi ? "stored TSI " : "stored latch ") + std::to_string(id) + ": " + cause);
+                   std::string(tsi ? "stored TSI " : vn ? "stored VN " : "stored latch ") + std::to_string(id) + ": " + cause);
     // Only a number that no row took is erased with its record.
     if (tsi && id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
+    if (vn && id > 0 && id <= limits::kInstancesMax) dropped_connects.push_back(static_cast<Index>(id - 1));
   }
   // Datapath and authority are told by the start-up comparison, not by deltas.
   const std::vector<Index> dropped = std::exchange(changes.records, {});
@@ -26,6 +29,8 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   changes.epoch = new_epoch;
   for (const Index instance : dropped)
     if (!tsis.rows().contains(instance)) changes.records.push_back(instance);
+  for (const Index number : dropped_connects)
+    if (!connects.rows().contains(number)) changes.connects.push_back(number);
   tsis.for_each_owner([&](const AddressKey& key, const Owner&) {
     const agent::AuthorityRow row = projection.authority(key);
     Owner& owner = *tsis.owner(key);
@@ -63,6 +68,13 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
       if (!record) return words(record.error());
       if (!in_range) return "instance number out of range";
       const char* refused = restore_tsi(instance_index(InstanceId(static_cast<std::uint32_t>(id))), *record, now);
+      return refused == nullptr ? "" : refused;
+    }
+    case agent::RecordKind::kVn: {
+      const auto record = decode_connect(stored.value);
+      if (!record) return words(record.error());
+      if (!in_range) return "number out of range";
+      const char* refused = restore_connect(static_cast<Index>(id - 1), *record, now);
       return refused == nullptr ? "" : refused;
     }
     case agent::RecordKind::kLatch: {

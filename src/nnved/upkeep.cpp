@@ -9,7 +9,7 @@ namespace splitnve::nnved {
 using Impl = Agent::Impl;
 
 std::optional<Instant> Impl::next_deadline() const {
-  auto next = earliest(peer_deadlines.next(), ages.next());
+  auto next = earliest(earliest(peer_deadlines.next(), ages.next()), connect_ages.next());
   next = earliest(next, earliest(link_deadlines.next(), evb_deadlines.next()));
   next = earliest(next, vaps.next_deadline());
   return earliest(next, retry_at);
@@ -23,12 +23,14 @@ void Impl::handle_time(Instant now) {
   }
   while (const auto peer = peer_deadlines.pop_due(now)) wake_peer(*peer, now);
   while (const auto instance = ages.pop_due(now)) age(*instance, now);
+  while (const auto number = connect_ages.pop_due(now)) age_connect(*number, now);
   vaps.handle_time(now);
   if (retry_at && *retry_at <= now) {
     retry_at.reset();
     append(changes.rows, retry.rows);
     append(changes.records, retry.records);
     append(changes.latches, retry.latches);
+    append(changes.connects, retry.connects);
     changes.epoch |= retry.epoch;
     append(changes.authority, retry.authority);
     append(changes.departed, retry.departed);
@@ -43,7 +45,7 @@ void Impl::wake_peer(Index peer, Instant now) {
   woken.session.handle_time(now);
   exchanged(peer, woken.exchange.handle_time(now), now);
   while (const auto request = woken.bridge.poll_expired(now)) expire(peer, *request, now);
-  const bool idle = woken.tsis == 0 && woken.works == 0 && !woken.queued && !woken.bridge.queued() &&
+  const bool idle = woken.tsis == 0 && woken.works == 0 && woken.connects == 0 && !woken.queued && !woken.bridge.queued() &&
                     now >= woken.heard_or_begun() + kIdlePeerForgotten;
   if (idle) return forget_peer(peer);
   touch(peer);
@@ -102,7 +104,32 @@ void Impl::link_lost(std::uint32_t port_index, Instant now) {
   for (Index instance = 0; instance < tsis.rows().slots(); ++instance)
     if (tsis.rows().contains(instance) && peers[tsis[instance].peer].port_index == port_index)
       remove_instance(instance, Reason::kNone, info(Reason::kLinkDown).text, now);
+  remove_connects_of_port(port_index, std::nullopt, Reason::kNone, now);
   for (const Index peer : lost) forget_peer(peer);
+}
+
+Ageing::Ageing(const Agent::Impl& impl, const Peer& peer, Instant now_)
+    : now(now_),
+      timeout(impl.ports[peer.port_index].vdp.keepalive_timeout()),
+      interval_(impl.ports[peer.port_index].vdp.keepalive_interval()),
+      silence_(now - peer.heard_or_begun()),
+      bearable_(std::max(timeout, impl.config.ports[peer.port_index].dead_peer_time)),
+      heard_(peer.session.last_heard()),
+      back_since_(peer.back_since),
+      never_(impl.config.ports[peer.port_index].dead_peer_time == Duration::max()) {
+  // During the hold of a lost link nothing ages; whoever is heard after it ages as ever.
+  const Port& port = impl.ports[peer.port_index];
+  link_up_ = port.up || now >= port.down_since + impl.config.ports[peer.port_index].link_down_hold;
+  dead = link_up_ && !never_ && silence_ >= bearable_;
+}
+
+bool Ageing::is_over(Instant expires) const {
+  return dead || (link_up_ && heard_ >= expires && now >= back_since_ + interval_ / 4);
+}
+
+Instant Ageing::next_look() const {
+  const Instant soon = now + interval_ / 4;
+  return never_ || !link_up_ ? soon : std::min(soon, now + (bearable_ - silence_));
 }
 
 /// An address that was not renewed ages alone if its station speaks on after the timeout; a silent station's addresses
@@ -112,36 +139,23 @@ void Impl::age(Index instance, Instant now) {
   if (!tsis.rows().contains(instance)) return;
   const TsiRow& row = tsis[instance];
   const Peer& peer = peers[row.peer];
-  const vdp::Timing& timing = ports[peer.port_index].vdp;
-  const Duration timeout = timing.keepalive_timeout();
-  const Duration interval = timing.keepalive_interval();
-  const Duration dead_after = config.ports[peer.port_index].dead_peer_time;
-  const bool never = dead_after == Duration::max();
-  const Instant heard = peer.session.last_heard();
-  const Duration silence = now - peer.heard_or_begun();
-  const Duration bearable = std::max(timeout, dead_after);
-  // During the hold of a lost link nothing ages; whoever is heard after it ages as ever.
-  const Port& port = ports[peer.port_index];
-  const bool link_up = port.up || now >= port.down_since + config.ports[peer.port_index].link_down_hold;
-  const bool dead = link_up && !never && silence >= bearable;
-  Instant again = now + timeout;
+  const Ageing ageing(*this, peer, now);
+  Instant again = now + ageing.timeout;
   boost::container::small_vector<AddressName, 4> aged;
   for (const AddressRow& address : row.addresses) {
-    const Instant expires = address.renewed + timeout;
+    const Instant expires = address.renewed + ageing.timeout;
     if (expires > now) {
       again = std::min(again, expires);
     } else if (tsis.busy(instance, address)) {
       continue;
-    } else if (dead || (link_up && heard >= expires && now >= peer.back_since + interval / 4)) {
+    } else if (ageing.is_over(expires)) {
       aged.push_back(tsis.name(instance, address));
     } else {
-      again = std::min(again, now + interval / 4);
-      if (!never && link_up) again = std::min(again, now + (bearable - silence));
+      again = std::min(again, ageing.next_look());
     }
   }
-  const char* words = dead ? "the station is silent" : "not renewed";
   for (auto name = aged.rbegin(); name != aged.rend(); ++name)
-    if (remove_address(instance, *name, Reason::kNone, words, now)) return;
+    if (remove_address(instance, *name, Reason::kNone, ageing.words(), now)) return;
   ages.set(instance, again);
 }
 

@@ -100,7 +100,7 @@ Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_
   const auto vid = pool(port_index).acquire_more(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   row.more.push_back(*vid);
-  if (row.instances > 0) mark_tags(row);
+  if (row.uses() > 0) mark_tags(row);
   if (row.state == VapState::kConnected) mark_access(row);
   return Granted{known, *vid};
 }
@@ -108,7 +108,7 @@ Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_
 void VapTable::trim(Index vap, std::size_t keep, Instant now) {
   VapRow& row = rows_[vap];
   if (row.more.size() <= keep) return;
-  if (row.instances > 0) mark_tags(row);
+  if (row.uses() > 0) mark_tags(row);
   if (row.state == VapState::kConnected) mark_access(row);
   for (; row.more.size() > keep; row.more.pop_back()) pool(row.port_index).release_more(row.more.back(), false, now);
 }
@@ -128,7 +128,7 @@ void VapTable::begin_recovery(Instant until) {
 }
 
 void VapTable::release_unused(Index vap, Reason reason, Instant now) {
-  if (rows_[vap].instances == 0) disconnect(vap, reason, now);
+  if (rows_[vap].uses() == 0) disconnect(vap, reason, now);
 }
 
 void VapTable::note_failure(std::uint32_t port_index, GroupId vn, Reason reason, Instant now) {
@@ -141,20 +141,42 @@ void VapTable::note_failure(std::uint32_t port_index, GroupId vn, Reason reason,
 
 void VapTable::instance_added(Index vap) {
   VapRow& row = rows_[vap];
-  if (++row.instances == 1) mark_tags(row);
+  ++row.instances;
+  if (row.uses() == 1) mark_tags(row);
 }
 
 void VapTable::instance_removed(Index vap, Reason reason, Instant now) {
   ensure(rows_[vap].instances > 0, "a VAP loses a TSI it does not have");
   VapRow& row = rows_[vap];
-  if (--row.instances > 0) return;
+  --row.instances;
+  if (row.uses() > 0) return;
+  mark_tags(row);
+  disconnect(vap, reason, now);
+}
+
+void VapTable::connect_added(Index vap, const char* reason) {
+  VapRow& row = rows_[vap];
+  ++row.connects;
+  if (row.uses() == 1) mark_tags(row);
+  connect(vap, reason);
+}
+
+void VapTable::connect_removed(Index vap, Reason reason, Instant now) {
+  VapRow& row = rows_[vap];
+  ensure(row.connects > 0, "a VAP loses a connect it does not have");
+  --row.connects;
+  if (row.uses() > 0) return;
   mark_tags(row);
   disconnect(vap, reason, now);
 }
 
 void VapTable::instance_associated(Index vap, const char* reason) {
+  if (++rows_[vap].associated == 1) connect(vap, reason);
+}
+
+void VapTable::connect(Index vap, const char* reason) {
   VapRow& row = rows_[vap];
-  if (++row.associated > 1 || row.state == VapState::kConnected) return;
+  if (row.state == VapState::kConnected) return;
   DomainState& domain = domains_[row.vn];
   if (++domain.connected == 1) {
     for (const MacAddress& mac : static_remotes_[row.vn]) changes_.rows.fdb.push_back({row.vn, mac});
@@ -198,7 +220,7 @@ void VapTable::disconnect(Index vap, Reason reason, Instant now) {
     mark_domain(row.vn);
     if (--domains_[row.vn].connected == 0)
       for (const MacAddress& mac : static_remotes_[row.vn]) changes_.rows.fdb.push_back({row.vn, mac});
-    enter(vap, VapState::kDisconnected, reason == Reason::kNone ? "last TSI left" : info(reason).text);
+    enter(vap, VapState::kDisconnected, reason == Reason::kNone ? "last use ended" : info(reason).text);
   }
   if (!vid.is_null()) {
     for (const Vid further : row.more) pool(row.port_index).release_more(further, was_connected, now);

@@ -34,11 +34,13 @@ struct VapRow {
   VapState state = VapState::kDisconnected;
   Reason reason = Reason::kNone;  ///< why it is disconnected
   std::uint32_t instances = 0;    ///< TSI rows, those on their way included
+  std::uint32_t connects = 0;     ///< stations that asked for the VN itself (S30)
   std::uint32_t associated = 0;   ///< TSIs that are Associated or Activated
   std::uint32_t active = 0;       ///< Activated addresses
   std::uint32_t opening = 0;      ///< addresses that are Activated or on their way to it
   std::uint32_t unguarded = 0;    ///< Activated addresses without MAC
 
+  std::uint32_t uses() const { return instances + connects; }
   bool has(Vid one) const { return one == vid || std::find(more.begin(), more.end(), one) != more.end(); }
 };
 
@@ -49,13 +51,14 @@ struct DomainState {
   std::vector<Index> vaps;
 };
 
-/// The VAP machine, one per (port, VN) (RFC 8394 section 3.1, figure 5), connected implicitly by its first TSI.
+/// The VAP machine, one per (port, VN) (RFC 8394 section 3.1, figure 5), connected implicitly by its first TSI, or
+/// explicitly by a station's VN request.
 ///
-///                acquire()                    first TSI associated
+///                acquire()              first TSI associated, or connect
 ///   (none) ------------------> Disconnected ---------------------> Connected
 ///      ^                        |  ^ no VID, authority or datapath refused: with the reason, shown for a while
-///      |   last TSI row gone    |  |
-///      '------------------------'--'<---- last TSI row gone: VID rests, rows removed ------'
+///      |    last use gone       |  |
+///      '------------------------'--'<------- last use gone: VID rests, rows removed -------'
 ///
 /// The TSI machine reports what its rows do; nobody else calls the counters.
 class VapTable {
@@ -63,7 +66,7 @@ class VapTable {
   VapTable(const AgentConfig& config, const Policy& policy, Changes& changes, Journal& journal);
 
   /// The VAP of (port, VN), with a VID; created if there is none. Errors: those of VidPool::acquire. A caller that then
-  /// adds no TSI calls `release_unused`.
+  /// uses it for nothing calls `release_unused`.
   Result<Index, Reason> acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now);
   struct Granted {
     Index vap = kNoIndex;
@@ -90,6 +93,9 @@ class VapTable {
   // --- what the TSIs of a VAP do ---
   void instance_added(Index vap);
   void instance_removed(Index vap, Reason reason, Instant now);
+  /// A station wants the VN connected, whatever TSIs there are.
+  void connect_added(Index vap, const char* reason);
+  void connect_removed(Index vap, Reason reason, Instant now);
   void instance_associated(Index vap, const char* reason);
   void instance_dissociated(Index vap);
   void address_opening(Index vap, bool begins);
@@ -116,6 +122,7 @@ class VapTable {
     }
   };
   Index find_or_create(std::uint32_t port_index, GroupId vn);
+  void connect(Index vap, const char* reason);
   void enter(Index vap, VapState state, const char* reason);
   void disconnect(Index vap, Reason reason, Instant now);
   void erase(Index vap);

@@ -18,7 +18,7 @@ std::vector<agent::AuthorityRow> Agent::desired_authority() const {
 std::vector<agent::AuthorityTag> Agent::desired_tags() const {
   std::vector<agent::AuthorityTag> tags;
   impl_->vaps.rows().for_each([&](Index, const VapRow& vap) {
-    if (vap.instances == 0) return;
+    if (vap.uses() == 0) return;
     tags.push_back({vap.vn, vap.port, vap.vid, true});
     for (const Vid vid : vap.more) tags.push_back({vap.vn, vap.port, vid, true});
   });
@@ -32,6 +32,7 @@ std::vector<agent::StoreRecord> Agent::desired_records() const {
     if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
   });
   impl_->latches.rows().for_each([&](Index number, const Latch&) { records.push_back(impl_->latches.record(number)); });
+  impl_->connects.rows().for_each([&](Index number, const Connect&) { records.push_back(impl_->connect_record(number)); });
   return records;
 }
 
@@ -75,6 +76,7 @@ std::vector<VapView> Agent::vaps() const {
     view.vn = row.vn;
     view.state = row.state;
     view.associated_tsis = row.associated;
+    view.connects = row.connects;
     view.local_tag = row.vid;
     if (!row.vid.is_null()) view.local_tags.push_back(row.vid);
     view.local_tags.insert(view.local_tags.end(), row.more.begin(), row.more.end());

@@ -44,6 +44,7 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
   }
   for (const Path& path : paths_.all())
     for (const std::uint8_t i : path.uplinks) uplinks_[i].watched = uplinks_[i].watched || path.has_standby();
+  configure_vns();
 }
 
 std::array<std::uint8_t, 16> Agent::Impl::new_nonce() {
@@ -164,7 +165,9 @@ void Agent::Impl::pump(Instant now) {
   do {
     drain_stations(now);
     look_at_paths(now);
+    place_vns(now);
     drain_stations(now);
+    drain_vns(now);
     std::vector<Slot> checking;
     checking.swap(check_list_);
     for (Slot slot : checking)
@@ -221,6 +224,11 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
 void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change, Instant now) {
   const bool capable = uplink.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
   uplink.station.set_peer(uplink.exchange.flags(), now);
+  const bool unknown = uplink.exchange.verdict() == vdp::Exchange::Verdict::kUnknown;
+  const bool takes_vns = uplink.exchange.flags().has(vdp::Flag::kVnRequests) && config_.offer.has(vdp::Flag::kVnRequests);
+  using VnPeer = vdp::VnStation::Peer;
+  uplink.station.vns().set_peer(unknown ? VnPeer::kUnknown : takes_vns ? VnPeer::kAble : VnPeer::kUnable, now);
+  if (change.verdict || change.session || change.state_lost) uplink.station.vns().begin_anew(now);
   uplink.session.set_in_order(capable);
   if (change.verdict)
     emit(agent::Transition{"peer", uplink.config.interface_name, "known", capable ? "capable" : "legacy",
@@ -237,7 +245,7 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
 
 void Agent::Impl::flush_store() {
   const bool epoch = epoch_dirty_ && !store_retry_at_;
-  if (store_list_.empty() && !epoch) return;
+  if (store_list_.empty() && !epoch && !vns_dirty()) return;
   agent::Persist persist{next_batch(), {}};
   Batch batch;
   batch.epoch = epoch;
@@ -253,6 +261,7 @@ void Agent::Impl::flush_store() {
     persist.records.push_back({key, tsi.gone ? OctetString() : encode_record(record(slot))});
     batch.slots.push_back(slot);
   }
+  if (!store_retry_at_) gather_vns(persist, batch);
   batches_.emplace(persist.batch.value(), std::move(batch));
   emit(std::move(persist));
 }
@@ -335,6 +344,7 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
 std::optional<Instant> Agent::Impl::next_deadline() const {
   std::optional<Instant> next = earliest(deadlines_.next(), retries_.next());
   next = earliest(next, earliest(program_retry_at_, store_retry_at_));
+  next = earliest(next, next_vn_deadline());
   for (const Path& path : paths_.all()) next = earliest(next, path.opens_at);
   for (const Uplink& uplink : uplinks_) {
     if (uplink.evb) next = earliest(next, uplink.evb->machine().next_deadline());
@@ -360,6 +370,11 @@ std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant 
 datapath::Rows Agent::desired_rows() const { return impl_->desired_rows(); }
 void Agent::handle_event(const LifecycleEvent& event, Instant now) { impl_->handle_event(event, now); }
 void Agent::handle_addresses(const AddressEvent& event, Instant now) { impl_->handle_addresses(event, now); }
+void Agent::handle_vn(const VnEvent& event, Instant now) {
+  impl_->handle_vn(event, now);
+  impl_->pump(now);
+}
+std::vector<VnView> Agent::vns() const { return impl_->vn_views(); }
 void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle_frame(port, frame, now); }
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
 void Agent::shut_down(Instant now) { impl_->shut_down(now); }

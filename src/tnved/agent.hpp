@@ -73,6 +73,14 @@ struct AddressEvent {
   std::vector<HostIp> ips{};
 };
 
+/// What an operator wants of a whole VN (S30).
+struct VnEvent {
+  GroupId vn;
+  bool connect = true;
+  bool all = false;         ///< of a disconnect: with the TSIs that we have in it
+  std::uint64_t asker = 0;  ///< as in LifecycleEvent
+};
+
 /// The VM as we were told; what its port may do follows from it and from the nNVE's word.
 enum class VmState : std::uint8_t { kDefined, kRunning, kSuspended, kDeparting, kArriving, kLeaving };
 const char* to_string(VmState state);
@@ -102,6 +110,15 @@ struct TsiView {
   bool held = false;         ///< held by the peer: every address is (S7)
   std::string reason;        ///< last refusal or failure
   std::vector<AddressView> addresses;
+};
+/// A VN that is wanted connected, or that the nNVE has disconnected.
+struct VnView {
+  PortId uplink;
+  GroupId vn;
+  bool wanted = false;
+  const char* state = "";
+  Vid vid;
+  std::string reason;
 };
 struct PeerView {  ///< the nNVE behind an uplink
   PortId uplink;
@@ -133,6 +150,7 @@ class Agent {
   void handle_event(const LifecycleEvent& event, Instant now);
   /// All named addresses change or, with a false Answer, none does.
   void handle_addresses(const AddressEvent& event, Instant now);
+  void handle_vn(const VnEvent& event, Instant now);
   void handle_frame(PortId port, Octets frame, Instant now);
   bool handle_work(std::size_t budget, Instant now);
   void handle_time(Instant now);
@@ -149,6 +167,7 @@ class Agent {
   std::uint32_t tsi_slots() const;
   std::optional<TsiView> tsi(std::uint32_t slot) const;
   std::optional<std::uint32_t> find(const VsiId& vsi) const;  ///< its slot
+  std::vector<VnView> vns() const;
   std::vector<PeerView> peers() const;
   std::vector<agent::EvbView> evb() const;
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;

@@ -6,6 +6,7 @@
 //   agent_evb.cpp       LLDP of the uplinks and the timers that follow from it
 //   agent_addresses.cpp addresses of a live TSI that come, go, stop and start; what is held; attributes in place
 //   agent_verdicts.cpp  what the nNVE, the datapath, the store and the clock say; answers to those who asked
+//   agent_vns.cpp       VNs that are connected without TSIs, or that the nNVE has disconnected
 //   agent_views.cpp     restore, wanted rows, views
 #pragma once
 #include <deque>
@@ -47,6 +48,22 @@ struct Agent::Impl {
     RowKeys keys;  ///< of a Program
     bool program = false;
     bool epoch = false;  ///< a Persist of the store's epoch, too
+    std::vector<GroupId> vns{};  ///< of a Persist: wishes
+  };
+  /// What is wanted of a whole VN.
+  struct VnWish {
+    bool connect = false;
+    bool of_operator = false;  ///< stored; else the configuration's
+    bool dirty = false;        ///< not stored yet; after a failure it waits for `store_retry_at_`
+    std::uint32_t stores_waiting = 0;
+    std::optional<std::size_t> uplink{};  ///< where it stands
+  };
+  struct VnAsker {
+    std::uint64_t id;
+    GroupId vn;
+    bool connect;
+    Instant deadline;
+    std::string refusal;
   };
 
   Impl(AgentConfig config, std::uint64_t seed);
@@ -117,6 +134,24 @@ struct Agent::Impl {
   std::string path_name(const Path& path) const;
   const char* use_of(std::size_t uplink) const;
   std::string use_uplink(PortId id, Instant now);
+
+  // --- agent_vns.cpp ---
+  bool connects_by_configuration(GroupId vn) const;
+  void configure_vns();
+  void wish(GroupId vn, bool connect);
+  std::string may_wish(const VnEvent& event) const;
+  void handle_vn(const VnEvent& event, Instant now);
+  void place_vns(Instant now);
+  void drain_vns(Instant now);
+  void handle_vn_verdict(std::size_t via, const vdp::VnStation::Event& event, Instant now);
+  void vn_released(std::size_t via, GroupId vn, Instant now);
+  bool answer_vn(const VnAsker& asker, Instant now);
+  std::optional<Instant> next_vn_deadline() const;
+  bool vns_dirty() const;
+  void gather_vns(agent::Persist& persist, Batch& batch);
+  void stored_vns(const agent::BatchResult& result, const Batch& batch);
+  std::string restore_vn(const agent::StoreRecord& stored);
+  std::vector<VnView> vn_views() const;
 
   // --- agent_evb.cpp ---
   void handle_lldp(Uplink& uplink, Octets octets, Instant now);
@@ -216,6 +251,8 @@ struct Agent::Impl {
   std::vector<Slot> store_failed_;  ///< wait for `store_retry_at_`
   bool epoch_dirty_ = false;        ///< not stored yet; after a failure it waits for `store_retry_at_`
   std::size_t next_uplink_ = 0;     ///< whose inbox is served first
+  std::map<GroupId, VnWish> vns_;
+  std::vector<VnAsker> vn_askers_;
   std::map<std::string, std::uint64_t> drops_;
   std::uint64_t taken_ = 0;  ///< frames that were not dropped
   OctetString scratch_;

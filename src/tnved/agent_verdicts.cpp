@@ -16,26 +16,8 @@ const char* state_name(vdp::Level level) {
   return "unknown";
 }
 
-bool code_is_known(vdp::Code code) {
-  return static_cast<unsigned>(code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress);
-}
-
-/// What the nNVE said, fit to be shown: one line, no controls.
-std::string said(std::string_view why) {
-  std::string text(why);
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return text.empty() ? text : ": " + text;
-}
-
 std::string refusal_text(const vdp::Station::Refused& event) {
-  const auto& status = event.status;
-  std::string text = std::string("the nNVE refused ") + vdp::to_string(event.command) + ": code " +
-                     std::to_string(static_cast<unsigned>(status.code));
-  if (code_is_known(status.code)) text += std::string(" (") + vdp::to_string(status.code) + ")";
-  if (status.keep) text += ", the state before is kept";
-  if (status.hard) text += ", do not try again";
-  return text + said(event.why);
+  return std::string("the nNVE refused ") + vdp::to_string(event.command) + status_text(event.status, event.why);
 }
 
 Word word_of(const vdp::ResponseStatus& status) {
@@ -391,11 +373,12 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
     if (!result.ok() && !std::exchange(tsi.store_dirty, true)) store_failed_.push_back(slot);
     to_check(slot);
   }
+  stored_vns(result, batch);
   if (result.ok()) return;
   epoch_dirty_ |= batch.epoch;
   store_retry_at_ = now + kRetryFirst;
   notice("TNVED_STORE_FAILED", agent::Notice::Level::kError,
-         "records=" + std::to_string(batch.slots.size()) + " cause=" + result.error);
+         "records=" + std::to_string(batch.slots.size() + batch.vns.size()) + " cause=" + result.error);
 }
 
 // --- those who asked ---

@@ -30,8 +30,9 @@ std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, In
   restore_epoch(records);
   std::size_t unreadable = 0;
   for (const auto& record : records) {
-    if (record.key >> 56 != static_cast<std::uint64_t>(agent::RecordKind::kTsi)) continue;
-    const std::string refusal = restore_one(record, now);
+    const bool tsi = agent::record_kind(record.key) == agent::RecordKind::kTsi;
+    if (!tsi && agent::record_kind(record.key) != agent::RecordKind::kVn) continue;
+    const std::string refusal = tsi ? restore_one(record, now) : restore_vn(record);
     drain_stations(now);
     if (refusal.empty()) continue;
     ++unreadable;

@@ -13,7 +13,7 @@ using host::ConfigNode;
 
 void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& names) {
   for (const auto& node : root.array("vns")) {
-    const VnConfig vn{GroupId(node.u32("id", 1, (1u << 24) - 1)), node.text("alias", ""), {}};
+    const VnConfig vn{GroupId(node.u32("id", 1, (1u << 24) - 1)), node.text("alias", ""), {}, node.boolean("connect", false)};
     daemon::add_vn(node, vn.id, vn.alias, names);
     config.vns.push_back(vn);
   }

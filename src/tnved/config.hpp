@@ -21,6 +21,7 @@ struct VnConfig {
   GroupId id;
   std::string alias;
   std::vector<PortId> uplinks{};  ///< that may serve it, preferred first; empty: as the uplinks' `vns` say
+  bool connect = false;  ///< asked of the nNVE whether there are TSIs or not (S30)
 };
 
 /// An uplink: a port with one nNVE behind it. Several for one VN: the first is used, the others stand by (D3).
@@ -48,6 +49,7 @@ inline constexpr vdp::Flags kAble = vdp::Flags()
                                            .set(vdp::Flag::kDeactivate)
                                            .set(vdp::Flag::kBridgeDeactivate)
                                            .set(vdp::Flag::kMigration)
+                                           .set(vdp::Flag::kVnRequests)
                                            .set(vdp::Flag::kReasonText)
                                            .set(vdp::Flag::kIncrementalFilter);
 

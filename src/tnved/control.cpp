@@ -59,6 +59,7 @@ std::vector<json> vn_rows(const Agent& agent) {
   struct Sum {
     std::uint32_t tsis = 0;
     std::set<std::uint16_t> vids;
+    std::optional<VnView> asked{};
   };
   std::map<std::pair<PortId, GroupId>, Sum> sums;
   for (std::uint32_t slot = 0; slot < agent.tsi_slots(); ++slot) {
@@ -67,6 +68,11 @@ std::vector<json> vn_rows(const Agent& agent) {
     auto& sum = sums[{tsi->uplink, tsi->vn}];
     ++sum.tsis;
     if (!tsi->vid.is_null()) sum.vids.insert(tsi->vid.value());
+  }
+  for (const auto& view : agent.vns()) {
+    auto& sum = sums[{view.uplink, view.vn}];
+    sum.asked = view;
+    if (std::string_view(view.state) == "connected") sum.vids.insert(view.vid.value());
   }
   std::vector<json> rows;
   for (const auto& [key, sum] : sums) {
@@ -80,7 +86,10 @@ std::vector<json> vn_rows(const Agent& agent) {
                     {"state", sum.vids.empty() ? "disconnected" : "connected"},
                     {"associated_tsis", sum.tsis},
                     {"local_tag", sum.vids.empty() ? 0 : *sum.vids.begin()},
-                    {"local_tags", sum.vids}});
+                    {"local_tags", sum.vids},
+                    {"connect", sum.asked && sum.asked->wanted},
+                    {"request", sum.asked ? sum.asked->state : ""},
+                    {"reason", sum.asked ? sum.asked->reason : ""}});
   }
   return rows;
 }
@@ -160,6 +169,21 @@ void add_port_verb(daemon::Runtime<Agent>& runtime) {
   });
 }
 
+/// A whole VN, whether it has TSIs or not (S30).
+void add_vn_verbs(daemon::Runtime<Agent>& runtime) {
+  for (const bool connect : {true, false})
+    runtime.control().add(connect ? "vn.connect" : "vn.disconnect", Access::kAdmin,
+                          [&runtime, connect](const json& args, Responder respond) {
+                            const auto vn = vn_argument(args, runtime.agent().config());
+                            if (!vn) return respond.fail(vn.error());
+                            if (const auto refused = refusal_while_draining(connect && runtime.draining(), Verb::kCreate))
+                              return respond.fail(*refused);
+                            VnEvent event{*vn, connect, args.value("all", false), respond.asker()};
+                            runtime.agent().handle_vn(event, host::Loop::now());
+                            runtime.driver().kick();
+                          });
+}
+
 void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   auto& control = runtime.control();
   const Agent& agent = runtime.agent();
@@ -177,6 +201,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
                 });
   add_address_verbs(runtime);
   add_port_verb(runtime);
+  add_vn_verbs(runtime);
   add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
     respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },

@@ -14,24 +14,6 @@ unexpected<Error> bad_argument(const std::string& key, const std::string& what, 
   return unexpected<Error>(Error{what, "args." + key, remedy});
 }
 
-/// The `vn` argument: an id, or the alias or id of a VN in the configuration as text.
-Result<GroupId> vn_argument(const json& args, const AgentConfig& config) {
-  const auto at = args.find("vn");
-  if (at == args.end()) return bad_argument("vn", "no VN given", "give its alias or id");
-  if (at->is_number_unsigned()) {
-    const auto value = at->get<std::uint64_t>();
-    if (value > 0 && value < (1u << 24)) return GroupId(static_cast<std::uint32_t>(value));
-    return bad_argument("vn", std::to_string(value) + " is no VN ID", "VN IDs are 1..16777215");
-  }
-  std::string known;
-  for (const auto& vn : config.vns) {
-    if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return vn.id;
-    known += (known.empty() ? "" : ", ") + vn.alias;
-  }
-  return bad_argument("vn", "no VN " + at->dump() + " in the configuration",
-                      "known: " + known + "; or give the id as a number");
-}
-
 Result<std::vector<MacAddress>> macs_argument(const json& args) {
   std::vector<MacAddress> macs;
   const auto at = args.find("macs");
@@ -93,6 +75,22 @@ Result<Priority> priority_argument(const json& args) {
 }
 
 }  // namespace
+
+Result<GroupId> vn_argument(const json& args, const AgentConfig& config) {
+  const auto at = args.find("vn");
+  if (at == args.end()) return bad_argument("vn", "no VN given", "give its alias or id");
+  if (at->is_number_unsigned()) {
+    const auto value = at->get<std::uint64_t>();
+    if (value > 0 && value < (1u << 24)) return GroupId(static_cast<std::uint32_t>(value));
+    return bad_argument("vn", std::to_string(value) + " is no VN ID", "VN IDs are 1..16777215");
+  }
+  std::string known;
+  for (const auto& vn : config.vns) {
+    if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return vn.id;
+    known += (known.empty() ? "" : ", ") + vn.alias;
+  }
+  return bad_argument("vn", "no VN " + at->dump() + " in the configuration", "known: " + known + "; or give the id as a number");
+}
 
 Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, const AgentConfig& config) {
   AddressEvent event;

@@ -8,6 +8,22 @@
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::tnved {
+
+std::string said(std::string_view why) {
+  std::string text(why);
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  return text.empty() ? text : ": " + text;
+}
+
+std::string status_text(const vdp::ResponseStatus& status, std::string_view why) {
+  const bool known = static_cast<unsigned>(status.code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress);
+  std::string text = ": code " + std::to_string(static_cast<unsigned>(status.code));
+  if (known) text += std::string(" (") + vdp::to_string(status.code) + ")";
+  if (status.keep) text += ", the state before is kept";
+  if (status.hard) text += ", do not try again";
+  return text + said(why);
+}
 namespace {
 
 constexpr std::size_t kVidsMax = 4094;

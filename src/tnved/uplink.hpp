@@ -15,6 +15,11 @@
 
 namespace splitnve::tnved {
 
+/// What the nNVE said, fit to be shown behind other words: one line, no controls; empty if it said nothing.
+std::string said(std::string_view why);
+/// ": code 4 (...)" and what goes with it, then the same.
+std::string status_text(const vdp::ResponseStatus& status, std::string_view why);
+
 /// A restarted nNVE begins with a random ECP sequence, and so does one that lost ECPDUs on the way skip some: both cost at
 /// most one repetition of all associations in this time.
 inline constexpr Duration kReassertPause = std::chrono::seconds(1);

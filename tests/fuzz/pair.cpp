@@ -136,9 +136,9 @@ void Pair::lifecycle() {
   lifecycle(verb, choices_.below(kVms));
 }
 
-/// What an operator does at the switch.
+/// What an operator does at the switch, or to a whole VN at the host.
 void Pair::operator_acts() {
-  const unsigned what = choices_.below(8);
+  const unsigned what = choices_.below(11);
   const VsiId id = vsi(choices_.below(kVms));
   const GroupId vn(kFirstVn + choices_.below(2));
   const PortId port(1 + choices_.below(2));
@@ -150,6 +150,12 @@ void Pair::operator_acts() {
     case 4: switch_->drain("maintenance", now_); break;
     case 5: switch_->undrain(); break;
     case 6: switch_->deactivate_tsi(InstanceId(1 + choices_.below(kVms)), {}, "noisy", now_); break;
+    case 8:
+    case 9:
+    case 10:
+      unanswered_.insert(++last_asker_);
+      host_->handle_vn({vn, what == 8, what == 10, last_asker_}, now_);
+      return pump(false);
     default: switch_->remove_tsi(InstanceId(1 + choices_.below(kVms)), "removed", now_);
   }
   pump(true);

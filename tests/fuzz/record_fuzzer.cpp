@@ -11,6 +11,7 @@
 
 #include "choices.hpp"
 #include "invariants.hpp"
+#include "nnved/connect.hpp"
 #include "nnved/record.hpp"
 #include "splitnve/base/check.hpp"
 #include "tnved/record.hpp"
@@ -125,6 +126,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::uint8_t name = choices.octet();
     const Octets value = choices.take(choices.u16() % kRecordOctetsMax);
     check_codec(value, nnved::decode_record, nnved::encode_record);
+    check_codec(value, nnved::decode_connect, nnved::encode_connect);
     check_codec(value, tnved::decode_record, tnved::encode_record);
     // Seven of eight are TSIs; a store has a key once.
     const auto kind = (name & 0x0E) != 0 ? agent::RecordKind::kTsi : static_cast<agent::RecordKind>(name & 3);

@@ -88,7 +88,7 @@ class Draw {
       case 1: return static_cast<Migration>(below(4));
       case 2: return VnName{octets<16>()};
       case 3:
-        return VnRequest{static_cast<VnRequest::Operation>(1 + below(2)), GroupId(word()), octet(),
+        return VnRequest{static_cast<VnRequest::Operation>(1 + below(3)), GroupId(word()), octet(),
                          Vid(static_cast<std::uint16_t>(below(4096)))};
       case 4: return ReasonText{static_cast<std::uint16_t>(below(65536)), {}};
       default:

@@ -227,7 +227,7 @@ TEST(Extensions, ValuesOutOfRangeAreRefusedWhereTheyStand) {
   expect(ours("01 00" + repeated("00", 45)), "capabilities of version 0", 4);
   expect(ours("02 04"), "unknown migration value", 4);
   expect(ours("04 00 00011174 00 0000"), "unknown VN operation", 4);
-  expect(ours("04 03 00011174 00 0000"), "unknown VN operation", 4);
+  expect(ours("04 04 00011174 00 0000"), "unknown VN operation", 4);
   expect(ours("05 0000" + repeated("41", 65)), "octets behind the extension", 4 + 2 + 64);
 }
 

@@ -105,12 +105,19 @@ inline vdp::FilterEntry entry(std::uint32_t vn, MacAddress address, std::uint16_
   return e;
 }
 
+/// A VN request or answer of the bridge, and what it said of it.
+struct VnSaid {
+  vdp::VnRequest request;
+  std::string reason;
+};
+
 struct Station {
   PortId port;
   MacAddress address;
   bool acks = true;
   std::uint16_t sequence = 100;
   std::vector<Tlv> received;      ///< responses and commands of the bridge
+  std::vector<VnSaid> vns;        ///< what it says of whole VNs
   std::vector<OctetString> raw;   ///< every frame from the bridge
   unsigned acked = 0;             ///< acks for our ECPDUs
   std::optional<vdp::Capabilities> shows;  ///< with each request; nullopt: a legacy station
@@ -142,6 +149,23 @@ inline std::vector<Tlv> read_vdpdu(Octets octets) {
             association->type};
     for (std::size_t i = 0; i < association->count; ++i) tlv.entries.push_back(association->entry(i));
     tlvs.push_back(tlv);
+  }
+}
+
+inline std::vector<VnSaid> read_vns(Octets octets) {
+  std::vector<VnSaid> vns;
+  vdp::VdpduReader reader(octets);
+  if (!reader.manager()) return vns;
+  bool behind = false;
+  while (true) {
+    const auto next = reader.next();
+    if (!next || !*next) return vns;
+    const auto type = vdp::extension_type(**next);
+    if (type == vdp::ExtensionType::kVnRequest)
+      vns.push_back({std::get<vdp::VnRequest>(**vdp::decode_extension(**next)), ""});
+    else if (type == vdp::ExtensionType::kReason && behind)
+      vns.back().reason = std::get<vdp::ReasonText>(**vdp::decode_extension(**next)).text;
+    behind = type == vdp::ExtensionType::kVnRequest;
   }
 }
 
@@ -187,6 +211,22 @@ class Rig {
   void send(Station& from, const std::vector<Tlv>& tlvs) {
     send_octets(from, vdpdu(tlvs, from.shows));
     run();
+  }
+  /// One VN request and its answer; nullopt if none came.
+  std::optional<VnSaid> ask_vn(Station& from, vdp::VnRequest::Operation operation, std::uint32_t vn,
+                               std::uint16_t vid = 0) {
+    OctetString payload(limits::kVdpduOctetsMax);
+    vdp::VdpduWriter writer(payload, ManagerId{});
+    vdp::write_extension(writer, vdp::VnRequest{operation, GroupId(vn), 0, Vid(vid)});
+    if (from.shows) vdp::write_extension(writer, *from.shows);
+    payload.resize(writer.finish().size());
+    from.vns.clear();
+    send_octets(from, payload);
+    run();
+    for (const VnSaid& said : from.vns)
+      if (said.request.operation == operation && said.request.group == GroupId(vn) && said.request.is_response())
+        return said;
+    return std::nullopt;
   }
   /// One command and its answer; nullopt if none came.
   std::optional<Tlv> ask(Station& from, const Tlv& tlv) {
@@ -316,6 +356,7 @@ class Rig {
         continue;
       }
       for (Tlv& tlv : read_vdpdu(frame->payload)) to.received.push_back(tlv);
+      for (VnSaid& said : read_vns(frame->payload)) to.vns.push_back(said);
       if (!to.acks) continue;
       OctetString ack;
       ecp::encode_frame(ecp::kNearestCustomerBridge, to.address, ecp::Operation::kAck, frame->sequence, {}, ack);

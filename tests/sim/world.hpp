@@ -161,6 +161,8 @@ class World {
   void trace(const std::string& line) const;
   void trace_frame(const Node& from, const Node& to, const OctetString& frame) const;
 
+  /// Which its configuration wants connected, TSIs or not.
+  GroupId connected_vn(unsigned host) const { return GroupId(70001 + host % parameters_.vns); }
   /// All hosts of a segment share one port of one switch.
   /// Spread evenly over the hosts, and over those of a switch.
   bool is_legacy(unsigned host) const {

@@ -168,6 +168,16 @@ void World::compare_host(const Node& host, std::vector<std::string>& out) const 
     at_switch.erase(theirs);
   }
   for (const auto& [key, view] : at_switch) out.push_back(name + "the switch still has " + key.first.to_string());
+  if (is_legacy(host.index)) return;
+  const auto mine = host.tnved->vns();
+  const auto theirs = sw.vaps();
+  const auto vap = std::ranges::find_if(theirs, [&](const nnved::VapView& one) {
+    return one.port == port_of(host.index) && one.vn == connected_vn(host.index);
+  });
+  if (mine.size() != 1 || std::string_view(mine[0].state) != "connected")
+    out.push_back(name + "the VN of its configuration is not connected");
+  else if (vap == theirs.end() || vap->connects == 0 || vap->local_tag != mine[0].vid)
+    out.push_back(name + "the switch does not have the VN connected with its VID");
 }
 
 void World::compare_switch(const Node& node, std::vector<std::string>& out) const {

@@ -84,6 +84,7 @@ void World::start_node(Node& node) {
     if (parameters_.hosts_per_port > 1) uplink.nnve = port_mac(switch_of(node.index).index, port_of(node.index));
     config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
     config.uplinks.push_back(uplink);
+    config.vns = {{connected_vn(node.index), "", {}, true}};
     node.tnved = std::make_unique<tnved::Agent>(config, seed);
     node.tnved->restore(records, now_);
   }

@@ -99,6 +99,25 @@ TEST(AgentFailover, ALostLinkMovesEveryTsiAtOnceAndAsksTheOtherNnveWithVidZero) 
   EXPECT_EQ(bench.count("TNVED_FAILOVER"), 1u);
 }
 
+TEST(AgentFailover, AConnectedVnMovesToTheOtherNnveAndTheFirstIsToldToLetGoWhenItIsBack) {
+  Pair bench;
+  ASSERT_TRUE(bench.ask_vn(70001, true)->ok);
+  bench.link(kFirst, false);
+  bench.settle();
+  ASSERT_EQ(bench.second().vn_requests.size(), 1u);
+  EXPECT_TRUE(bench.second().vn_requests[0].request.connects());
+  EXPECT_TRUE(bench.second().vn_requests[0].request.vid.is_null());
+  bench.vn_requests.clear();
+  bench.link(kFirst, true);
+  bench.run(seconds(2));
+  ASSERT_EQ(bench.vn_requests.size(), 1u);
+  EXPECT_EQ(bench.vn_requests[0].request.operation, vdp::VnRequest::Operation::kDisconnect);
+  const auto views = bench.agent->vns();
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(views[0].uplink, kSecond);
+  EXPECT_EQ(views[0].vid, Vid(301));
+}
+
 TEST(AgentFailover, ASilentNnveIsLeftAfterTheFailoverTimeAndNotBefore) {
   Pair bench;
   bench.silent = true;

@@ -123,6 +123,20 @@ std::optional<agent::Answer> Bench::ask(LifecycleEvent event, Duration patience)
   return answer(asker);
 }
 
+std::optional<agent::Answer> Bench::ask_vn(unsigned vn, bool connect, bool all, Duration patience) {
+  const auto asker = ++last_asker_;
+  agent->handle_vn({GroupId(vn), connect, all, asker}, now);
+  work();
+  run(patience);
+  return answer(asker);
+}
+
+std::optional<VnView> Bench::vn_view(unsigned vn) const {
+  for (const VnView& view : agent->vns())
+    if (view.vn == GroupId(vn)) return view;
+  return std::nullopt;
+}
+
 std::optional<agent::Answer> Bench::answer(std::uint64_t asker) const {
   std::optional<agent::Answer> found;
   for (const auto& answer : answers) {
@@ -230,6 +244,16 @@ void Bench::respond(PortId port, Octets vdpdu) {
     if (vdp::extension_type(*tlv) == vdp::ExtensionType::kCapabilities) asked = true;
     if (vdp::extension_type(*tlv) == vdp::ExtensionType::kMigration && !far.requests.empty())
       far.requests.back().told = std::get<vdp::Migration>(**vdp::decode_extension(*tlv));
+    if (vdp::extension_type(*tlv) == vdp::ExtensionType::kVnRequest) {
+      auto asked_vn = std::get<vdp::VnRequest>(**vdp::decode_extension(*tlv));
+      far.vn_requests.push_back({asked_vn, now});
+      if (asked_vn.is_response() || far.mute) continue;
+      const auto status = far.vn_verdict ? far.vn_verdict(asked_vn) : vdp::ResponseStatus();
+      asked_vn.status = status.octet();
+      if (status.success() && asked_vn.connects()) asked_vn.vid = Vid(far.vids[asked_vn.group.value()]);
+      vdp::write_extension(writer, asked_vn);
+      if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
+    }
     if (!vdp::is_association(static_cast<TlvType>(tlv->type))) continue;
     const auto association = vdp::decode_association(*tlv);
     ensure(association.has_value(), "the agent sends well-formed associations");
@@ -264,6 +288,15 @@ void Bench::nnve_sends(TlvType command, std::uint8_t status, const Request& like
   std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
   vdp::VdpduWriter writer(buffer, config.manager);
   writer.association(command, status, config.type, like.vsi, vdp::FilterFormat::kGroupMacVid, like.entries);
+  if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{1, why});
+  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
+  work();
+}
+
+void Bench::nnve_says(vdp::VnRequest::Operation operation, unsigned vn) {
+  std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
+  vdp::VdpduWriter writer(buffer, ManagerId{});
+  vdp::write_extension(writer, vdp::VnRequest{operation, GroupId(vn), 0, Vid()});
   if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{1, why});
   nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
   work();

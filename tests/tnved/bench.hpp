@@ -34,6 +34,12 @@ struct Request {
   std::optional<vdp::Migration> told{};  ///< our TLV behind it
 };
 
+/// A VN request or answer that the nNVE received.
+struct VnAsked {
+  vdp::VnRequest request;
+  Instant at;
+};
+
 /// What the datapath holds, as printable rows.
 class SwitchModel {
  public:
@@ -60,7 +66,10 @@ struct Nnve {
   std::string why{};
   std::function<void(vdp::FilterEntry&)> amend{};  ///< what else it writes into the entries of a success
   std::vector<Request> requests;
-  std::vector<TlvType> responses;    ///< to commands of its own
+  std::vector<VnAsked> vn_requests;
+  /// Status of an answer to a VN request; default success.
+  std::function<vdp::ResponseStatus(const vdp::VnRequest&)> vn_verdict;
+  std::vector<TlvType> responses;  ///< to commands of its own
   std::vector<MacAddress> asked_at;  ///< destination of every ECPDU that was sent to it
   std::uint16_t sequence = 500;
 };
@@ -80,6 +89,9 @@ class Bench : public Nnve {
   std::optional<agent::Answer> ask(LifecycleEvent event, Duration patience = milliseconds(100));
   std::optional<agent::Answer> ask(unsigned number, Verb verb) { return ask(vm(number, verb)); }
   std::optional<agent::Answer> answer(std::uint64_t asker) const;
+  /// The operator's word about a whole VN, and the answer.
+  std::optional<agent::Answer> ask_vn(unsigned vn, bool connect, bool all = false, Duration patience = milliseconds(100));
+  std::optional<VnView> vn_view(unsigned vn = 70001) const;
 
   // --- time ---
   void run(Duration duration);
@@ -90,6 +102,8 @@ class Bench : public Nnve {
   // --- the nNVE's side ---
   /// A VDPDU of the nNVE's own, in the next ECPDU.
   void nnve_sends(TlvType command, std::uint8_t status, const Request& like);
+  /// Its own word about a whole VN, with `why`.
+  void nnve_says(vdp::VnRequest::Operation operation, unsigned vn = 70001);
   /// Its capabilities, unasked.
   void nnve_shows();
   void nnve_frame(ecp::Operation operation, EcpSequence number, Octets payload) {

@@ -145,6 +145,8 @@ TEST(VdpctlRequest, ALatchNamesPortAndVnOrTheVsi) {
       request_of({"vn", "disconnect", "--port", "p1", "--vn", "blue", "--reason", "moving to rack 4"});
   EXPECT_EQ(disconnect.verb, "vn.disconnect");
   EXPECT_EQ(disconnect.args, (json{{"port", "p1"}, {"vn", "blue"}, {"reason", "moving to rack 4"}}));
+  EXPECT_EQ(request_of({"vn", "connect", "blue"}).verb, "vn.connect");
+  EXPECT_EQ(request_of({"vn", "disconnect", "70001", "--all"}).args, (json{{"vn", 70001}, {"all", true}}));
   EXPECT_EQ(request_of({"vn", "release", "--port", "p1", "--vn", "7"}).args, (json{{"port", "p1"}, {"vn", 7}}));
   EXPECT_EQ(request_of({"tsi", "release", kUuid}).args, (json{{"vsi", kUuid}}));
 }

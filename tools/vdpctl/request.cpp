@@ -22,7 +22,7 @@ struct Options {
   std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
   std::string port, migration;
   std::optional<unsigned> priority;
-  bool fix = false, remove = false;
+  bool fix = false, remove = false, all = false;
 };
 
 const CLI::Validator& is_uuid() {
@@ -78,6 +78,7 @@ json args_of(const Options& options) {
   if (!options.reason.empty()) args["reason"] = options.reason;
   if (options.fix) args["fix"] = true;
   if (options.remove) args["remove"] = true;
+  if (options.all) args["all"] = true;
   if (!options.port.empty()) args["port"] = options.port;
   if (!options.migration.empty()) args["migration"] = options.migration;
   return args;
@@ -179,13 +180,19 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
 void add_vn_verbs(CLI::App& vn, Options& options) {
   const auto add = [&](const char* name, const char* help) {
     CLI::App* verb = vn.add_subcommand(name, help);
-    verb->add_option("--port", options.port, "the access port's interface")->required();
-    verb->add_option("--vn", options.vn, "the virtual network: alias or ID")->required();
+    verb->add_option("VN,--vn", options.vn, "the virtual network: alias or ID")->required();
     return verb;
   };
-  add("disconnect", "nnved: take a VN on a port out of service, until it is released")
-      ->add_option("--reason", options.reason, "what log and refusals shall say");
-  add("release", "nnved: let a disconnected VN be joined again");
+  const auto at_port = [&](CLI::App* verb) {
+    return verb->add_option("--port", options.port, "nnved: the access port's interface");
+  };
+  add("connect", "tnved: have the switch connect a VN, whether there are TSIs or not");
+  CLI::App* disconnect = add("disconnect",
+                             "nnved: take a VN on a port out of service, until it is released; tnved: no longer connect it");
+  at_port(disconnect);
+  disconnect->add_option("--reason", options.reason, "nnved: what log and refusals shall say");
+  disconnect->add_flag("--all", options.all, "tnved: with the TSIs that are in it");
+  at_port(add("release", "nnved: let a disconnected VN be joined again"))->required();
 }
 
 void add_port_verbs(CLI::App& port, Options& options) {

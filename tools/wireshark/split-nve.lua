@@ -88,7 +88,7 @@ v.migration = ProtoField.uint8("splitnve.vdp.migration", "Migration", base.DEC,
   {[0] = "unknown", [1] = "not migrating", [2] = "arriving", [3] = "departing"})
 v.vn_name = ProtoField.guid("splitnve.vdp.vn_name", "VN name")
 v.vn_operation = ProtoField.uint8("splitnve.vdp.vn_operation", "VN operation", base.DEC,
-  {[1] = "connect", [2] = "disconnect"})
+  {[1] = "connect", [2] = "disconnect", [3] = "disconnect with TSIs"})
 v.cause = ProtoField.uint16("splitnve.vdp.cause", "Cause", base.DEC)
 v.reason = ProtoField.string("splitnve.vdp.reason", "Reason")
 v.key = ProtoField.uint16("splitnve.vdp.auth.key", "Key ID", base.DEC)

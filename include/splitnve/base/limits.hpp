@@ -37,6 +37,9 @@ inline constexpr std::size_t kPendingRequestsPerPeerMax = 4096;
 inline constexpr std::size_t kPendingEntriesPerPeerMax = 16384;
 /// Answers to commands of a nNVE that wait for their ECPDU: it does not need them, a few inboxes of commands are plenty.
 inline constexpr std::size_t kRepliesMax = 256;
+/// VNs that a station asks to be connected without a TSI (S30), and requests and answers about them that wait: a host has
+/// far fewer VNs, and each takes a VID of its segment.
+inline constexpr std::size_t kVnConnectsPerStationMax = 1024;
 /// How long nnved may take to decide before it answers code 3 (S29): below RWD, libvirt's 10 s and vdptool's 5 s.
 inline constexpr Duration kDecisionDeadline = std::chrono::seconds(4);
 /// Cap of the back-off between repeats of an unanswered request (S8): a running VM's association is retried forever.

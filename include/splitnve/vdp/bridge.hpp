@@ -20,6 +20,7 @@
 #include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/statement.hpp"
 #include "splitnve/vdp/timers.hpp"
+#include "splitnve/vdp/vn_bridge.hpp"
 
 namespace splitnve::vdp {
 
@@ -88,14 +89,23 @@ class Bridge {
                   std::span<const FilterEntry> entries, ReasonText why = {});
 
   /// What we have said that we understand; formats with IPs are code 1 without their flag.
-  void set_offered(Flags offered) { offered_ = offered; }
+  void set_offered(Flags offered) {
+    offered_ = offered;
+    vns_.set_offered(offered);
+  }
   /// What the station has shown (E7).
-  void set_peer(Flags peer) { peer_ = peer; }
+  void set_peer(Flags peer) {
+    peer_ = peer;
+    vns_.set_peer(peer);
+  }
+  /// Whole VNs, which share the VDPDUs.
+  VnBridge& vns() { return vns_; }
+  const VnBridge& vns() const { return vns_; }
   /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
   void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
   std::optional<Instant> next_deadline() const;
-  bool queued() const { return !ready_.empty(); }
+  bool queued() const { return !ready_.empty() || vns_.queued(); }
   /// Requests handed out by poll_request() and not answered yet.
   std::size_t deciding() const { return deciding_; }
   /// Where a request is; `nullopt` when it is gone.
@@ -149,6 +159,7 @@ class Bridge {
   Duration decision_deadline_;
   Flags offered_;
   Flags peer_;
+  VnBridge vns_;
   Rows rows_;
   boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;
   struct Why {

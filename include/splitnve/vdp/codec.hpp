@@ -239,6 +239,8 @@ class VdpduWriter {
   VdpduWriter(MutableOctets buffer, const ManagerId& manager);
   /// `behind`: octets of TLVs that belong behind it.
   bool fits(FilterFormat format, std::size_t count, std::size_t behind = 0) const;
+  /// For whole TLVs of so many octets, headers included.
+  bool has_room(std::size_t octets) const;
   /// Requires fits(), a 24-bit type id, PCPs below 8, and IPs of the format's family and kind.
   void association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi, FilterFormat format,
                    std::span<const FilterEntry> entries);

@@ -104,13 +104,20 @@ struct VnName {
   friend auto operator<=>(const VnName&, const VnName&) = default;
 };
 
-/// VN_Connect or VN_Disconnect from either side (S30), and its answer.
+/// VN_Connect or VN_Disconnect from either side (S30), and its answer. A bridge that says connect lets a VN be asked for
+/// again that it had disconnected.
 struct VnRequest {
-  enum class Operation : std::uint8_t { kConnect = 1, kDisconnect = 2 };
+  enum class Operation : std::uint8_t {
+    kConnect = 1,
+    kDisconnect = 2,
+    kDisconnectAll = 3,  ///< of a station: with the TSIs that it has in the VN
+  };
   Operation operation = Operation::kConnect;
   GroupId group;
   std::uint8_t status = 0;  ///< as an association's: 0x40 an answer, then KEEP, HARD and code
   Vid vid;                  ///< null in a request: assign one; PS and PCP are sent as zero and ignored
+  bool is_response() const { return (status & kStatusResponse) != 0; }
+  bool connects() const { return operation == Operation::kConnect; }
   friend bool operator==(const VnRequest&, const VnRequest&) = default;
 };
 

@@ -22,6 +22,7 @@
 #include "splitnve/vdp/index_list.hpp"
 #include "splitnve/vdp/statement.hpp"
 #include "splitnve/vdp/timers.hpp"
+#include "splitnve/vdp/vn_station.hpp"
 
 namespace splitnve::vdp {
 
@@ -96,7 +97,11 @@ class Station {
   enum class State : std::uint8_t { kSettled, kQueued, kAwaitingResponse, kUnconfirmed, kRefused };
 
   /// `peer`: what the bridge has shown (E7); towards one without a flag the station degrades as S20 says.
-  explicit Station(Timing timing, Flags peer = Flags()) : timing_(timing), peer_(peer) {}
+  explicit Station(Timing timing, Flags peer = Flags()) : timing_(timing), peer_(peer), vns_(timing) {}
+
+  /// Whole VNs, which share the VDPDUs; its events are drained on their own.
+  VnStation& vns() { return vns_; }
+  const VnStation& vns() const { return vns_; }
 
   // --- intent ---
   /// A VSI may have one association per group; requires that this one does not exist.
@@ -151,7 +156,7 @@ class Station {
   State state(Handle handle) const;
   std::vector<EntryView> entries(Handle handle) const;
   std::size_t size() const { return associations_.size(); }
-  bool queued() const { return !fresh_.empty() || !renewals_.empty() || !replies_.empty(); }
+  bool queued() const { return has_associations_queued() || vns_.queued(); }
   /// `set_changes`: filter sets taken down and built again for a peer without incremental filter (S20).
   /// `null_vid_retries`: requests repeated with VID 0 after code 5 (S13).
   struct Stats {
@@ -159,10 +164,16 @@ class Station {
                   skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0, lowered = 0, replies_dropped = 0;
   };
   const Stats& stats() const { return stats_; }
-  void set_timing(Timing timing) { timing_ = timing; }
+  void set_timing(Timing timing) {
+    timing_ = timing;
+    vns_.set_timing(timing);
+  }
   void set_peer(Flags peer, Instant now = {});
   /// What the bridge has been told that we understand: only that is done for it.
-  void set_offered(Flags offered) { offered_ = offered; }
+  void set_offered(Flags offered) {
+    offered_ = offered;
+    vns_.set_offered(offered);
+  }
   /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
   void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
@@ -244,6 +255,8 @@ class Station {
   };
 
   // Requests (station_requests.cpp).
+  bool has_associations_queued() const { return !fresh_.empty() || !renewals_.empty() || !replies_.empty(); }
+  ManagerId leading_manager(const IndexList& lead) const;
   bool write_replies(VdpduWriter& writer, const ManagerId& manager);
   Verb verb(const Entry& entry) const;
   bool full_set(const Row& row) const;
@@ -279,6 +292,7 @@ class Station {
 
   // Answers (station_answers.cpp).
   void handle_association(const ManagerId& manager, const Association& association, Instant now);
+  void handle_vn_request(const Statement& statement, Instant now);
   void handle_undecodable(const Tlv& tlv, Instant now);
   void handle_response(const Association& association, Instant now);
   void handle_deassociate_response(const Association& association, Instant now);
@@ -307,6 +321,7 @@ class Station {
   Timing timing_;
   Flags peer_;
   Flags offered_;
+  VnStation vns_;
   Rows associations_;
   boost::unordered_flat_map<VsiId, Handle, boost::hash<VsiId>> by_vsi_;  ///< first of a chain by next_of_vsi
   IpTable ips_;

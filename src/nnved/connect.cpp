@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// VNs that stations connect and disconnect by themselves, and that the operator disconnects (S30).
+#include "nnved/connect.hpp"
+
+#include <algorithm>
+
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+using Operation = vdp::VnRequest::Operation;
+
+namespace {
+
+constexpr std::uint8_t kConnectRecordVersion = 1;
+
+}  // namespace
+
+OctetString encode_connect(const ConnectRecord& record) {
+  ensure(record.interface_name.size() <= 255, "a connect record within its limits");
+  OctetString octets(14 + record.interface_name.size());
+  BoundedWriter writer(octets);
+  writer.u8(kConnectRecordVersion);
+  writer.u32(record.vn.value());
+  writer.u16(record.vid.value());
+  writer.octets(record.station.octets());
+  writer.u8(static_cast<std::uint8_t>(record.interface_name.size()));
+  for (const char c : record.interface_name) writer.u8(static_cast<std::uint8_t>(c));
+  return octets;
+}
+
+Decoded<ConnectRecord> decode_connect(Octets octets) {
+  BoundedReader reader(octets);
+  ConnectRecord record;
+  std::uint8_t version = 0, length = 0;
+  std::uint32_t vn = 0;
+  std::uint16_t vid = 0;
+  MacAddress::Bytes station{};
+  Octets name;
+  if (!reader.u8(version)) return reader.error("truncated");
+  if (version != kConnectRecordVersion) return reader.error("unknown record version");
+  if (!reader.u32(vn) || !reader.u16(vid) || !reader.array(station) || !reader.u8(length) ||
+      !reader.take(length, name))
+    return reader.error("truncated");
+  if (!reader.empty()) return reader.error("octets left over");
+  if (!Vid(vid).is_assignable()) return reader.error("no VID that a VN may have");
+  record.vn = GroupId(vn);
+  record.vid = Vid(vid);
+  record.station = MacAddress(station);
+  record.interface_name.assign(name.begin(), name.end());
+  return record;
+}
+
+// --- what stations ask ---
+
+void Impl::handle_vn_request(Index peer, const vdp::VnRequest& request, Instant now) {
+  switch (request.operation) {
+    case Operation::kConnect: return connect_vn(peer, request, now);
+    case Operation::kDisconnect:
+    case Operation::kDisconnectAll: return disconnect_vn(peer, request, now);
+  }
+}
+
+/// Why the station may not connect the VN, beside what its VAP says.
+std::optional<Refused> Impl::may_connect(Index peer, GroupId group) const {
+  const std::uint32_t port_index = peers[peer].port_index;
+  if (const auto& evb = ports[port_index].evb; evb && !evb->refusal().empty())
+    return Refused{Reason::kTimersRefused, group, evb::to_string(evb->machine().operational().values)};
+  if (group.is_null()) return Refused{Reason::kUnknownVn, group, ""};
+  vdp::FilterEntry entry;
+  entry.group = group;
+  if (const auto vn = policy.vn_of_entry(port_index, {}, {}, entry); !vn) return Refused{vn.error(), group, ""};
+  if (draining) return Refused{Reason::kDraining, group, ""};
+  if (const Latch* latch = latches.find(group, config.ports[port_index].interface_name, {}, {}, false))
+    return Refused{Reason::kAdminDown, group, latch->reason};
+  return std::nullopt;
+}
+
+void Impl::connect_vn(Index peer, const vdp::VnRequest& request, Instant now) {
+  if (const auto refused = may_connect(peer, request.group)) return refuse_vn(peer, request, *refused, now);
+  const Index known = connects.find(peer, request.group);
+  if (known == kNoIndex && peers[peer].connects >= limits::kVnConnectsPerStationMax)
+    return refuse_vn(peer, request, {Reason::kConnectLimit, request.group, ""}, now);
+  const auto vap = vaps.acquire(peers[peer].port_index, request.group, request.vid, now);
+  if (!vap) {
+    if (info(vap.error()).code == vdp::Code::kInsufficientResources)
+      vaps.note_failure(peers[peer].port_index, request.group, vap.error(), now);
+    return refuse_vn(peer, request, {vap.error(), request.group, ""}, now);
+  }
+  if (known != kNoIndex) {
+    connects[known].renewed = now;
+    connects[known].owes_answer = true;
+    return answer_connect(known);
+  }
+  const Index made = connects.add(peer, request.group, *vap, now);
+  add_connect(made, now);
+  connects[made].owes_answer = true;
+  changes.connects.push_back(made);
+  connect_commits.push_back(made);
+}
+
+/// What a connect is to the rest, restored ones included.
+void Impl::add_connect(Index number, Instant now) {
+  const Connect& row = connects[number];
+  ++peers[row.peer].connects;
+  vaps.connect_added(row.vap, "VN request");
+  connect_ages.set(number, now + ports[peers[row.peer].port_index].vdp.keepalive_timeout());
+}
+
+void Impl::answer_connect(Index number) {
+  Connect& row = connects[number];
+  if (row.awaiting != kAwaitNothing || !std::exchange(row.owes_answer, false)) return;
+  peers[row.peer].bridge.vns().respond(
+      {Operation::kConnect, row.vn, vdp::ResponseStatus().octet(), vaps[row.vap].vid});
+  touch(row.peer);
+}
+
+void Impl::remove_connect(Index number, Reason reason, Instant now) {
+  const Connect row = connects[number];
+  connects.erase(number);
+  connect_ages.clear(number);
+  std::erase(connect_commits, number);
+  changes.connects.push_back(number);
+  --peers[row.peer].connects;
+  touch(row.peer);
+  vaps.connect_removed(row.vap, reason, now);
+}
+
+/// A refusal of what stands says KEEP.
+void Impl::refuse_vn(Index peer, const vdp::VnRequest& request, const Refused& refused, Instant now) {
+  const ReasonInfo& why = info(refused.reason);
+  const std::string text = words(refused.reason, refused.detail);
+  note_refusal(peer, VsiId{}, refused.vn, refused.reason, refused.detail, now);
+  const bool keep = connects.find(peer, request.group) != kNoIndex;
+  peers[peer].bridge.vns().respond(
+      {request.operation, request.group, vdp::ResponseStatus{why.code, keep, why.hard}.octet(), request.vid},
+      said(refused.reason, text));
+  touch(peer);
+}
+
+void Impl::disconnect_vn(Index peer, const vdp::VnRequest& request, Instant now) {
+  const bool all = request.operation == Operation::kDisconnectAll;
+  std::vector<InstanceId> there;
+  tsis.rows().for_each([&](Index instance, const TsiRow& row) {
+    if (row.peer == peer && row.vn == request.group) there.push_back(instance_id(instance));
+  });
+  if (!there.empty() && !all)
+    return refuse_vn(peer, request, {Reason::kTsisPresent, request.group, std::to_string(there.size())}, now);
+  for (const InstanceId id : there)
+    if (tsis.rows().contains(instance_index(id)))
+      withdraw(instance_index(id), "its end device disconnected the VN", now);
+  if (const Index known = connects.find(peer, request.group); known != kNoIndex)
+    remove_connect(known, Reason::kNone, now);
+  peers[peer].bridge.vns().respond({request.operation, request.group, vdp::ResponseStatus().octet(), Vid()});
+  touch(peer);
+}
+
+// --- batches ---
+
+/// Some of what was awaited is back; `harm` says whether it failed for a connect's VN and port.
+template <class Harm>
+void Impl::connects_returned(const Batch& batch, Harm&& harm, Reason reason, const std::string& cause, Instant now) {
+  for (const ConnectName name : batch.connects) {
+    if (!connects.is(name)) continue;
+    Connect& row = connects[name.number];
+    row.awaiting &= static_cast<std::uint8_t>(~batch.kind);
+    if (!harm(row)) {
+      answer_connect(name.number);
+      continue;
+    }
+    const Index peer = row.peer;
+    const vdp::VnRequest request{Operation::kConnect, row.vn, 0, Vid()};
+    remove_connect(name.number, reason, now);
+    refuse_vn(peer, request, {reason, request.group, cause}, now);
+  }
+}
+
+void Impl::connects_programmed(const Batch& batch, const RowKeys& failed, const std::string& cause, Instant now) {
+  const auto harm = [&](const Connect& row) {
+    const PortId port = vaps[row.vap].port;
+    return std::binary_search(failed.domains.begin(), failed.domains.end(), row.vn) ||
+           std::any_of(failed.access.begin(), failed.access.end(),
+                       [&](const TagKey& tag) { return tag.port == port && tag.vn == row.vn; });
+  };
+  connects_returned(batch, harm, Reason::kDatapathFailed, cause, now);
+}
+
+void Impl::connects_persisted(const Batch& batch, const std::string& error, Instant now) {
+  connects_returned(batch, [&](const Connect&) { return !error.empty(); }, Reason::kStoreFailed, error, now);
+}
+
+/// Those that wait for the batch that is being made.
+void Impl::await(Batch& batch, std::span<const Index> numbers) {
+  for (const Index number : numbers) {
+    Connect& row = connects[number];
+    row.awaiting |= static_cast<std::uint8_t>(batch.kind);
+    batch.connects.push_back({number, row.serial});
+  }
+}
+
+// --- the store ---
+
+agent::StoreRecord Impl::connect_record(Index number) const {
+  agent::StoreRecord stored;
+  stored.key = agent::store_key(agent::RecordKind::kVn, number + std::uint64_t{1});
+  if (!connects.rows().contains(number)) return stored;
+  const Connect& row = connects[number];
+  stored.value = encode_connect({row.vn, vaps[row.vap].vid, peers[row.peer].station,
+                                 config.ports[peers[row.peer].port_index].interface_name});
+  return stored;
+}
+
+/// The cause if the record does not fit the present configuration.
+const char* Impl::restore_connect(Index number, const ConnectRecord& record, Instant now) {
+  std::optional<std::uint32_t> port_index;
+  for (std::uint32_t i = 0; i < config.ports.size() && !port_index; ++i)
+    if (config.ports[i].interface_name == record.interface_name) port_index = i;
+  if (!port_index) return "its port is not configured";
+  if (policy.vn(record.vn) == nullptr) return "its VN is not registered";
+  if (!policy.admits_vn(*port_index, record.vn)) return "its VN may not be joined on the port";
+  if (!policy.admits_station(*port_index, record.station)) return "its station is not admitted on the port";
+  const auto known = peer_index.find(PeerKey{*port_index, record.station});
+  if (known == peer_index.end() && ports[*port_index].peers >= limits::kPeersPerPortMax) return "too many peers";
+  const Index peer = known != peer_index.end()
+                         ? known->second
+                         : create_peer(*port_index, record.station, ecp::kNearestCustomerBridge, now);
+  if (connects.rows().contains(number) || connects.find(peer, record.vn) != kNoIndex) return "it stands twice";
+  const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now);
+  if (!vap) return info(vap.error()).text;
+  connects.add_at(number, peer, record.vn, *vap, now);
+  add_connect(number, now);
+  return nullptr;
+}
+
+// --- time and the operator ---
+
+/// As an address of a TSI (S9).
+void Impl::age_connect(Index number, Instant now) {
+  const Connect& row = connects[number];
+  const Ageing ageing(*this, peers[row.peer], now);
+  const Instant expires = row.renewed + ageing.timeout;
+  if (expires > now) return connect_ages.set(number, expires);
+  if (!ageing.is_over(expires)) return connect_ages.set(number, ageing.next_look());
+  journal.notice("nnved.connect_aged", agent::Notice::Level::kInfo,
+                 "vn " + std::to_string(row.vn.value()) + " station " + peers[row.peer].station.to_string() + ": " +
+                     ageing.words());
+  remove_connect(number, Reason::kNone, now);
+}
+
+template <class Which>
+void Impl::remove_connects(Which&& which, Reason reason, Instant now) {
+  for (Index number = 0; number < connects.rows().slots(); ++number)
+    if (connects.rows().contains(number) && which(connects[number])) remove_connect(number, reason, now);
+}
+
+void Impl::remove_connects_of_port(std::uint32_t port_index, std::optional<GroupId> vn, Reason reason, Instant now) {
+  remove_connects(
+      [&](const Connect& row) { return peers[row.peer].port_index == port_index && (!vn || row.vn == *vn); }, reason,
+      now);
+}
+
+/// The stations of a port hear that a VN is disconnected, or may be connected again.
+void Impl::tell_stations(std::uint32_t port_index, GroupId vn, Operation operation, vdp::ReasonText why) {
+  peers.for_each([&](Index peer, Peer& one) {
+    if (one.port_index != port_index) return;
+    one.bridge.vns().command(vn, operation, why);
+    touch(peer);
+  });
+}
+
+/// A station that has begun anew knows nothing of what is disconnected.
+void Impl::tell_latches(Index peer) {
+  const std::string& interface_name = config.ports[peers[peer].port_index].interface_name;
+  latches.rows().for_each([&](Index, const Latch& latch) {
+    if (latch.vsi || latch.interface_name != interface_name) return;
+    peers[peer].bridge.vns().command(latch.vn, Operation::kDisconnect,
+                                     said(Reason::kAdminDown, words(Reason::kAdminDown, latch.reason)));
+  });
+}
+
+}  // namespace splitnve::nnved
