@@ -85,13 +85,14 @@ Exchange::Change Exchange::handle_time(Instant now) {
 void Exchange::handle_sent(Instant now) {
   in_flight_ = true;
   show_at_ = now + timing_.keepalive_interval;
-  if (!verdict_at_) verdict_at_ = now + timing_.patience();
 }
 
 void Exchange::handle_delivered(Instant now) {
   if (!std::exchange(in_flight_, false)) return;
   shown_ = true;
   show_at_ = now + timing_.keepalive_interval;
+  // Whoever has not even acknowledged is not there, and no legacy peer yet.
+  if (!verdict_at_) verdict_at_ = now + timing_.patience();
 }
 
 /// It is shown again at once; the session's own back-off spaces that.

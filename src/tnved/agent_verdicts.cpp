@@ -62,7 +62,6 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   // A closing association speaks of the addresses that it had, not of those that the TSI was created anew with.
   if (address == nullptr || (tsi.closing && tsi.vm != VmState::kLeaving)) return;
   address->awaited = false;
-  if (event.level != vdp::Level::kNone) address->entering = false;
   const bool changed =
       address->confirmed != event.level || address->vid != event.vid || address->priority != event.priority;
   set_priority(slot, *address, event.priority);
@@ -84,6 +83,7 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   const bool complete =
       std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
   if (!complete) return;
+  for (Address& each : tsi.addresses) each.entering = each.entering && each.confirmed == vdp::Level::kNone;
   const bool any_held =
       std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.hold != Hold::kFree; });
   if (!tsi.program_failed && tsi.vm != VmState::kLeaving && !any_held) set_reason(slot, "");

@@ -187,8 +187,8 @@ def records():
 
 def histories():
     """Start states with few operations, and random ones: the operations are in pair.cpp."""
-    for shape in range(64):
-        if shape in (0, 1, 2, 16, 17, 19, 20, 25, 31, 49, 51, 63):
+    for shape in range(256):
+        if shape in (0, 1, 2, 16, 17, 19, 20, 25, 31, 49, 51, 63, 81, 145, 193, 209, 211, 249):
             yield f"start-{shape:02}", bytes([shape, 6]) + bytes(12) + bytes([12, 10, 10, 12])
     for name, operations in {
         "migrate": [6, 6, 0, 0, 12, 9, 3, 6, 8, 0, 0, 12, 6, 7, 1, 0, 12, 6, 4, 1, 0, 12],
@@ -201,6 +201,16 @@ def histories():
         "changed-frames": [6, 0, 0, 0, 3, 0, 0, 5, 255, 3, 0, 0, 40, 3, 12],
     }.items():
         yield name, bytes([17, 3]) + bytes(6) + bytes(operations)
+        yield "signed-" + name, bytes([209, 3]) + bytes(6) + bytes(operations)
+    for name, operations in {
+        "replayed": [6, 7, 0, 0, 2, 0, 2, 0, 12, 9, 4, 2, 0, 0, 0, 11, 1, 0, 12, 2, 0, 12],
+        "cut": [6, 7, 0, 0, 3, 0, 0xF1, 20, 0, 12, 6, 7, 1, 0, 3, 0, 0xFF, 0, 0, 12],
+        "forged": [4, 1, 0, 0, 0, 6, 5, 1, 0, 1, 7] + [9] * 16 + [1, 0, 1, 12],
+        "offers": [11, 3, 0, 0, 4, 12, 9, 5, 7, 2, 0, 1, 12, 11, 2, 0, 1, 255, 12, 9, 5, 7, 3, 0, 1, 12],
+        "operator": [13, 7, 0, 0, 0, 0, 0, 12, 13, 6, 0, 0, 0, 1, 12, 13, 1, 0, 0, 0, 12, 7, 3, 0, 1, 12],
+    }.items():
+        for shape in (17, 81, 145, 209):
+            yield f"{name}-{shape}", bytes([shape, 3]) + bytes(6) + bytes(operations)
     for seed in range(12):
         yield f"random-{seed:02}", random.Random(seed).randbytes(60 + 40 * seed)
 

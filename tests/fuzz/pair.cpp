@@ -18,15 +18,14 @@ constexpr unsigned kVms = 6;
 constexpr unsigned kAddressesPerVm = 3;
 constexpr std::uint32_t kFirstVn = 70001;
 constexpr std::size_t kOperationsMax = 512;
+/// A bit of the first octet; the others are in pair_config.cpp.
+constexpr std::uint8_t kStarted = 16;
 /// An agent that wakes this often without time going on is caught in a loop.
 constexpr unsigned kWakesPerInstantMax = 64;
 constexpr Verb kVerbs[] = {Verb::kCreate,   Verb::kStart,      Verb::kPause,     Verb::kSuspend, Verb::kResume,
                            Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
 constexpr AddressVerb kAddressVerbs[] = {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate,
                                          AddressVerb::kActivate};
-
-/// Bits of the first octet.
-enum Shape : std::uint8_t { kCapable = 1, kLegacy = 2, kNoGroups = 4, kTight = 8, kStarted = 16, kNoQuarantine = 32 };
 
 bool applied(const agent::BatchResult& result, datapath::Table table, std::size_t index) {
   return std::none_of(result.failures.begin(), result.failures.end(),
@@ -44,6 +43,7 @@ std::vector<Row> applied_rows(const std::vector<Row>& rows, const agent::BatchRe
 }  // namespace
 
 Pair::Pair(Octets input) : choices_(input), shape_(choices_.octet()) {
+  choose_modes(shape_ >> 6);
   start_switch(false);
   start_host(false);
   begin();
@@ -53,43 +53,6 @@ VsiId Pair::vsi(unsigned n) {
   VsiId id;
   id.octets[15] = static_cast<std::uint8_t>(n + 1);
   return id;
-}
-
-nnved::AgentConfig Pair::switch_config() const {
-  nnved::AgentConfig config;
-  for (unsigned i = 1; i <= 2; ++i) {
-    nnved::PortConfig port;
-    port.id = PortId(i);
-    port.interface_name = "p" + std::to_string(i);
-    port.segment = "s";
-    port.mac = switch_mac(port.id);
-    port.vids = {Vid(100), Vid((shape_ & kTight) != 0 ? 101 : 199)};
-    port.legacy = (shape_ & kLegacy) != 0;
-    if (port.legacy) port.static_vids = {{Vid(100), GroupId(kFirstVn)}};
-    config.ports.push_back(port);
-  }
-  config.vns.push_back({GroupId(kFirstVn), "blue", "", 1001, {}});
-  config.vns.push_back({GroupId(kFirstVn + 1), "red", "", 1002, {}});
-  config.types.push_back({ManagerId{}, VsiType{1, 1}, GroupId(kFirstVn)});
-  if ((shape_ & kTight) != 0) config.instances_max = config.instances_per_station_max = 4;
-  if ((shape_ & kNoQuarantine) != 0) config.vid_quarantine = Duration::zero();
-  return config;
-}
-
-tnved::AgentConfig Pair::host_config() const {
-  tnved::AgentConfig config;
-  for (unsigned i = 1; i <= 2; ++i) {
-    tnved::UplinkConfig uplink;
-    uplink.id = PortId(i);
-    uplink.interface_name = "up" + std::to_string(i);
-    uplink.mac = host_mac(uplink.id);
-    uplink.vns = {GroupId(kFirstVn + i - 1)};
-    if ((shape_ & kNoGroups) != 0) uplink.format = vdp::FilterFormat::kMacVid;
-    uplink.legacy = (shape_ & kCapable) == 0;
-    config.uplinks.push_back(uplink);
-  }
-  if ((shape_ & kTight) != 0) config.instances_max = 4;
-  return config;
 }
 
 /// The start state: some VMs run, and everybody agrees.
@@ -124,7 +87,7 @@ void Pair::operate() {
     case 8: return link();
     case 9: return advance();
     case 10: return wake_all();
-    case 11: return restart(choices_.flip());
+    case 11: return restart();
     case 12: return settle();
     case 13: return operator_acts();
     default: return answer_one();
@@ -156,9 +119,21 @@ void Pair::operator_acts() {
       unanswered_.insert(++last_asker_);
       host_->handle_vn({vn, what == 8, what == 10, last_asker_}, now_);
       return pump(false);
-    default: switch_->remove_tsi(InstanceId(1 + choices_.below(kVms)), "removed", now_);
+    default:
+      if (choices_.flip())
+        switch_->remove_tsi(InstanceId(1 + choices_.below(kVms)), "removed", now_);
+      else
+        deactivate_one();
   }
   pump(true);
+}
+
+/// One address of a TSI, by the switch's operator (D9).
+void Pair::deactivate_one() {
+  const auto view = switch_->tsi(choices_.below(kVms));
+  if (!view) return;
+  const MacAddress mac = view->addresses[choices_.octet() % view->addresses.size()].mac;
+  switch_->deactivate_tsi(view->instance, {&mac, 1}, "one of several", now_);
 }
 
 /// VMs 0..2 in the first VN, the others in the second; the last two share an address.
@@ -181,6 +156,7 @@ void Pair::lifecycle(Verb verb, unsigned vm) {
   }
   if ((bits & 16) == 0) event.interface_name = (bits & 4) != 0 ? "trunk" : "tap" + std::to_string(vm);
   unanswered_.insert(event.asker);
+  told_.insert(event.vsi);
   host_->handle_event(event, now_);
   pump(false);
 }
@@ -258,8 +234,11 @@ void Pair::start_host(bool has_state) {
   host_node_.datapath.reconcile(host_->desired_rows());
 }
 
-/// The process dies: some of what it had handed to its store is committed, nothing else is carried out.
-void Pair::restart(bool is_switch) {
+/// The process dies: some of what it had handed to its store is committed, nothing else is carried out. It may come
+/// back with another configuration.
+void Pair::restart() {
+  const unsigned how = choices_.below(4);
+  const bool is_switch = (how & 1) != 0;
   Node& node = is_switch ? switch_node_ : host_node_;
   auto& commits = node.waiting[static_cast<std::size_t>(Queue::kPersist)];
   for (unsigned n = choices_.below(4); n > 0 && !commits.empty(); --n) {
@@ -267,6 +246,7 @@ void Pair::restart(bool is_switch) {
     commits.pop_front();
   }
   for (auto& queue : node.waiting) queue.clear();
+  if ((how & 2) != 0) change_offer(is_switch);
   if (is_switch) {
     start_switch(true);
   } else {
@@ -378,6 +358,7 @@ void Pair::rest() {
   for (const auto& record : switch_->desired_records()) wanted[record.key] = record.value;
   ensure(switch_node_.store == wanted, "nnved's store is as wanted");
   ensure(unanswered_.empty(), "everybody who asked was answered");
+  check_sessions();
 }
 
 void Pair::pump(bool is_switch) {
@@ -417,6 +398,7 @@ void Pair::take(bool is_switch, agent::Effect effect) {
 void Pair::check_all() {
   check(*switch_);
   check(*host_);
+  check_signed();
 }
 
 }  // namespace splitnve::fuzz

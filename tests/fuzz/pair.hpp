@@ -20,7 +20,8 @@ namespace splitnve::fuzz {
 /// badly or late, and with strangers who say anything. After every operation what must hold is checked.
 ///
 /// tnved's uplinks 1 and 2 lead to nnved's ports 1 and 2, which share a segment; each uplink has a VN of its own. A
-/// stranger speaks on either port with addresses of its own, or in the name of one of the two.
+/// stranger speaks on either port with addresses of its own, or in the name of one of the two. The two may sign what
+/// they say; strangers have no key, but repeat, cut and forge.
 class Pair {
  public:
   explicit Pair(Octets input);
@@ -53,7 +54,8 @@ class Pair {
   void advance();
   void pass(Duration by);
   void wake_all();
-  void restart(bool is_switch);
+  void restart();
+  void deactivate_one();
   void start_switch(bool has_state);
   void start_host(bool has_state);
   void answer_one();
@@ -85,15 +87,26 @@ class Pair {
   IpPrefix any_ip();
   MacAddress any_station(bool to_switch, PortId port);
 
+  vdp::Extension any_extension();
+
+  // --- pair_config.cpp: configurations, and what follows from them ---
+  void choose_modes(unsigned which);
+  void change_offer(bool is_switch);
+  nnved::AgentConfig switch_config() const;
+  tnved::AgentConfig host_config() const;
+  void check_signed() const;
+  void check_sessions() const;
+  bool active_at_switch(const VsiId& vsi, GroupId vn, const MacAddress& mac) const;
+
   static VsiId vsi(unsigned n);
   static MacAddress mac(unsigned n) { return MacAddress(0x02AA00000000u + n); }
   static MacAddress host_mac(PortId uplink) { return MacAddress(0x020000000100u + uplink.value()); }
   static MacAddress switch_mac(PortId port) { return MacAddress(0x020000000200u + port.value()); }
-  nnved::AgentConfig switch_config() const;
-  tnved::AgentConfig host_config() const;
 
   Choices choices_;
   std::uint8_t shape_ = 0;  ///< bits that choose the configurations
+  auth::Mode switch_mode_ = auth::Mode::kOff, host_mode_ = auth::Mode::kOff;
+  vdp::Flags switch_offer_ = nnved::kAble, host_offer_ = tnved::kAble;
   Instant now_{std::chrono::hours(1)};
   std::unique_ptr<nnved::Agent> switch_;
   std::unique_ptr<tnved::Agent> host_;
@@ -104,6 +117,7 @@ class Pair {
   std::uint64_t lives_ = 0;  ///< of agents; seeds their first sequences
   std::uint64_t last_asker_ = 0;
   std::set<std::uint64_t> unanswered_;
+  std::set<VsiId> told_;  ///< VSIs that the host was told of
 };
 
 }  // namespace splitnve::fuzz

@@ -34,7 +34,7 @@ void Pair::arrive(const Flight& flight) {
   with(flight.to_switch, [&](auto& a) { a.handle_frame(flight.port, flight.frame, now_); });
 }
 
-/// 0 delivers, 1 loses, 2 delivers and keeps, 3 delivers with an octet changed.
+/// 0 delivers, 1 loses, 2 delivers and keeps, 3 delivers with an octet changed, or cut.
 void Pair::frame_in_flight(unsigned what) {
   if (flights_.empty()) return;
   const auto at = flights_.begin() + static_cast<std::ptrdiff_t>(choices_.octet() % flights_.size());
@@ -43,8 +43,10 @@ void Pair::frame_in_flight(unsigned what) {
   if (what == 1) return;
   if (what == 3) {
     // The VDPDU and the ECP header more often than the addresses.
-    const std::size_t offset = (12 + choices_.u16() % flight.frame.size()) % flight.frame.size();
+    const unsigned where = choices_.u16();
+    const std::size_t offset = (12 + where % flight.frame.size()) % flight.frame.size();
     flight.frame[offset] = choices_.octet();
+    if (where >= 0xF000) flight.frame.resize(offset);
   }
   arrive(flight);
 }
@@ -101,7 +103,10 @@ OctetString Pair::any_vdpdu() {
   manager.octets[0] = static_cast<std::uint8_t>(choices_.below(2));
   vdp::VdpduWriter writer(payload, manager);
   for (unsigned n = choices_.below(4) + 1; n > 0; --n) {
-    if (choices_.below(8) == 7) {
+    const unsigned kind = choices_.below(8);
+    if (kind == 6) {
+      vdp::write_extension(writer, any_extension());
+    } else if (kind == 7) {
       // The writer itself adds End (0) and the manager ID (5); a second manager comes as raw octets.
       const unsigned type = 1 + choices_.below(126);
       writer.raw(static_cast<std::uint8_t>(type < 5 ? type : type + 1), choices_.octets());
@@ -111,6 +116,34 @@ OctetString Pair::any_vdpdu() {
   }
   payload.resize(writer.finish().size());
   return payload;
+}
+
+/// Ours, with any values: capabilities that may be another station's, a seal that nobody has made.
+vdp::Extension Pair::any_extension() {
+  switch (choices_.below(6)) {
+    case 0: {
+      vdp::Capabilities shown;
+      shown.role = choices_.flip() ? vdp::Role::kBridge : vdp::Role::kStation;
+      shown.flags = vdp::Flags(choices_.u16());
+      shown.system[0] = static_cast<std::uint8_t>(choices_.below(4));
+      shown.epoch = choices_.octet();
+      shown.nonce[0] = choices_.octet();
+      return shown;
+    }
+    case 1: return static_cast<vdp::Migration>(choices_.below(4));
+    case 2: return vdp::VnName{};
+    case 3: return vdp::VnRequest{choices_.flip() ? vdp::VnRequest::Operation::kConnect
+                                                  : vdp::VnRequest::Operation::kDisconnect,
+                                  GroupId(70001u + choices_.below(3)), 0, Vid()};
+    case 4: return vdp::ReasonText{choices_.octet(), "because"};
+    default: break;
+  }
+  vdp::Authentication seal;
+  seal.key = static_cast<std::uint16_t>(choices_.below(3));
+  seal.session = choices_.u16();
+  seal.counter = choices_.octet();
+  for (std::uint8_t& octet : seal.tag) octet = choices_.octet();
+  return seal;
 }
 
 /// A request with TLVs of any kind, an acknowledgement, a VDPDU of any octets, or a frame of any octets.

@@ -98,7 +98,7 @@ TEST(Exchange, VdpWithoutCapabilitiesMakesALegacyPeerForNow) {
 
 TEST(Exchange, SilenceForThreeAckTimersAndAtLeastAHundredMillisecondsMakesALegacyPeer) {
   Exchange fast = station();
-  fast.handle_sent(at(seconds(0)));
+  show(fast, at(seconds(0)));
   EXPECT_EQ(fast.next_deadline(), at(milliseconds(100)));
   EXPECT_FALSE(fast.handle_time(at(milliseconds(99))).verdict);
   EXPECT_TRUE(fast.handle_time(at(milliseconds(100))).verdict);
@@ -107,14 +107,22 @@ TEST(Exchange, SilenceForThreeAckTimersAndAtLeastAHundredMillisecondsMakesALegac
   EXPECT_FALSE(fast.next_deadline());
 
   Exchange slow(capabilities(Role::kStation), {milliseconds(200), seconds(10)}, false);
-  slow.handle_sent(at(seconds(0)));
+  show(slow, at(seconds(0)));
   EXPECT_EQ(slow.next_deadline(), at(milliseconds(600)));
+}
+
+TEST(Exchange, WhoeverHasAcknowledgedNothingIsNoLegacyPeerYet) {
+  Exchange exchange = station();
+  exchange.handle_sent(at(seconds(0)));
+  exchange.handle_delivery_failed();
+  EXPECT_FALSE(exchange.next_deadline());
+  EXPECT_FALSE(exchange.may_request()) << "what it knows may come with its first answer";
 }
 
 TEST(Exchange, OnlyTheFirstShowingStartsTheClock) {
   Exchange exchange = station();
-  exchange.handle_sent(at(seconds(0)));
-  exchange.handle_sent(at(milliseconds(50)));
+  show(exchange, at(seconds(0)));
+  show(exchange, at(milliseconds(50)));
   EXPECT_EQ(exchange.next_deadline(), at(milliseconds(100)));
 }
 

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
       std::printf("sim: %s\n", report.failure.c_str());
       for (const auto& difference : report.differences) std::printf("sim:   %s\n", difference.c_str());
     }
+    std::printf("%s\n", actions(report).c_str());
     std::printf("%s\n", summary(parameters, report, wall.count()).c_str());
     std::fflush(stdout);
     pass = pass && report.pass;

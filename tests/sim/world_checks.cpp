@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must hold at every step, and the comparison of all views at the end.
+// What must hold at every step.
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
 
 #include "splitnve/ecp/header.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/extensions.hpp"
+#include "tnved/vswitch.hpp"
 #include "world.hpp"
 
 namespace splitnve::sim {
@@ -31,35 +33,56 @@ void World::trace_frame(const Node& from, const Node& to, const OctetString& fra
         std::to_string(frame.size()) + " octets" + (to.alive ? "" : ", nobody there"));
 }
 
-void World::check_program(Node& node, const agent::Program& effect, const std::vector<bool>& opened) {
+void World::check_program(Node& node, const agent::Program& effect, const Owners& before) {
   for (std::size_t i = 0; i < effect.rows.fdb.size(); ++i) {
     const auto& row = effect.rows.fdb[i];
-    const bool closed = opened[i] && !node.datapath.open_owner(row.domain, row.mac);
+    const bool closed = before[i] && !node.datapath.open_owner(row.domain, row.mac);
     if (node.is_switch) {
       check_one_owner(row.domain, row.mac);
-      if (closed) check_undisturbed(node, row.mac);
-      continue;
+      if (closed) check_undisturbed(node, row.mac, before[i]->port);
+    } else {
+      if (closed) check_host_closed(node, row);
+      if (const Vm* vm = vm_of(row.mac)) check_one_uplink(node, *vm, row.mac);
     }
-    // S8: an open VM port closes only by the host's own event or the nNVE's word, never by silence.
-    if (!closed) continue;
-    const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == row.mac; });
-    if (vm != vms_.end() && !vm->excused.contains(node.index))
-      fail("S8: host " + std::to_string(node.index) + " closed the port of " + vm->interface_name + " unasked");
   }
   for (const auto& row : effect.rows.access) check_tag(node, row);
 }
 
+/// S8: an open VM port closes only by the host's own event, the nNVE's word or a completed failover, never by silence.
+void World::check_host_closed(const Node& node, const datapath::FdbRow& row) {
+  unsigned which = 0;
+  const Vm* vm = vm_of(row.mac, &which);
+  if (vm == nullptr || vm->excused.contains(node.index) || vm->addresses[which].may_close) return;
+  const auto uplink = vm->host == node.index ? uplink_of(*vm) : std::nullopt;
+  if (uplink && row.domain.value() >> 24 != *uplink + 1) return;
+  fail("S8: host " + std::to_string(node.index) + " closed the port of " + vm->interface_name + " unasked");
+}
+
+/// D3: an address is open towards one nNVE at a time.
+void World::check_one_uplink(const Node& host, const Vm& vm, MacAddress mac) {
+  unsigned open = 0;
+  for (unsigned uplink = 0; uplink < uplinks_of(host.index); ++uplink)
+    if (host.datapath.open_owner(tnved::domain_of(PortId(1 + uplink), vm.vn), mac)) ++open;
+  if (open > 1) fail("D3: " + mac.to_string() + " is active on two uplinks of host " + std::to_string(host.index));
+}
+
 /// S9: no crash, loss or repetition takes forwarding away from a VM that runs and that nobody touched.
-void World::check_undisturbed(const Node& node, MacAddress mac) {
-  const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == mac; });
-  if (vm == vms_.end() || vm->phase != Phase::kRunning || !vm->plan.empty() || vm->waiting || vm->removed) return;
-  if (&switch_of(vm->host) != &node || vm->excused.contains(vm->host) || link_held(*nodes_[vm->host])) return;
+void World::check_undisturbed(const Node& node, MacAddress mac, PortId port) {
+  unsigned which = 0;
+  const Vm* vm = vm_of(mac, &which);
+  if (vm == nullptr || vm->phase != Phase::kRunning || !vm->plan.empty() || vm->waiting || vm->removed) return;
+  const Address& address = vm->addresses[which];
+  if (!address.present || !address.certain || address.deactivated || vm->latched_at != nullptr) return;
+  if (vm->excused.contains(vm->host)) return;
+  const auto uplink = is_dual(vm->host) ? uplink_of(*vm) : 0;
+  if (!uplink || &switch_of(vm->host, *uplink) != &node || port_of(vm->host, *uplink) != port) return;
+  if (link_held(*nodes_[vm->host], *uplink)) return;
   fail("S9: switch " + std::to_string(node.index) + " took " + vm->interface_name + " off, which runs undisturbed");
 }
 
 /// The link is down, or came back so lately that its hold time may have ended meanwhile.
-bool World::link_held(const Node& host) const {
-  return !host.link_up || now_ - host.link_changed < std::chrono::seconds(1);
+bool World::link_held(const Node& host, unsigned uplink) const {
+  return !host.link_up[uplink] || now_ - host.link_changed[uplink] < std::chrono::seconds(1);
 }
 
 void World::check_datapaths() {
@@ -74,13 +97,24 @@ void World::check_datapaths() {
 
 /// A9: over all switches at most one open owner of an address, and only one that a VM event activated.
 void World::check_one_owner(DomainId domain, MacAddress mac) {
+  if (mac.value() >= kForeignMacs) return;
+  const Vm* vm = vm_of(mac);
   unsigned owners = 0;
-  for (const auto& node : nodes_)
-    if (node->is_switch && node->datapath.open_owner(domain, mac)) ++owners;
+  for (std::size_t i = parameters_.hosts; i < nodes_.size(); ++i) {
+    const auto owner = nodes_[i]->datapath.open_owner(domain, mac);
+    if (!owner) continue;
+    if (vm == nullptr || !vm->ever_started) fail(mac.to_string() + " is forwarded, but no TSI activated it");
+    if (vm != nullptr && !may_linger(*nodes_[i], owner->port, *vm)) ++owners;
+  }
   if (owners > 1) fail("A9: " + mac.to_string() + " is active on two switches");
-  if (owners == 0) return;
-  const auto vm = std::find_if(vms_.begin(), vms_.end(), [&](const Vm& v) { return v.mac == mac; });
-  if (vm == vms_.end() || !vm->ever_started) fail(mac.to_string() + " is forwarded, but no TSI activated it");
+}
+
+/// A host that leaves a nNVE behind a dead link tells it when it can (D3). Until then that one has an owner who sends
+/// it nothing: the host's port is open towards the other (check_one_uplink).
+bool World::may_linger(const Node& node, PortId port, const Vm& vm) const {
+  if (!is_dual(vm.host)) return false;
+  const auto uplink = uplink_of(vm);
+  return !uplink || &switch_of(vm.host, *uplink) != &node || port_of(vm.host, *uplink) != port;
 }
 
 /// A4: a tag means one VN on a segment; the host's own tables must agree with the switch's while a port is open.
@@ -91,9 +125,10 @@ void World::check_tag(const Node& node, const datapath::AccessRow& row) {
       if (key.first == row.port && key.second == row.tag && other.domain != row.domain) fail("A4: one tag, two VNs");
     return;
   }
-  if (row.port != PortId(1)) return;
-  const auto& access = switch_of(node.index).datapath.access();
-  const auto at_switch = access.find({port_of(node.index), row.tag});
+  if (row.port.value() > uplinks_of(node.index)) return;
+  const unsigned uplink = row.port.value() - 1;
+  const auto& access = switch_of(node.index, uplink).datapath.access();
+  const auto at_switch = access.find({port_of(node.index, uplink), row.tag});
   if (at_switch == access.end()) return;
   const std::uint32_t vn_here = row.domain->value() & 0xFFFFFFu;
   if (at_switch->second.domain->value() != vn_here)
@@ -121,79 +156,39 @@ void World::excuse_refusals(const Node& host, const OctetString& frame) {
   }
 }
 
-std::vector<std::string> World::compare_all() const {
-  std::vector<std::string> out;
-  for (const auto& node : nodes_) {
-    if (node->is_switch)
-      compare_switch(*node, out);
-    else
-      compare_host(*node, out);
-  }
-  for (const auto& vm : vms_) {
-    const auto& sw = switch_of(vm.host);
-    const auto owner = sw.datapath.open_owner(DomainId(vm.vn.value()), vm.mac);
-    const bool want = vm.phase == Phase::kRunning;
-    const bool closed_at_host = is_legacy(vm.host) && vm.phase == Phase::kSuspended;  // S20
-    if (owner.has_value() != want && !closed_at_host)
-      out.push_back(vm.interface_name + (want ? ": runs but is not forwarded" : ": forwarded but not running"));
-    if (owner && want && owner->port != port_of(vm.host))
-      out.push_back(vm.interface_name + ": forwarded to the wrong port");
-  }
-  return out;
-}
-
-void World::compare_host(const Node& host, std::vector<std::string>& out) const {
-  const std::string name = "host " + std::to_string(host.index) + ": ";
-  for (auto& line : host.datapath.differences(host.tnved->desired_rows())) out.push_back(name + line);
-  const auto& sw = *switch_of(host.index).nnved;
-  std::map<std::pair<VsiId, GroupId>, nnved::TsiView> at_switch;
-  for (std::uint32_t i = 0; i < sw.tsi_slots(); ++i)
-    if (const auto view = sw.tsi(i); view && view->station == station_mac(host.index))
-      at_switch[{view->vsi, view->vn}] = *view;
-  for (std::uint32_t i = 0; i < host.tnved->tsi_slots(); ++i) {
-    const auto mine = host.tnved->tsi(i);
-    if (!mine) continue;
-    const auto theirs = at_switch.find({mine->vsi, mine->vn});
-    if (theirs == at_switch.end()) {
-      out.push_back(name + mine->vsi.to_string() + " is unknown to the switch");
+/// What is on the wire: counted, and checked for what may not be there (E7, S16).
+void World::observe(const Node& from, const Node& host, unsigned uplink, const OctetString& frame) {
+  const auto ecp = ecp::decode_frame(frame);
+  if (!ecp || ecp->operation != ecp::Operation::kRequest) return;
+  vdp::VdpduReader reader(ecp->payload);
+  if (!reader.manager()) return fail("a VDPDU without manager");
+  const bool required = port_mode(segment_of(host.index)) == auth::Mode::kRequire;
+  bool sealed = false, associations = false;
+  while (true) {
+    const auto tlv = reader.next();
+    if (!tlv) return fail("a VDPDU that cannot be read");
+    if (!*tlv) break;
+    if (const auto type = vdp::extension_type(**tlv)) {
+      if (is_legacy(host.index) && *type != vdp::ExtensionType::kCapabilities)
+        fail("E7: a TLV of ours at legacy host " + std::to_string(host.index));
+      sealed = sealed || *type == vdp::ExtensionType::kAuthentication;
+      if (*type == vdp::ExtensionType::kReason) count("tlv-reason");
+      if (*type == vdp::ExtensionType::kMigration) count("tlv-migration");
       continue;
     }
-    const bool active = std::string_view(mine->state) == "activated";
-    // A legacy nNVE cannot be told to deactivate: the VM's port is closed here, and the request carries S (S20).
-    const bool closed_here_only = is_legacy(host.index) && !active && theirs->second.suspended;
-    if (active != (theirs->second.state == nnved::TsiState::kActivated) && !closed_here_only)
-      out.push_back(name + mine->vsi.to_string() + " is " + mine->state + ", at the switch " +
-                    to_string(theirs->second.state));
-    if (mine->vid != theirs->second.vid) out.push_back(name + mine->vsi.to_string() + " has another VID at the switch");
-    at_switch.erase(theirs);
+    const auto association = vdp::decode_association(**tlv);
+    if (!association) {  // but for the answer to one that nnved could not read
+      if (!from.is_switch) fail("an association that cannot be read");
+      continue;
+    }
+    associations = true;
+    const auto format = static_cast<unsigned>(association->format);
+    if (format > 4 && is_legacy(host.index)) fail("E7: an IP format at legacy host " + std::to_string(host.index));
+    if (!from.is_switch) count("format-" + std::string(format > 15 ? "8" : "0") + std::to_string(format & 15u));
   }
-  for (const auto& [key, view] : at_switch) out.push_back(name + "the switch still has " + key.first.to_string());
-  if (is_legacy(host.index)) return;
-  const auto mine = host.tnved->vns();
-  const auto theirs = sw.vaps();
-  const auto vap = std::ranges::find_if(theirs, [&](const nnved::VapView& one) {
-    return one.port == port_of(host.index) && one.vn == connected_vn(host.index);
-  });
-  if (mine.size() != 1 || std::string_view(mine[0].state) != "connected")
-    out.push_back(name + "the VN of its configuration is not connected");
-  else if (vap == theirs.end() || vap->connects == 0 || vap->local_tag != mine[0].vid)
-    out.push_back(name + "the switch does not have the VN connected with its VID");
-}
-
-void World::compare_switch(const Node& node, std::vector<std::string>& out) const {
-  const std::string name = "switch " + std::to_string(node.index) + ": ";
-  for (auto& line : node.datapath.differences(node.nnved->desired_rows())) out.push_back(name + line);
-  const auto have = authority_.rows(node.index);
-  const auto want = node.nnved->desired_authority();
-  const auto said = [](const agent::AuthorityRow& row) {
-    return row.mac.to_string() + " of VN " + std::to_string(row.vn.value()) + (row.mapped ? " mapped" : "") +
-           (row.forwarding ? " forwarding" : "") + " for " + row.vsi.to_string();
-  };
-  std::set<std::string> there;
-  for (const auto& row : have) there.insert(said(row));
-  for (const auto& row : want)
-    if (there.erase(said(row)) == 0) out.push_back(name + "the authority lacks " + said(row));
-  for (const auto& row : there) out.push_back(name + "the authority still has " + row);
+  if (sealed) count("signed");
+  if (required && associations && !sealed)
+    fail("S16: an unsigned association of host " + std::to_string(host.index) + " on uplink " + std::to_string(uplink));
 }
 
 }  // namespace splitnve::sim

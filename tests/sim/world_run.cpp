@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time, links and nodes of the simulation.
+// Time and links of the simulation, and what agents hand out.
 #include <algorithm>
 
 #include "world.hpp"
@@ -11,10 +11,9 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Virtual networks get IDs that differ from tags and indexes, so that a mix-up shows.
-constexpr std::uint32_t kFirstVn = 70001;
 constexpr Duration kSettleMax = seconds(240);
 constexpr std::uint64_t kFullCheckEvents = 10000;
+constexpr double kReplayShare = 0.005;
 
 /// Calls `f` with whichever agent the node runs.
 template <class Node, class F>
@@ -32,109 +31,27 @@ unsigned World::below(unsigned bound) { return static_cast<unsigned>(random_() %
 
 void World::at(Instant when, std::function<void()> action) { queue_.push({when, order_++, std::move(action)}); }
 
-void World::build() {
-  now_ = Instant(seconds(1000));
-  for (unsigned i = 0; i < parameters_.hosts + switch_count(); ++i) {
-    auto node = std::make_unique<Node>();
-    node->is_switch = i >= parameters_.hosts;
-    node->index = node->is_switch ? i - parameters_.hosts : i;
-    nodes_.push_back(std::move(node));
-  }
-  build_vms();
-  for (auto& node : nodes_) start_node(*node);
-}
-
-void World::start_node(Node& node) {
-  const std::uint64_t seed = random_();
-  ++node.incarnation;
-  node.alive = true;
-  node.wake.reset();
-  std::vector<agent::StoreRecord> records;
-  for (const auto& [key, value] : node.store) records.push_back({key, value});
-  if (node.is_switch) {
-    nnved::AgentConfig config;
-    for (unsigned p = 0; p < parameters_.ports_per_switch; ++p) {
-      nnved::PortConfig port;
-      port.id = PortId(1 + p);
-      port.interface_name = "p" + std::to_string(1 + p);
-      port.segment = port.interface_name;
-      port.mac = port_mac(node.index, port.id);
-      port.vids = {Vid(100), Vid(static_cast<std::uint16_t>(100 + parameters_.vns * 2))};
-      config.ports.push_back(port);
-    }
-    for (unsigned v = 0; v < parameters_.vns; ++v) {
-      nnved::VnConfig vn;
-      vn.id = GroupId(kFirstVn + v);
-      vn.alias = "vn" + std::to_string(v);
-      vn.vni = kFirstVn + v;
-      config.vns.push_back(vn);
-    }
-    config.vid_quarantine = milliseconds(500);
-    config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
-    node.nnved = std::make_unique<nnved::Agent>(config, seed);
-    node.nnved->restore(records, now_);
-    authority_.reconcile({BatchId(0), node.nnved->desired_authority(), {}}, node.index);
-  } else {
-    tnved::AgentConfig config;
-    tnved::UplinkConfig uplink;
-    uplink.id = PortId(1);
-    uplink.interface_name = "up0";
-    uplink.mac = station_mac(node.index);
-    uplink.legacy = is_legacy(node.index);
-    if (parameters_.hosts_per_port > 1) uplink.nnve = port_mac(switch_of(node.index).index, port_of(node.index));
-    config.vdp.keepalive_exponent = parameters_.keepalive_exponent;
-    config.uplinks.push_back(uplink);
-    config.vns = {{connected_vn(node.index), "", {}, true}};
-    node.tnved = std::make_unique<tnved::Agent>(config, seed);
-    node.tnved->restore(records, now_);
-  }
-  node.datapath.reconcile(with_agent(node, [](auto& a) { return a.desired_rows(); }));
-  for (unsigned host = 0; host < parameters_.hosts; ++host) {
-    if (nodes_[host]->link_up) continue;
-    if (&switch_of(host) == &node && parameters_.hosts_per_port == 1)
-      node.nnved->handle_link(port_of(host), false, now_);
-    if (nodes_[host].get() == &node) node.tnved->handle_link(PortId(1), false, now_);
-  }
-  pump(node);
-}
-
-void World::crash(Node& node) {
-  ++report_.crashes;
-  trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " crashes");
-  node.alive = false;
-  node.nnved.reset();
-  node.tnved.reset();
-  at(now_ + milliseconds(10 + below(490)), [this, &node] {
-    start_node(node);
-    // Whoever waited for an answer of the dead process asks again, as an operator's tool would.
-    std::vector<std::uint64_t> lost;
-    for (const auto& [asker, asked] : asked_)
-      if (!node.is_switch && asked.step.host == node.index && asked.incarnation < node.incarnation)
-        lost.push_back(asker);
-    for (auto asker : lost) answered(asker, false, "tnved restarted");
-  });
-}
-
 /// Both ends see the link go, and come back (behind a learning switch the host alone); a process that starts meanwhile
 /// sees it as it is then.
-void World::flap(Node& host) {
-  if (!host.link_up) return;
+void World::flap(Node& host, unsigned uplink) {
+  if (!host.link_up[uplink]) return;
   ++report_.flaps;
-  set_link(host, false);
-  at(now_ + milliseconds(5 + below(chance(0.9) ? 500 : 5000)), [this, &host] { set_link(host, true); });
+  count("flap");
+  set_link(host, uplink, false);
+  at(now_ + milliseconds(5 + below(chance(0.9) ? 500 : 5000)), [this, &host, uplink] { set_link(host, uplink, true); });
 }
 
-void World::set_link(Node& host, bool up) {
-  host.link_up = up;
-  host.link_changed = now_;
-  trace("host " + std::to_string(host.index) + (up ? " link up" : " link down"));
-  Node& node = switch_of(host.index);
+void World::set_link(Node& host, unsigned uplink, bool up) {
+  host.link_up[uplink] = up;
+  host.link_changed[uplink] = now_;
+  trace("host " + std::to_string(host.index) + " link " + std::to_string(uplink) + (up ? " up" : " down"));
+  Node& node = switch_of(host.index, uplink);
   if (node.alive && parameters_.hosts_per_port == 1) {
-    node.nnved->handle_link(port_of(host.index), up, now_);
+    node.nnved->handle_link(port_of(host.index, uplink), up, now_);
     pump(node);
   }
   if (host.alive) {
-    host.tnved->handle_link(PortId(1), up, now_);
+    host.tnved->handle_link(PortId(1 + uplink), up, now_);
     pump(host);
   }
 }
@@ -145,6 +62,7 @@ Report World::run() {
   operating_ = false;
   settle();
   if (parameters_.hold > Duration::zero()) hold();
+  count_stations();
   report_.pass = report_.failure.empty();
   report_.tsis = vms_.size();
   report_.virtual_time = now_ - Instant(seconds(1000));
@@ -159,7 +77,7 @@ void World::settle() {
     step();
     if (now_ < compare_at) continue;
     compare_at = now_ + seconds(1);
-    if (!plans_done()) continue;
+    if (ask_again_all() || !plans_done()) continue;
     report_.differences = compare_all();
     if (report_.differences.empty()) break;
   }
@@ -191,11 +109,11 @@ void World::step() {
     Node& victim = *nodes_[below(static_cast<unsigned>(nodes_.size()))];
     if (victim.alive) crash(victim);
   }
-  if (chance(parameters_.flap_per_1000_events / 1000)) flap(*nodes_[below(parameters_.hosts)]);
-  if (chance(parameters_.operator_per_1000_events / 1000)) {
-    const unsigned switches = static_cast<unsigned>(nodes_.size()) - parameters_.hosts;
-    operator_removes(*nodes_[parameters_.hosts + below(switches)]);
+  if (chance(parameters_.flap_per_1000_events / 1000)) {
+    const unsigned host = below(parameters_.hosts);
+    flap(*nodes_[host], below(uplinks_of(host)));
   }
+  if (chance(parameters_.operator_per_1000_events / 1000)) operator_acts();
 }
 
 void World::pump(Node& node) {
@@ -263,6 +181,9 @@ void World::execute(Node& node, agent::Effect effect) {
     if (holding_ && transition->machine == std::string_view("tsi"))
       fail("a TSI that nobody touched changed: " + std::string(transition->subject) + " from " + transition->from +
            " to " + transition->to);
+    if (transition->machine == std::string_view("path") && transition->to == std::string_view("active"))
+      count("path-switch");
+    if (transition->to == std::string_view("authenticated")) count("session");
     trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + transition->machine + " " +
           transition->subject + " " + transition->from + " -> " + transition->to + ": " + transition->reason);
   } else if (const auto* notice = std::get_if<agent::Notice>(&effect)) {
@@ -274,18 +195,23 @@ void World::execute(Node& node, agent::Effect effect) {
 }
 
 void World::transmit(Node& from, const agent::Transmit& effect) {
-  for (Node* to : receivers(from, effect.port, effect.frame)) carry(from, *to, effect.frame);
+  if (from.is_switch && effect.port == foreign_port()) return to_foreign(from.index, effect.frame);
+  for (const Receiver& to : receivers(from, effect.port, effect.frame)) carry(from, *to.node, to.uplink, effect.frame);
 }
 
 /// The other end of the link, or whom a learning switch picks: it keeps 01-80-C2-00-00-0x to itself.
-std::vector<World::Node*> World::receivers(Node& from, PortId port, const OctetString& frame) {
-  const unsigned segment =
-      from.is_switch ? from.index * parameters_.ports_per_switch + port.value() - 1 : segment_of(from.index);
-  std::vector<Node*> all;
-  if (!from.is_switch) all.push_back(&switch_of(from.index));
+std::vector<World::Receiver> World::receivers(Node& from, PortId port, const OctetString& frame) {
+  const unsigned ports = parameters_.ports_per_switch;
+  if (!from.is_switch && port != PortId(1)) return {{&switch_of(from.index, 1), 1}};
+  if (from.is_switch && port.value() > ports) {
+    return {{nodes_[from.index * ports + port.value() - ports - 1].get(), 1}};
+  }
+  const unsigned segment = from.is_switch ? from.index * ports + port.value() - 1 : segment_of(from.index);
+  std::vector<Receiver> all;
+  if (!from.is_switch) all.push_back({&switch_of(from.index), 0});
   for (unsigned i = 0; i < parameters_.hosts_per_port; ++i) {
     const unsigned host = segment * parameters_.hosts_per_port + i;
-    if (host < parameters_.hosts && nodes_[host].get() != &from) all.push_back(nodes_[host].get());
+    if (host < parameters_.hosts && nodes_[host].get() != &from) all.push_back({nodes_[host].get(), 0});
   }
   if (parameters_.hosts_per_port == 1) return all;
   const auto mac_at = [&](std::size_t offset) {
@@ -296,23 +222,33 @@ std::vector<World::Node*> World::receivers(Node& from, PortId port, const OctetS
   const MacAddress destination = mac_at(0);
   learned_[{segment, mac_at(6)}] = &from;
   if ((destination.octets()[0] & 1) != 0) return {};
-  if (const auto known = learned_.find({segment, destination}); known != learned_.end()) return {known->second};
+  if (const auto known = learned_.find({segment, destination}); known != learned_.end()) return {{known->second, 0}};
   return all;
 }
 
-void World::carry(Node& from, Node& to, const OctetString& frame) {
-  Node& host = from.is_switch ? to : from;
-  if (parameters_.trace) trace_frame(from, to, frame);
-  if (!host.link_up) return;
-  const PortId port = to.is_switch ? port_of(host.index) : PortId(1);
+void World::over_link(const std::function<void()>& arrives) {
   const int copies = chance(parameters_.loss) ? 0 : chance(parameters_.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     Instant when = now_ + microseconds(20 + below(30));
     if (chance(parameters_.reorder)) when += microseconds(below(5000));
-    at(when, [this, &to, port, &host, frame] {
-      if (host.link_up) arrive(to, port, frame);
-    });
+    at(when, arrives);
   }
+}
+
+void World::carry(Node& from, Node& to, unsigned uplink, const OctetString& frame) {
+  Node& host = from.is_switch ? to : from;
+  if (parameters_.trace) trace_frame(from, to, frame);
+  observe(from, host, uplink, frame);
+  if (!host.link_up[uplink]) return;
+  const PortId port = to.is_switch ? port_of(host.index, uplink) : PortId(1 + uplink);
+  over_link([this, &to, port, &host, uplink, frame] {
+    if (host.link_up[uplink]) arrive(to, port, frame);
+  });
+  // Somebody on the link repeats what was signed; where signatures are required that means nothing at any time.
+  const bool required =
+      host_mode(host.index) == auth::Mode::kRequire && port_mode(segment_of(host.index)) == auth::Mode::kRequire;
+  if (required && chance(kReplayShare))
+    at(now_ + milliseconds(below(20000)), [this, &to, port, frame] { replay(to, port, frame); });
 }
 
 void World::arrive(Node& to, PortId port, const OctetString& frame) {
@@ -322,11 +258,18 @@ void World::arrive(Node& to, PortId port, const OctetString& frame) {
   pump(to);
 }
 
+void World::replay(Node& to, PortId port, const OctetString& frame) {
+  if (!to.alive) return;
+  count("replay");
+  with_agent(to, [&](auto& a) { a.handle_frame(port, frame, now_); });
+  pump(to);
+}
+
 void World::apply_program(Node& node, const agent::Program& effect) {
-  std::vector<bool> opened;
-  for (const auto& row : effect.rows.fdb) opened.push_back(node.datapath.open_owner(row.domain, row.mac).has_value());
+  Owners before;
+  for (const auto& row : effect.rows.fdb) before.push_back(node.datapath.open_owner(row.domain, row.mac));
   node.datapath.apply(effect.batch, effect.rows);
-  check_program(node, effect, opened);
+  check_program(node, effect, before);
 }
 
 std::string summary(const Parameters& parameters, const Report& report, double wall_seconds) {
@@ -340,6 +283,12 @@ std::string summary(const Parameters& parameters, const Report& report, double w
       static_cast<unsigned long long>(report.migrations), static_cast<unsigned long long>(report.crashes),
       static_cast<unsigned long long>(report.flaps), static_cast<unsigned long long>(report.removals),
       report.differences.size(), std::chrono::duration<double>(report.virtual_time).count(), wall_seconds);
+  return line;
+}
+
+std::string actions(const Report& report) {
+  std::string line = "sim: actions";
+  for (const auto& [name, times] : report.actions) line += " " + name + "=" + std::to_string(times);
   return line;
 }
 

@@ -6,17 +6,6 @@
 #include "world.hpp"
 
 namespace splitnve::sim {
-namespace {
-
-/// Some VMs have one: 10.0.0.0 and on.
-IpPrefix ip_of(std::size_t index) {
-  return {IpFamily::kV4, 32,
-          {10, static_cast<std::uint8_t>(index >> 16), static_cast<std::uint8_t>(index >> 8),
-           static_cast<std::uint8_t>(index)}};
-}
-
-}  // namespace
-
 using std::chrono::microseconds;
 using tnved::Verb;
 
@@ -30,7 +19,7 @@ void World::build_vms() {
       for (unsigned octet = 0; octet < 4; ++octet)
         vm.vsi.octets[12 + octet] = static_cast<std::uint8_t>(number >> (24 - 8 * octet));
       vm.vn = GroupId(70001 + number % parameters_.vns);
-      vm.mac = MacAddress(0x02AA00000000u + number);
+      vm.number = number;
       vm.interface_name = "vm" + std::to_string(number);
       vm.host = host;
       vm_by_vsi_[vm.vsi] = vms_.size();
@@ -45,17 +34,27 @@ void World::operate() {
   at(now_ + microseconds(200 + below(4000)), [this] { operate(); });
 }
 
+void World::operator_acts() {
+  const unsigned switches = static_cast<unsigned>(nodes_.size()) - parameters_.hosts;
+  switch (below(4)) {
+    case 0: return operator_removes(*nodes_[parameters_.hosts + below(switches)]);
+    case 1: return operator_moves_paths(*nodes_[below(parameters_.hosts)]);
+    default: return operator_deactivates(*nodes_[parameters_.hosts + below(switches)]);
+  }
+}
+
 /// The nNVE de-associates some TSI by itself; its VM is then shut down, whatever the plan made of it.
 void World::operator_removes(Node& node) {
   if (!node.alive || node.nnved->tsi_slots() == 0) return;
   const auto view = node.nnved->tsi(below(node.nnved->tsi_slots()));
-  if (!view) return;
+  if (!view || !vm_by_vsi_.contains(view->vsi)) return;
   ++report_.removals;
+  count("remove");
   const std::size_t index = vm_by_vsi_.at(view->vsi);
   Vm& vm = vms_[index];
   vm.removed = true;
   for (unsigned host = 0; host < parameters_.hosts; ++host)
-    if (&switch_of(host) == &node) vm.excused.insert(host);
+    if (&switch_of(host) == &node || &switch_of(host, uplinks_of(host) - 1) == &node) vm.excused.insert(host);
   node.nnved->remove_tsi(view->instance, "removed by the operator", now_);
   pump(node);
   advance(index);
@@ -69,6 +68,10 @@ void World::plan_for(std::size_t index) {
   if (index % kSettledShare == 0 && vm.phase == Phase::kRunning) return;
   const unsigned here = vm.host;
   const auto then = [&](Verb verb) { vm.plan.insert(vm.plan.begin(), {here, verb}); };
+  if (vm.phase != Phase::kAbsent && chance(0.4)) {
+    if (auto change = change_of(vm)) vm.plan = {std::move(*change)};
+    return advance(index);
+  }
   switch (vm.phase) {
     case Phase::kAbsent:
       then(Verb::kCreate);
@@ -76,28 +79,32 @@ void World::plan_for(std::size_t index) {
       break;
     case Phase::kCreated: then(chance(0.8) ? Verb::kStart : Verb::kShutdown); break;
     case Phase::kSuspended: then(chance(0.8) ? Verb::kResume : Verb::kShutdown); break;
-    case Phase::kRunning: {
-      const unsigned first = here / hosts_per_switch() * hosts_per_switch();
-      const unsigned count = std::min(hosts_per_switch(), parameters_.hosts - first);
-      const unsigned there = first + below(count);
-      const unsigned dice = below(10);
-      if (dice < 2)
-        then(Verb::kShutdown);
-      else if (dice < 3)
-        then(Verb::kPause);
-      else if (dice < 6 || there == here)
-        then(Verb::kSuspend);
-      else {
-        ++report_.migrations;
-        vm.arriving_at = there;
-        const bool abort = chance(0.2);
-        vm.plan = {{here, abort ? Verb::kAbort : Verb::kShutdown},
-                   {there, abort ? Verb::kAbort : Verb::kResume},
-                   {there, Verb::kMigrateIn},
-                   {here, Verb::kMigrateOut}};
-      }
-      break;
-    }
+    case Phase::kRunning: return plan_running(index);
+  }
+  advance(index);
+}
+
+void World::plan_running(std::size_t index) {
+  Vm& vm = vms_[index];
+  const unsigned here = vm.host;
+  const unsigned first = here / hosts_per_switch() * hosts_per_switch();
+  const unsigned count = std::min(hosts_per_switch(), parameters_.hosts - first);
+  const unsigned there = first + below(count);
+  const unsigned dice = below(10);
+  if (dice < 2) {
+    vm.plan = {{here, Verb::kShutdown}};
+  } else if (dice < 3) {
+    vm.plan = {{here, Verb::kPause}};
+  } else if (dice < 6 || there == here || is_dual(here) || is_dual(there)) {
+    vm.plan = {{here, Verb::kSuspend}};
+  } else {
+    ++report_.migrations;
+    vm.arriving_at = there;
+    const bool abort = chance(0.2);
+    vm.plan = {{here, abort ? Verb::kAbort : Verb::kShutdown},
+               {there, abort ? Verb::kAbort : Verb::kResume},
+               {there, Verb::kMigrateIn},
+               {here, Verb::kMigrateOut}};
   }
   advance(index);
 }
@@ -120,24 +127,25 @@ void World::issue(std::size_t index, const Step& step) {
   Vm& vm = vms_[index];
   ++report_.lifecycle_operations;
   vm.waiting = true;
+  Node& node = *nodes_[step.host];
+  const std::uint64_t asker = next_asker_++;
+  asked_[asker] = {index, step, node.incarnation};
+  if (step.change) return issue_change(index, step, asker);
+  count(tnved::to_string(step.verb));
   if (step.verb == Verb::kStart || step.verb == Verb::kResume) {
     vm.ever_started = true;
     vm.excused.erase(step.host);
   }
   if (step.verb == Verb::kSuspend || step.verb == Verb::kShutdown) vm.excused.insert(step.host);
   if (step.verb == Verb::kAbort && step.host != vm.host) vm.excused.insert(step.host);
-  Node& node = *nodes_[step.host];
-  const std::uint64_t asker = next_asker_++;
-  asked_[asker] = {index, step, node.incarnation};
+  if (step.verb == Verb::kCreate) describe(vm);
   tnved::LifecycleEvent event;
   event.verb = step.verb;
   event.vsi = vm.vsi;
   event.asker = asker;
   event.vn = vm.vn;
-  event.macs = {vm.mac};
-  if (index % 3 == 0) event.ips = {{vm.mac, ip_of(index)}};
-  if (index % 6 == 0) event.ips.push_back({vm.mac, *IpPrefix::from_string("2001:db8::/64")});
   event.interface_name = vm.interface_name;
+  fill(event, vm);
   node.tnved->handle_event(event, now_);
   pump(node);
 }
@@ -149,10 +157,16 @@ void World::answered(std::uint64_t asker, bool ok, const std::string& reason) {
   asked_.erase(at_asker);
   Vm& vm = vms_[asked.vm];
   vm.waiting = false;
-  trace(vm.interface_name + " " + tnved::to_string(asked.step.verb) + " at host " + std::to_string(asked.step.host) +
+  const char* verb = asked.step.change ? tnved::to_string(asked.step.change->verb) : tnved::to_string(asked.step.verb);
+  trace(vm.interface_name + " " + verb + " at host " + std::to_string(asked.step.host) +
         (ok ? ": done" : ": refused: " + reason));
-  if (!ok) vm.excused.insert(asked.step.host);  // the VM was told not to run there
-  complete(asked.vm, asked.step, ok);
+  if (!ok && reason != kRestarted) count("refused");
+  if (asked.step.change) {
+    complete_change(vm, asked.step, ok, reason);
+  } else {
+    if (!ok) vm.excused.insert(asked.step.host);  // the VM was told not to run there
+    complete(asked.vm, asked.step, ok);
+  }
   // A refused step is not tried again in the same instant.
   if (ok)
     advance(asked.vm);
@@ -182,7 +196,10 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
     case Verb::kStart: vm.phase = Phase::kRunning; break;
     case Verb::kResume:
       vm.phase = Phase::kRunning;
-      if (vm.arriving_at == step.host) vm.host = step.host;
+      if (vm.arriving_at == step.host && vm.host != step.host) {
+        vm.host = step.host;
+        for (Address& address : vm.addresses) address.deactivated = false;  // it was described anew there
+      }
       break;
     case Verb::kSuspend: vm.phase = Phase::kSuspended; break;
     case Verb::kShutdown:
@@ -198,11 +215,7 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
   }
 }
 
-bool World::knows(const Node& host, const VsiId& vsi) {
-  for (std::uint32_t i = 0; i < host.tnved->tsi_slots(); ++i)
-    if (const auto view = host.tnved->tsi(i); view && view->vsi == vsi) return true;
-  return false;
-}
+bool World::knows(const Node& host, const VsiId& vsi) { return host.tnved->find(vsi).has_value(); }
 
 bool World::bring_up_all() {
   bool any = false;
@@ -224,7 +237,7 @@ bool World::bring_up_all() {
 bool World::plans_done() const {
   return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->alive; }) &&
          std::all_of(vms_.begin(), vms_.end(),
-                     [](const Vm& vm) { return !vm.waiting && vm.plan.empty() && !vm.removed; });
+                     [](const Vm& vm) { return !vm.waiting && vm.plan.empty() && !vm.removed && !vm.latched_at; });
 }
 
 }  // namespace splitnve::sim

@@ -24,7 +24,7 @@ bool is_discovery(Octets vdpdu);
 ///
 ///   Unknown --its capabilities-------------------------------> Capable <--its capabilities-- Legacy (for now)
 ///      |  ^ reset(): link down, another peer                       '---reset()---> Unknown       ^
-///      '--+--- associations without them, or ours are out and none came for patience() ----------'
+///      '--+--- associations without them, or ours are acknowledged and none came for patience() --'
 ///
 /// Our TLV goes into every ECPDU until the peer is Capable and has acknowledged ours, then once per keep-alive interval.
 /// A station speaks first. A peer that the configuration marks as legacy is never shown anything.
