@@ -155,9 +155,10 @@ void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant no
   const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
   of.session.set_in_order(capable);
   of.bridge.set_peer(of.exchange.flags());
-  // Formats with IPs are code 1 from one who has spoken and not shown that it knows them.
-  const bool unknown = of.exchange.verdict() == vdp::Exchange::Verdict::kUnknown;
-  of.bridge.set_offered(unknown ? config.offer : config.offer.without(vdp::Flags::all().without(of.exchange.flags())));
+  // Formats with IPs are code 1 from one who says that it does not know them; one that has said nothing yet may have
+  // heard of us before we restarted.
+  const bool told = capable || config.ports[of.port_index].legacy;
+  of.bridge.set_offered(told ? config.offer.without(vdp::Flags::all().without(of.exchange.flags())) : config.offer);
   const std::string who = "port " + config.ports[of.port_index].interface_name + " station " + of.station.to_string();
   if (change.verdict)
     journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",

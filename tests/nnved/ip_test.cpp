@@ -128,6 +128,13 @@ TEST_F(Ips, APeerThatHasNotShownTheFlagIsToldCode1) {
   EXPECT_EQ(rig.agent.peers()[0].malformed_tlvs, 1u);
 }
 
+TEST_F(Ips, AStationThatHasNotSaidAnythingYetMayHaveHeardOfUsBefore) {
+  station.shows.reset();
+  EXPECT_EQ(ask(of_mac(TlvType::kAssociate, 1)), 0u);  // taken for a legacy one
+  EXPECT_EQ(ask(command(TlvType::kAssociate, 1, {"192.0.2.7"})), 0u);
+  EXPECT_EQ(shown().size(), 1u);
+}
+
 TEST_F(Ips, BeyondTheLimitOfATsiIsCode2AndNothingChanges) {
   for (unsigned n = 0; n < limits::kIpsPerInstanceMax; n += 16) {
     Tlv tlv = command(TlvType::kAssociate, 1, {});

@@ -210,5 +210,25 @@ TEST(AgentIps, WhatIsNoIpOfTheTsiIsRefusedInWords) {
   EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
 }
 
+TEST(AgentIps, AMacThatCameWithARefusedIpGoesAgain) {
+  for (const bool answered_entries : {false, true}) {
+    OneIp bench;
+    bench.verdict = [](const Request& request) {
+      const bool refused = vdp::has_ip(request.format) && request.entries.at(0).mac == Bench::mac(2);
+      return refused ? vdp::ResponseStatus{vdp::Code::kInvalidFormat, true, false} : vdp::ResponseStatus();
+    };
+    bench.bare_refusals = !answered_entries;
+    AddressEvent event{AddressVerb::kAdd, Bench::vsi(1), 900, std::nullopt, {Bench::mac(2)}, {}};
+    event.ips.push_back({Bench::mac(2), ip("192.0.2.8")});
+    bench.agent->handle_addresses(event, bench.now);
+    bench.work();
+    bench.run(seconds(30));
+    ASSERT_TRUE(bench.answer(900));
+    EXPECT_FALSE(bench.answer(900)->ok);
+    EXPECT_EQ(bench.view(1)->addresses.size(), 1u);
+    EXPECT_TRUE(bench.consistent());
+  }
+}
+
 }  // namespace
 }  // namespace splitnve::tnved::test

@@ -273,8 +273,11 @@ void Bench::respond(PortId port, Octets vdpdu) {
       if (status.success() && request.command != TlvType::kDeAssociate) entry.vid = Vid(far.vids[entry.group.value()]);
     for (auto& entry : entries)
       if (far.amend && status.success()) far.amend(entry);
-    writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
-                       entries);
+    if (far.bare_refusals && !status.success())
+      writer.association_head({request.command, 0, association->type, association->vsi}, status.octet());
+    else
+      writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
+                         entries);
     if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
   }
   if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);

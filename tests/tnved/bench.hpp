@@ -64,6 +64,7 @@ struct Nnve {
   std::function<vdp::ResponseStatus(const Request&)> verdict;
   /// What it says of a refusal, to whoever understands it; default nothing.
   std::string why{};
+  bool bare_refusals = false;  ///< its refusals name no entries, as of what cannot be read
   std::function<void(vdp::FilterEntry&)> amend{};  ///< what else it writes into the entries of a success
   std::vector<Request> requests;
   std::vector<VnAsked> vn_requests;
