@@ -19,6 +19,8 @@ constexpr Duration kHelloPauseFirst = std::chrono::milliseconds(100);
 constexpr Duration kHelloPauseMax = std::chrono::seconds(1);
 /// At 30 % loss both ways one ECPDU in 15 fails, and hardly ever three in a row with nothing heard meanwhile.
 constexpr unsigned kFailuresMax = 3;
+/// A peer that has a key signs once it has heard a hello of ours; one that still does not after so many has none.
+constexpr unsigned kPlainHellosMax = 8;
 /// The sequence of hellos and of their acknowledgements: ECP never sees it.
 constexpr EcpSequence kHelloSequence{0};
 
@@ -76,6 +78,7 @@ Authenticator::Judgement Authenticator::check_plain(const ecp::Frame& frame, con
   if (hello) answer_hello(*read.capabilities, frame.source, own, now);
   if (config_.mode == Mode::kAccept && !session_) return {};
   if (!hello || read.others) return refuse("authentication: missing");
+  if (!session_ && ++plain_hellos_ > kPlainHellosMax) return refuse("authentication: missing");
   Judgement greeted;
   greeted.verdict = Verdict::kHandshake;
   return greeted;
@@ -152,6 +155,7 @@ void Authenticator::establish() {
   candidate_.reset();
   hello_ = Hello::kNone;
   hello_pause_ = kHelloPauseFirst;
+  plain_hellos_ = 0;
   ++stats_.sessions;
   renew_nonce();
 }

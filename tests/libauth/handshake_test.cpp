@@ -155,6 +155,22 @@ TEST(Require, LetsNothingButTheHandshakeInOrOut) {
   EXPECT_EQ(b.said().size(), 1u);
 }
 
+TEST(Require, RefusesWhoHearsOurHellosAndNeverSigns) {
+  End b = bridge(), off = station(Mode::kOff);
+  unsigned handshakes = 0;
+  while (b.hears(off.ecpdu(capabilities(off))).verdict == Verdict::kHandshake) {
+    b.now += std::chrono::milliseconds(20);
+    EXPECT_FALSE(b.said().empty());
+    ASSERT_LT(++handshakes, 20u);
+  }
+  EXPECT_GE(handshakes, 8u) << "a few get lost";
+  EXPECT_EQ(b.authenticator.stats().refused, 1u);
+  b.now += std::chrono::milliseconds(20);
+  End s = station();
+  begin(s, b);  // it was given a key
+  EXPECT_TRUE(b.has_session());
+}
+
 TEST(Require, PassesWhatIsSignedBothWaysAndAcknowledgements) {
   End s = station(), b = bridge();
   begin(s, b);

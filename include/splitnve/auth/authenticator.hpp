@@ -113,6 +113,7 @@ class Authenticator {
   Instant answered_at_{};
   std::optional<Instant> said_plain_at_;
   unsigned failures_ = 0;
+  unsigned plain_hellos_ = 0;  ///< since there was a session
   Instant hello_at_{};
   Duration hello_pause_;
   Stats stats_;
