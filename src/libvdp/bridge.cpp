@@ -98,7 +98,7 @@ void Bridge::handle_statement(const ManagerId& manager, const Statement& stateme
   const Tlv& tlv = statement.tlv;
   if (extension_type(tlv) == ExtensionType::kVnRequest) {
     if (const auto read = decode_extension(tlv)) {
-      vns_.handle(std::get<VnRequest>(**read));
+      vns_.handle(std::get<VnRequest>(**read), statement.name);
     } else {
       ++stats_.malformed_tlvs;
     }
@@ -303,13 +303,15 @@ bool Bridge::write(VdpduWriter& writer, std::uint32_t index) const {
   }
   const bool head_only = row.kind == Kind::kHeadOnly;
   const FilterFormat format = head_only ? FilterFormat::kVid : request.format;
-  if (!writer.fits(format, head_only ? 0 : request.entries.size(), reason ? extension_octets(*reason) : 0)) return false;
+  if (!writer.fits(format, head_only ? 0 : request.entries.size(), reason ? extension_octets(*reason) : 0))
+    return false;
   if (head_only) {
     writer.association_head({request.command, row.status, request.type, request.vsi}, row.status);
   } else {
     // Whoever may be there now does not understand a deactivate of the bridge (S20).
     const bool degraded = row.kind == Kind::kCommand && !peer_.has(Flag::kBridgeDeactivate);
-    writer.association(degraded ? TlvType::kDeAssociate : request.command, row.status, request.type, request.vsi, request.format, request.entries);
+    writer.association(degraded ? TlvType::kDeAssociate : request.command, row.status, request.type, request.vsi,
+                       request.format, request.entries);
   }
   if (reason) ensure(write_extension(writer, *reason), "its room was asked for");
   return true;

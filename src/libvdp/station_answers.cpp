@@ -56,7 +56,7 @@ void Station::handle_vn_request(const Statement& statement, Instant now) {
     ++stats_.skipped_tlvs;
     return;
   }
-  vns_.handle(std::get<VnRequest>(**read), statement.reason, now);
+  vns_.handle(std::get<VnRequest>(**read), statement.reason, now, statement.name);
 }
 
 void Station::handle_association(const ManagerId& manager, const Association& association, Instant now) {

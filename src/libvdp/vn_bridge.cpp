@@ -14,37 +14,39 @@ void VnBridge::set_peer(Flags peer) {
   sent_commands_.clear();
 }
 
-void VnBridge::handle(const VnRequest& request) {
+void VnBridge::handle(const VnRequest& request, const std::optional<VnName>& name) {
   if (request.is_response()) {
     ++(able() ? stats_.commands_answered : stats_.unused);
   } else if (asked_.size() + answers_.size() >= limits::kVnConnectsPerStationMax) {
     ++stats_.overflow;
   } else {
-    asked_.push_back(request);
+    asked_.push_back({request, name});
   }
 }
 
-std::optional<VnRequest> VnBridge::poll_request() {
+std::optional<VnBridge::Asked> VnBridge::poll_request() {
   if (!able()) {
     stats_.unused += asked_.size();
     asked_.clear();
   }
   if (asked_.empty()) return std::nullopt;
-  const VnRequest request = asked_.front();
+  Asked asked = asked_.front();
   asked_.pop_front();
   ++stats_.requests;
-  return request;
+  if (!offered_.has(Flag::kVnName) || !peer_.has(Flag::kVnName)) asked.name.reset();
+  return asked;
 }
 
 VnBridge::Said VnBridge::said(const VnRequest& request, ReasonText why) const {
-  if (!peer_.has(Flag::kReasonText)) return {request, 0, ""};
-  return {request, why.cause, std::string(cut_reason_text(why.text))};
+  if (!peer_.has(Flag::kReasonText)) return {request, 0, "", {}};
+  return {request, why.cause, std::string(cut_reason_text(why.text)), {}};
 }
 
-void VnBridge::respond(const VnRequest& response, ReasonText why) {
+void VnBridge::respond(const VnRequest& response, ReasonText why, const std::optional<VnName>& name) {
   if (!able()) return;
   if (!ResponseStatus::from_octet(response.status).success()) ++stats_.refused;
   answers_.push_back(said(response, why));
+  answers_.back().name = name;
 }
 
 void VnBridge::command(GroupId vn, VnRequest::Operation operation, ReasonText why) {
@@ -58,9 +60,11 @@ void VnBridge::command(GroupId vn, VnRequest::Operation operation, ReasonText wh
 
 bool VnBridge::write_one(VdpduWriter& writer, const Said& said) const {
   const ReasonText why{said.cause, said.why};
-  const std::size_t octets = extension_octets(said.request) + (said.why.empty() ? 0 : extension_octets(why));
+  std::size_t octets = extension_octets(said.request) + (said.why.empty() ? 0 : extension_octets(why));
+  if (said.name) octets += extension_octets(*said.name);
   if (!writer.has_room(octets)) return false;
   write_extension(writer, said.request);
+  if (said.name) write_extension(writer, *said.name);
   if (!said.why.empty()) write_extension(writer, why);
   return true;
 }

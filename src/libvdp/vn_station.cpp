@@ -111,6 +111,16 @@ void VnStation::leave(GroupId vn, Instant now) {
   if (Row* left = find(vn)) left->wanted_before = false;
 }
 
+void VnStation::resolve(const VnName& name) {
+  names_.insert(name);
+  if (std::ranges::find(names_queue_, name) == names_queue_.end()) names_queue_.push_back(name);
+}
+
+void VnStation::forget(const VnName& name) {
+  names_.erase(name);
+  std::erase(names_queue_, name);
+}
+
 // --- the bridge ---
 
 void VnStation::ask_again(Row& row) {
@@ -135,6 +145,7 @@ void VnStation::set_peer(Peer peer, Instant now) {
 }
 
 void VnStation::reassert_all(Instant) {
+  names_queue_.assign(names_.begin(), names_.end());
   rows_.for_each([&](std::uint32_t, Row& row) { ask_again(row); });
 }
 
@@ -154,7 +165,7 @@ void VnStation::begin_anew(Instant) {
 
 bool VnStation::write(VdpduWriter& writer, Instant now) {
   handle_delivery_failed();
-  bool wrote = false;
+  bool wrote = write_names(writer);
   for (; replies_sent_ < replies_.size(); ++replies_sent_) {
     if (!write_extension(writer, replies_[replies_sent_])) return wrote;
     wrote = true;
@@ -180,7 +191,22 @@ bool VnStation::write(VdpduWriter& writer, Instant now) {
   return wrote;
 }
 
+bool VnStation::write_names(VdpduWriter& writer) {
+  bool wrote = false;
+  for (; !names_queue_.empty(); names_queue_.pop_front()) {
+    const VnName name = names_queue_.front();
+    if (!writer.has_room(extension_octets(VnRequest{}) + extension_octets(name))) return wrote;
+    write_extension(writer, VnRequest{});
+    write_extension(writer, name);
+    names_sent_.push_back(name);
+    wrote = true;
+    ++stats_.requests;
+  }
+  return wrote;
+}
+
 void VnStation::handle_delivered() {
+  names_sent_.clear();
   sent_.clear();
   const std::size_t sent = std::min(std::exchange(replies_sent_, 0), replies_.size());
   replies_.erase(replies_.begin(), replies_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -189,6 +215,8 @@ void VnStation::handle_delivered() {
 void VnStation::handle_delivery_failed() {
   for (const GroupId vn : std::exchange(sent_, {}))
     if (Row* row = find(vn); row != nullptr && row->awaiting) enqueue(*row);
+  for (const VnName& name : std::exchange(names_sent_, {}))
+    if (names_.contains(name)) resolve(name);
   replies_sent_ = 0;
 }
 
@@ -207,14 +235,31 @@ std::optional<VnStation::Event> VnStation::poll_event() {
   return event;
 }
 
-void VnStation::handle(const VnRequest& request, const std::optional<ReasonText>& why, Instant now) {
-  if (request.is_response()) {
+void VnStation::handle(const VnRequest& request, const std::optional<ReasonText>& why, Instant now,
+                       const std::optional<VnName>& name) {
+  if (request.is_response() && name && names_.contains(*name) && request.connects()) {
+    handle_named(*name, request, why);
+    // One answer may stand for a request by ID as well.
+    if (find(request.group) != nullptr) handle_response(request, why, now);
+  } else if (request.is_response()) {
     handle_response(request, why, now);
   } else if (offered_.has(Flag::kVnRequests) && request.operation != VnRequest::Operation::kDisconnectAll) {
     handle_command(request, why);
   } else {
     ++stats_.unused;
   }
+}
+
+void VnStation::handle_named(const VnName& name, const VnRequest& response, const std::optional<ReasonText>& why) {
+  const ResponseStatus status = ResponseStatus::from_octet(response.status);
+  if (status.success() && !(response.group.is_vn_id() && response.vid.is_assignable())) {
+    ++stats_.unused;
+    return;
+  }
+  ++stats_.responses;
+  if (!status.success()) ++stats_.refused;
+  forget(name);
+  events_.push_back({response.group, What::kNamed, status, response.vid, text_of(why), name});
 }
 
 void VnStation::handle_response(const VnRequest& response, const std::optional<ReasonText>& why, Instant now) {
@@ -305,7 +350,8 @@ std::optional<VnStation::View> VnStation::view(GroupId vn) const {
 
 std::vector<VnStation::View> VnStation::views() const {
   std::vector<View> out;
-  rows_.for_each([&](std::uint32_t, const Row& row) { out.push_back({row.vn, row.state, row.wanted, row.vid, row.why}); });
+  rows_.for_each(
+      [&](std::uint32_t, const Row& row) { out.push_back({row.vn, row.state, row.wanted, row.vid, row.why}); });
   return out;
 }
 

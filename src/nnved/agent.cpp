@@ -74,9 +74,9 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   session.destination = destination;
   session.timing = ports[port_index].ecp;
   session.first_sequence = EcpSequence(static_cast<std::uint16_t>(random()));
-  const Index peer = peers.emplace(port_index, station, session, ports[port_index].vdp,
-                                   ports[port_index].decision_deadline(config),
-                                   new_exchange(port_index), new_authentication(port_index, station), now);
+  const Index peer =
+      peers.emplace(port_index, station, session, ports[port_index].vdp, ports[port_index].decision_deadline(config),
+                    new_exchange(port_index), new_authentication(port_index, station), now);
   peers[peer].exchange.set_nonce(nonce_for(peers[peer]), now);
   peers[peer].bridge.set_vdpdu_octets_max(peers[peer].authentication.vdpdu_octets_max());
   peer_index.emplace(PeerKey{port_index, station}, peer);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), pipeline.cpp (works and results),
-// upkeep.cpp (time, links, ages), connect.cpp (VN requests), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, views.cpp.
+// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), pipeline.cpp
+// (works and results), upkeep.cpp (time, links, ages), connect.cpp (VN requests), evb.cpp, operator.cpp (removals,
+// latches, drain), restore.cpp, recovery.cpp, views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -46,7 +47,7 @@ struct Step {
   bool beside = false;  ///< the MAC of an IP, which is the next step
 };
 struct Plan {
-  boost::container::small_vector<Step, 2> steps;                 ///< in the order of the entries
+  boost::container::small_vector<Step, 2> steps;  ///< in the order of the entries
   struct Joined {
     GroupId vn;
     Index vap = kNoIndex;
@@ -166,14 +167,14 @@ struct Agent::Impl {
   std::optional<Instant> next_deadline() const;
 
   // --- connect.cpp ---
-  void handle_vn_request(Index peer, const vdp::VnRequest& request, Instant now);
+  void handle_vn_request(Index peer, vdp::VnBridge::Asked asked, Instant now);
   std::optional<Refused> may_connect(Index peer, GroupId group) const;
-  void connect_vn(Index peer, const vdp::VnRequest& request, Instant now);
-  void disconnect_vn(Index peer, const vdp::VnRequest& request, Instant now);
+  void connect_vn(Index peer, const vdp::VnBridge::Asked& asked, Instant now);
+  void disconnect_vn(Index peer, const vdp::VnBridge::Asked& asked, Instant now);
   void add_connect(Index number, Instant now);
   void answer_connect(Index number);
   void remove_connect(Index number, Reason reason, Instant now);
-  void refuse_vn(Index peer, const vdp::VnRequest& request, const Refused& refused, Instant now);
+  void refuse_vn(Index peer, const vdp::VnBridge::Asked& asked, const Refused& refused, Instant now);
   template <class Harm>
   void connects_returned(const Batch& batch, Harm&& harm, Reason reason, const std::string& cause, Instant now);
   void connects_programmed(const Batch& batch, const RowKeys& failed, const std::string& cause, Instant now);
@@ -246,8 +247,8 @@ struct Agent::Impl {
   Slab<Peer, 16> peers;
   boost::unordered_flat_map<PeerKey, Index> peer_index;
   std::vector<Port> ports;
-  std::deque<Index> queue;          ///< peers with VDPDUs to work on, each once
-  std::vector<Index> touched;       ///< peers with output to look at, each once
+  std::deque<Index> queue;     ///< peers with VDPDUs to work on, each once
+  std::vector<Index> touched;  ///< peers with output to look at, each once
   OctetString scratch;
 
   struct RequestKey {

@@ -33,7 +33,7 @@ std::optional<datapath::UnderlayAddress> address_from(const ConfigNode& node, co
 
 void read_registry(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& names) {
   std::set<std::uint32_t> vnis;
-  std::set<std::string> uuids;
+  std::set<VsiId> uuids;
   for (const auto& node : root.array("vns")) {
     VnConfig vn;
     vn.id = GroupId(node.u32("id", 1, (1u << 24) - 1));
@@ -42,8 +42,9 @@ void read_registry(const ConfigNode& root, AgentConfig& config, std::vector<VnNa
     vn.vni = node.u32("vni", 1, (1u << 24) - 1, vn.id.value());
     daemon::add_vn(node, vn.id, vn.alias, names);
     if (!vnis.insert(vn.vni).second) node.refuse("vni", "a VNI that no other VN has");
-    if (!vn.name.empty() && !VsiId::from_uuid(vn.name)) node.refuse("name", "a UUID");
-    if (!vn.name.empty() && !uuids.insert(vn.name).second) node.refuse("name", "a name that no other VN has");
+    const auto uuid = VsiId::from_uuid(vn.name);
+    if (!vn.name.empty() && !uuid) node.refuse("name", "a UUID");
+    if (uuid && !uuids.insert(*uuid).second) node.refuse("name", "a name that no other VN has");
     for (const auto& item : node.array("remote_nnves"))
       if (const auto address = address_from(item, item.as_text())) vn.remote_nnves.push_back(*address);
     if (vn.remote_nnves.size() > limits::kFloodRemoteMax)
@@ -55,8 +56,10 @@ void read_registry(const ConfigNode& root, AgentConfig& config, std::vector<VnNa
 void read_access(const ConfigNode& node, PortConfig& port, const std::vector<VnName>& names) {
   for (const auto& item : node.array("stations")) {
     const auto mac = MacAddress::from_string(item.as_text());
-    if (mac && mac->is_usable_source()) port.stations.push_back(*mac);
-    else item.refuse("a unicast MAC address like 02:00:00:00:00:01");
+    if (mac && mac->is_usable_source())
+      port.stations.push_back(*mac);
+    else
+      item.refuse("a unicast MAC address like 02:00:00:00:00:01");
   }
   port.vns = daemon::read_vns(node, "vns", names);
   for (const auto& item : node.array("static_vids")) {
@@ -69,8 +72,10 @@ void read_access(const ConfigNode& node, PortConfig& port, const std::vector<VnN
 void read_station_keys(const ConfigNode& node, PortConfig& port) {
   for (const auto& item : node.array("station_keys")) {
     StationKeys own{item.mac("station"), daemon::read_keys(item)};
-    if (!own.keys) item.refuse("keys", "at least one key");
-    else port.station_keys.push_back(std::move(own));
+    if (!own.keys)
+      item.refuse("keys", "at least one key");
+    else
+      port.station_keys.push_back(std::move(own));
   }
 }
 
@@ -98,9 +103,11 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   port.authentication = daemon::read_authentication(node, !port.station_keys.empty());
   if (port.legacy && port.authentication.mode != auth::Mode::kOff)
     node.refuse("authentication", "\"off\" on a legacy port, whose stations cannot sign");
-  const Duration dead = node.milliseconds("dead_peer_time_ms", Duration::zero(), std::chrono::hours(24), limits::kDeadPeerTime);
+  const Duration dead =
+      node.milliseconds("dead_peer_time_ms", Duration::zero(), std::chrono::hours(24), limits::kDeadPeerTime);
   port.dead_peer_time = dead == Duration::zero() ? Duration::max() : dead;
-  port.link_down_hold = node.milliseconds("link_down_hold_ms", Duration::zero(), std::chrono::hours(24), limits::kLinkDownHold);
+  port.link_down_hold =
+      node.milliseconds("link_down_hold_ms", Duration::zero(), std::chrono::hours(24), limits::kLinkDownHold);
   return port;
 }
 
@@ -109,7 +116,8 @@ void check_segments(const ConfigNode& root, const AgentConfig& config) {
   for (const auto& a : config.ports)
     for (const auto& b : config.ports)
       if (&a < &b && a.segment == b.segment && (a.vids.first != b.vids.first || a.vids.last != b.vids.last))
-        root.refuse("ports", "the same vids on " + a.interface_name + " and " + b.interface_name + ", which share segment " + a.segment);
+        root.refuse("ports", "the same vids on " + a.interface_name + " and " + b.interface_name +
+                                 ", which share segment " + a.segment);
 }
 
 void read_ports(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
@@ -170,8 +178,8 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   read_ports(root, file.agent, names);
   read_mappings(root, file.agent, names);
   file.vxlan = read_vxlan(root);
-  file.agent.decision_deadline =
-      root.milliseconds("decision_deadline_ms", std::chrono::milliseconds(100), std::chrono::seconds(10), limits::kDecisionDeadline);
+  file.agent.decision_deadline = root.milliseconds("decision_deadline_ms", std::chrono::milliseconds(100),
+                                                   std::chrono::seconds(10), limits::kDecisionDeadline);
   file.agent.vid_quarantine =
       root.milliseconds("vid_quarantine_ms", Duration::zero(), std::chrono::hours(1), limits::kVidQuarantine);
   const auto bounds = root.object("limits");

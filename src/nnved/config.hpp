@@ -26,9 +26,9 @@ struct VidRange {
 /// A virtual network this nNVE may join: ID, names, and its VN context (the VNI).
 struct VnConfig {
   GroupId id;
-  std::string alias;                              ///< for people
-  std::string name;                               ///< UUID text, one to one with the id; may be empty
-  std::uint32_t vni = 0;                          ///< VXLAN network identifier
+  std::string alias;                                    ///< for people
+  std::string name;                                     ///< UUID text, one to one with the id; may be empty
+  std::uint32_t vni = 0;                                ///< VXLAN network identifier
   std::vector<datapath::UnderlayAddress> remote_nnves;  ///< flood targets (static authority)
 };
 
@@ -53,17 +53,17 @@ struct StationKeys {
 struct PortConfig {
   PortId id;
   std::string interface_name;
-  MacAddress mac;                        ///< our address on it; the edge fills it from the interface
-  std::string segment;                   ///< ports that name one segment share a VID pool (S12); default: the interface
+  MacAddress mac;       ///< our address on it; the edge fills it from the interface
+  std::string segment;  ///< ports that name one segment share a VID pool (S12); default: the interface
   VidRange vids;
-  std::optional<VidRange> recovery_vids; ///< while a lost store recovers, new VIDs come from here only (S13)
-  std::vector<Vid> reserved_vids;        ///< never assigned: the host's own VLANs
-  std::vector<MacAddress> stations;      ///< admitted station addresses; empty: any
-  std::vector<GroupId> vns;              ///< VNs that may be joined here; empty: every registered VN
+  std::optional<VidRange> recovery_vids;  ///< while a lost store recovers, new VIDs come from here only (S13)
+  std::vector<Vid> reserved_vids;         ///< never assigned: the host's own VLANs
+  std::vector<MacAddress> stations;       ///< admitted station addresses; empty: any
+  std::vector<GroupId> vns;               ///< VNs that may be joined here; empty: every registered VN
   /// Stations here know nothing but IEEE 802.1Q: no capabilities are exchanged (S15), and formats without MAC are
   /// allowed: (port, VN) opens as a whole (S5).
   bool legacy = false;
-  std::vector<StaticVid> static_vids;    ///< VN of entries without GroupID and type mapping
+  std::vector<StaticVid> static_vids;          ///< VN of entries without GroupID and type mapping
   agent::AuthenticationPolicy authentication;  ///< of the stations here (S16)
   std::vector<StationKeys> station_keys;
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
@@ -83,14 +83,15 @@ struct RemoteMapping {
 
 /// What nnved understands, and offers unless the configuration withholds it.
 inline constexpr vdp::Flags kAble = vdp::Flags()
-                                           .set(vdp::Flag::kIpFormats)
-                                           .set(vdp::Flag::kPrefixFormats)
-                                           .set(vdp::Flag::kDeactivate)
-                                           .set(vdp::Flag::kBridgeDeactivate)
-                                           .set(vdp::Flag::kMigration)
-                                           .set(vdp::Flag::kVnRequests)
-                                           .set(vdp::Flag::kReasonText)
-                                           .set(vdp::Flag::kIncrementalFilter);
+                                        .set(vdp::Flag::kIpFormats)
+                                        .set(vdp::Flag::kPrefixFormats)
+                                        .set(vdp::Flag::kDeactivate)
+                                        .set(vdp::Flag::kBridgeDeactivate)
+                                        .set(vdp::Flag::kMigration)
+                                        .set(vdp::Flag::kVnName)
+                                        .set(vdp::Flag::kVnRequests)
+                                        .set(vdp::Flag::kReasonText)
+                                        .set(vdp::Flag::kIncrementalFilter);
 
 struct AgentConfig {
   vdp::SystemId system{};    ///< names this nNVE, whatever port it speaks from

@@ -10,6 +10,7 @@ namespace splitnve::nnved {
 
 using Impl = Agent::Impl;
 using Operation = vdp::VnRequest::Operation;
+using Asked = vdp::VnBridge::Asked;
 
 namespace {
 
@@ -40,8 +41,7 @@ Decoded<ConnectRecord> decode_connect(Octets octets) {
   Octets name;
   if (!reader.u8(version)) return reader.error("truncated");
   if (version != kConnectRecordVersion) return reader.error("unknown record version");
-  if (!reader.u32(vn) || !reader.u16(vid) || !reader.array(station) || !reader.u8(length) ||
-      !reader.take(length, name))
+  if (!reader.u32(vn) || !reader.u16(vid) || !reader.array(station) || !reader.u8(length) || !reader.take(length, name))
     return reader.error("truncated");
   if (!reader.empty()) return reader.error("octets left over");
   if (!Vid(vid).is_assignable()) return reader.error("no VID that a VN may have");
@@ -54,11 +54,18 @@ Decoded<ConnectRecord> decode_connect(Octets octets) {
 
 // --- what stations ask ---
 
-void Impl::handle_vn_request(Index peer, const vdp::VnRequest& request, Instant now) {
-  switch (request.operation) {
-    case Operation::kConnect: return connect_vn(peer, request, now);
+void Impl::handle_vn_request(Index peer, Asked asked, Instant now) {
+  if (asked.name) {
+    const VnConfig* vn = policy.vn(*asked.name);
+    const GroupId named = asked.request.group;
+    if (vn == nullptr || !(named.is_null() || named == vn->id))
+      return refuse_vn(peer, asked, {Reason::kUnknownVn, named, VsiId{5, asked.name->octets}.to_string()}, now);
+    asked.request.group = vn->id;
+  }
+  switch (asked.request.operation) {
+    case Operation::kConnect: return connect_vn(peer, asked, now);
     case Operation::kDisconnect:
-    case Operation::kDisconnectAll: return disconnect_vn(peer, request, now);
+    case Operation::kDisconnectAll: return disconnect_vn(peer, asked, now);
   }
 }
 
@@ -77,25 +84,28 @@ std::optional<Refused> Impl::may_connect(Index peer, GroupId group) const {
   return std::nullopt;
 }
 
-void Impl::connect_vn(Index peer, const vdp::VnRequest& request, Instant now) {
-  if (const auto refused = may_connect(peer, request.group)) return refuse_vn(peer, request, *refused, now);
+void Impl::connect_vn(Index peer, const Asked& asked, Instant now) {
+  const vdp::VnRequest& request = asked.request;
+  if (const auto refused = may_connect(peer, request.group)) return refuse_vn(peer, asked, *refused, now);
   const Index known = connects.find(peer, request.group);
   if (known == kNoIndex && peers[peer].connects >= limits::kVnConnectsPerStationMax)
-    return refuse_vn(peer, request, {Reason::kConnectLimit, request.group, ""}, now);
+    return refuse_vn(peer, asked, {Reason::kConnectLimit, request.group, ""}, now);
   const auto vap = vaps.acquire(peers[peer].port_index, request.group, request.vid, now);
   if (!vap) {
     if (info(vap.error()).code == vdp::Code::kInsufficientResources)
       vaps.note_failure(peers[peer].port_index, request.group, vap.error(), now);
-    return refuse_vn(peer, request, {vap.error(), request.group, ""}, now);
+    return refuse_vn(peer, asked, {vap.error(), request.group, ""}, now);
   }
   if (known != kNoIndex) {
     connects[known].renewed = now;
     connects[known].owes_answer = true;
+    connects[known].name = asked.name;
     return answer_connect(known);
   }
   const Index made = connects.add(peer, request.group, *vap, now);
   add_connect(made, now);
   connects[made].owes_answer = true;
+  connects[made].name = asked.name;
   changes.connects.push_back(made);
   connect_commits.push_back(made);
 }
@@ -111,8 +121,8 @@ void Impl::add_connect(Index number, Instant now) {
 void Impl::answer_connect(Index number) {
   Connect& row = connects[number];
   if (row.awaiting != kAwaitNothing || !std::exchange(row.owes_answer, false)) return;
-  peers[row.peer].bridge.vns().respond(
-      {Operation::kConnect, row.vn, vdp::ResponseStatus().octet(), vaps[row.vap].vid});
+  peers[row.peer].bridge.vns().respond({Operation::kConnect, row.vn, vdp::ResponseStatus().octet(), vaps[row.vap].vid},
+                                       {}, row.name);
   touch(row.peer);
 }
 
@@ -128,31 +138,34 @@ void Impl::remove_connect(Index number, Reason reason, Instant now) {
 }
 
 /// A refusal of what stands says KEEP.
-void Impl::refuse_vn(Index peer, const vdp::VnRequest& request, const Refused& refused, Instant now) {
+void Impl::refuse_vn(Index peer, const Asked& asked, const Refused& refused, Instant now) {
+  const vdp::VnRequest& request = asked.request;
   const ReasonInfo& why = info(refused.reason);
   const std::string text = words(refused.reason, refused.detail);
   note_refusal(peer, VsiId{}, refused.vn, refused.reason, refused.detail, now);
   const bool keep = connects.find(peer, request.group) != kNoIndex;
   peers[peer].bridge.vns().respond(
       {request.operation, request.group, vdp::ResponseStatus{why.code, keep, why.hard}.octet(), request.vid},
-      said(refused.reason, text));
+      said(refused.reason, text), asked.name);
   touch(peer);
 }
 
-void Impl::disconnect_vn(Index peer, const vdp::VnRequest& request, Instant now) {
+void Impl::disconnect_vn(Index peer, const Asked& asked, Instant now) {
+  const vdp::VnRequest& request = asked.request;
   const bool all = request.operation == Operation::kDisconnectAll;
   std::vector<InstanceId> there;
   tsis.rows().for_each([&](Index instance, const TsiRow& row) {
     if (row.peer == peer && row.vn == request.group) there.push_back(instance_id(instance));
   });
   if (!there.empty() && !all)
-    return refuse_vn(peer, request, {Reason::kTsisPresent, request.group, std::to_string(there.size())}, now);
+    return refuse_vn(peer, asked, {Reason::kTsisPresent, request.group, std::to_string(there.size())}, now);
   for (const InstanceId id : there)
     if (tsis.rows().contains(instance_index(id)))
       withdraw(instance_index(id), "its end device disconnected the VN", now);
   if (const Index known = connects.find(peer, request.group); known != kNoIndex)
     remove_connect(known, Reason::kNone, now);
-  peers[peer].bridge.vns().respond({request.operation, request.group, vdp::ResponseStatus().octet(), Vid()});
+  peers[peer].bridge.vns().respond({request.operation, request.group, vdp::ResponseStatus().octet(), Vid()}, {},
+                                   asked.name);
   touch(peer);
 }
 
@@ -170,9 +183,9 @@ void Impl::connects_returned(const Batch& batch, Harm&& harm, Reason reason, con
       continue;
     }
     const Index peer = row.peer;
-    const vdp::VnRequest request{Operation::kConnect, row.vn, 0, Vid()};
+    const Asked asked{{Operation::kConnect, row.vn, 0, Vid()}, row.name};
     remove_connect(name.number, reason, now);
-    refuse_vn(peer, request, {reason, request.group, cause}, now);
+    refuse_vn(peer, asked, {reason, asked.request.group, cause}, now);
   }
 }
 
@@ -206,8 +219,8 @@ agent::StoreRecord Impl::connect_record(Index number) const {
   stored.key = agent::store_key(agent::RecordKind::kVn, number + std::uint64_t{1});
   if (!connects.rows().contains(number)) return stored;
   const Connect& row = connects[number];
-  stored.value = encode_connect({row.vn, vaps[row.vap].vid, peers[row.peer].station,
-                                 config.ports[peers[row.peer].port_index].interface_name});
+  stored.value = encode_connect(
+      {row.vn, vaps[row.vap].vid, peers[row.peer].station, config.ports[peers[row.peer].port_index].interface_name});
   return stored;
 }
 

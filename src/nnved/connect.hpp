@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <optional>
 #include <string>
 
 #include "nnved/changes.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
+#include "splitnve/vdp/extensions.hpp"
 
 namespace splitnve::nnved {
 
@@ -16,9 +18,10 @@ struct Connect {
   GroupId vn;
   Index vap = kNoIndex;
   Instant renewed{};
-  std::uint64_t serial = 0;    ///< tells it from an earlier one of this number
-  std::uint8_t awaiting = 0;   ///< as of a work: it is answered when all is back
+  std::uint64_t serial = 0;   ///< tells it from an earlier one of this number
+  std::uint8_t awaiting = 0;  ///< as of a work: it is answered when all is back
   bool owes_answer = false;
+  std::optional<vdp::VnName> name{};  ///< under which the answer is owed
 };
 
 /// The stored form:  version(1) VN(4) VID(2) station(6) interface length(1) interface

@@ -81,6 +81,12 @@ std::map<std::pair<VsiId, GroupId>, std::string> reserved_only(const Agent& agen
   return found;
 }
 
+std::string name_of(const Agent& agent, GroupId vn) {
+  for (const auto& one : agent.config().vns)
+    if (one.id == vn) return one.name;
+  return {};
+}
+
 std::vector<json> vn_rows(const Agent& agent) {
   std::vector<json> rows;
   for (const auto& vap : agent.vaps()) {
@@ -89,6 +95,7 @@ std::vector<json> vn_rows(const Agent& agent) {
     rows.push_back({{"port", port_name(agent, vap.port)},
                     {"vn", vap.vn.value()},
                     {"vn_alias", daemon::alias_of(agent.config().vns, vap.vn)},
+                    {"vn_name", name_of(agent, vap.vn)},
                     {"state", lower_case(to_string(vap.state))},
                     {"associated_tsis", vap.associated_tsis},
                     {"connects", vap.connects},
@@ -99,7 +106,9 @@ std::vector<json> vn_rows(const Agent& agent) {
   }
   for (const auto& latch : agent.latches()) {
     if (latch.vsi) continue;
-    const auto is_it = [&](const json& row) { return row["port"] == latch.interface_name && row["vn"] == latch.vn.value(); };
+    const auto is_it = [&](const json& row) {
+      return row["port"] == latch.interface_name && row["vn"] == latch.vn.value();
+    };
     auto at = std::find_if(rows.begin(), rows.end(), is_it);
     if (at == rows.end())
       at = rows.insert(at, json::object({{"port", latch.interface_name},
@@ -177,6 +186,9 @@ std::string vn_text(const json& args) {
   return at->is_string() ? at->get<std::string>() : at->dump();
 }
 bool names(const Agent& agent, GroupId vn, const std::string& text) {
+  const auto uuid = VsiId::from_uuid(text);
+  for (const auto& one : agent.config().vns)
+    if (one.id == vn && uuid && VsiId::from_uuid(one.name) == uuid) return true;
   return text == std::to_string(vn.value()) || (!text.empty() && text == daemon::alias_of(agent.config().vns, vn));
 }
 
@@ -203,7 +215,8 @@ void deactivate_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder
       return respond.fail({"no list of addresses", "args.macs", "name some of tsi.show, or leave it out for all"});
     for (const json& item : list) {
       const auto mac = item.is_string() ? MacAddress::from_string(item.get<std::string>()) : std::nullopt;
-      if (!mac) return respond.fail({item.dump() + " is no MAC address", "args.macs", "write it like 02:aa:00:00:00:01"});
+      if (!mac)
+        return respond.fail({item.dump() + " is no MAC address", "args.macs", "write it like 02:aa:00:00:00:01"});
       macs.push_back(*mac);
     }
   }
@@ -240,7 +253,9 @@ void latch_vn(daemon::Runtime<Agent>& runtime, bool release, const json& args, R
   std::optional<GroupId> vn;
   for (const auto& one : agent.config().vns)
     if (names(agent, one.id, vn_text(args))) vn = one.id;
-  if (!vn) return respond.fail({"there is no VN \"" + vn_text(args) + "\"", "args.vn", "give an alias or id of the configuration"});
+  if (!vn)
+    return respond.fail(
+        {"there is no VN \"" + vn_text(args) + "\"", "args.vn", "give an alias, id or name of the configuration"});
   const Instant now = host::Loop::now();
   if (!release && !agent.latch_vn(*port, *vn, args.value("reason", "disconnected by the operator"), now))
     return respond.fail(latches_full());
@@ -260,19 +275,19 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
     auto latches = agent.latches();
     std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi || latch.activation_only; });
     const auto count = static_cast<std::uint32_t>(latches.size());  // they come first: the slots may grow meanwhile
-    respond.stream(daemon::stream_slots([&agent, count] { return count + agent.tsi_slots(); },
-                                        [&agent, &datapath, latches, count,
-                                         reserved = reserved_only(agent)](std::uint32_t i) -> std::optional<json> {
-                                          if (i < count) return latched_tsi_row(agent, latches[i]);
-                                          const auto tsi = agent.tsi(i - count);
-                                          if (!tsi) return std::nullopt;
-                                          json row = tsi_row(agent, datapath, *tsi);
-                                          if (const auto at = reserved.find({tsi->vsi, tsi->vn}); at != reserved.end()) {
-                                            row["latched"] = true;
-                                            row["last_refusal"] = at->second;
-                                          }
-                                          return row;
-                                        }));
+    respond.stream(daemon::stream_slots(
+        [&agent, count] { return count + agent.tsi_slots(); },
+        [&agent, &datapath, latches, count, reserved = reserved_only(agent)](std::uint32_t i) -> std::optional<json> {
+          if (i < count) return latched_tsi_row(agent, latches[i]);
+          const auto tsi = agent.tsi(i - count);
+          if (!tsi) return std::nullopt;
+          json row = tsi_row(agent, datapath, *tsi);
+          if (const auto at = reserved.find({tsi->vsi, tsi->vn}); at != reserved.end()) {
+            row["latched"] = true;
+            row["last_refusal"] = at->second;
+          }
+          return row;
+        }));
   });
   const auto add_few = [&control, &agent](const char* verb, std::vector<json> (*rows)(const Agent&)) {
     control.add(verb, Access::kRead,
@@ -287,8 +302,8 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   for (const auto& port : file.agent.ports) ports.emplace_back(port.id, port.interface_name);
   control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
     respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
-                                                          runtime.agent().frames_taken(), runtime.driver().ports(), ports,
-                                                          runtime.control())));
+                                                          runtime.agent().frames_taken(), runtime.driver().ports(),
+                                                          ports, runtime.control())));
   });
   control.add("tsi.remove", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { remove_tsi(runtime, args, std::move(respond)); });

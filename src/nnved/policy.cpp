@@ -4,7 +4,10 @@
 namespace splitnve::nnved {
 
 Policy::Policy(const AgentConfig& config) : config_(config) {
-  for (const VnConfig& vn : config.vns) vns_.emplace(vn.id, &vn);
+  for (const VnConfig& vn : config.vns) {
+    vns_.emplace(vn.id, &vn);
+    if (const auto name = VsiId::from_uuid(vn.name)) names_.emplace(vdp::VnName{name->octets}, &vn);
+  }
   for (const TypeMapping& mapping : config.types) types_.emplace(TypeKey{mapping.manager, mapping.type}, mapping.vn);
   for (const PortConfig& port : config.ports) {
     port_indexes_.emplace(port.id, static_cast<std::uint32_t>(ports_.size()));
@@ -13,6 +16,11 @@ Policy::Policy(const AgentConfig& config) : config_(config) {
     policy.vns.insert(port.vns.begin(), port.vns.end());
     for (const StaticVid& fixed : port.static_vids) policy.static_vids.emplace(fixed.vid, fixed.vn);
   }
+}
+
+const VnConfig* Policy::vn(const vdp::VnName& name) const {
+  const auto at = names_.find(name);
+  return at == names_.end() ? nullptr : at->second;
 }
 
 std::optional<std::uint32_t> Policy::port_index(PortId port) const {

@@ -2,6 +2,7 @@
 #pragma once
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "nnved/reason.hpp"
 #include "splitnve/base/result.hpp"
 #include "splitnve/vdp/codec.hpp"
+#include "splitnve/vdp/extensions.hpp"
 
 namespace splitnve::nnved {
 
@@ -23,6 +25,8 @@ class Policy {
   bool admits_vn(std::uint32_t port, GroupId vn) const;
   /// The registered VN, or null.
   const VnConfig* vn(GroupId id) const;
+  /// The registered VN of this name, or null.
+  const VnConfig* vn(const vdp::VnName& name) const;
   /// The VN of an entry on a port, registered and admitted there: its GroupID, else the VSI type's, else the static
   /// VID's. Errors: kGroupIdTooLarge, kUnknownVn, kNoVnForEntry, kVnNotAdmitted.
   Result<GroupId, Reason> vn_of_entry(std::uint32_t port, const ManagerId& manager, const VsiType& type,
@@ -53,6 +57,7 @@ class Policy {
   boost::unordered_flat_map<PortId, std::uint32_t, boost::hash<PortId>> port_indexes_;
   std::vector<PortPolicy> ports_;
   boost::unordered_flat_map<GroupId, const VnConfig*, boost::hash<GroupId>> vns_;
+  std::map<vdp::VnName, const VnConfig*> names_;
   boost::unordered_flat_map<TypeKey, GroupId, boost::hash<TypeKey>> types_;
 };
 

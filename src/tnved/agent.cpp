@@ -18,7 +18,8 @@ std::vector<VSwitch::Uplink> uplink_ports(const AgentConfig& config) {
 
 bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
   if (frame.destination == uplink.mac) return true;
-  if (uplink.nnve || uplink.discovery) return false;  // what goes to the group may be for another station of the segment
+  if (uplink.nnve || uplink.discovery)
+    return false;  // what goes to the group may be for another station of the segment
   return is_link_group(frame.destination);
 }
 
@@ -225,7 +226,8 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
   const bool capable = uplink.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
   uplink.station.set_peer(uplink.exchange.flags(), now);
   const bool unknown = uplink.exchange.verdict() == vdp::Exchange::Verdict::kUnknown;
-  const bool takes_vns = uplink.exchange.flags().has(vdp::Flag::kVnRequests) && config_.offer.has(vdp::Flag::kVnRequests);
+  const bool takes_vns =
+      uplink.exchange.flags().has(vdp::Flag::kVnRequests) && config_.offer.has(vdp::Flag::kVnRequests);
   using VnPeer = vdp::VnStation::Peer;
   uplink.station.vns().set_peer(unknown ? VnPeer::kUnknown : takes_vns ? VnPeer::kAble : VnPeer::kUnable, now);
   if (change.verdict || change.session || change.state_lost) uplink.station.vns().begin_anew(now);
@@ -237,8 +239,7 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
     uplink.station.forget_vids();
     uplink.vids.clear();
   }
-  if (change.state_lost)
-    notice("TNVED_NNVE_STATE_LOST", agent::Notice::Level::kWarning, uplink.config.interface_name);
+  if (change.state_lost) notice("TNVED_NNVE_STATE_LOST", agent::Notice::Level::kWarning, uplink.config.interface_name);
   // What a nNVE acknowledged before it began anew may be lost.
   if (change.session || change.state_lost) uplink.station.reassert_all(now);
 }
@@ -368,7 +369,14 @@ std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant 
   return impl_->restore(records, now);
 }
 datapath::Rows Agent::desired_rows() const { return impl_->desired_rows(); }
-void Agent::handle_event(const LifecycleEvent& event, Instant now) { impl_->handle_event(event, now); }
+void Agent::handle_event(const LifecycleEvent& event, Instant now) {
+  if (!event.vn_name) return impl_->handle_event(event, now);
+  const auto vn = impl_->vn_named(*event.vn_name);
+  if (!vn) return impl_->answer(event.asker, false, "the VN of this name is not known: connect it by name first");
+  LifecycleEvent by_id = event;
+  by_id.vn = *vn;
+  impl_->handle_event(by_id, now);
+}
 void Agent::handle_addresses(const AddressEvent& event, Instant now) { impl_->handle_addresses(event, now); }
 void Agent::handle_vn(const VnEvent& event, Instant now) {
   impl_->handle_vn(event, now);

@@ -43,6 +43,7 @@ struct LifecycleEvent {
   VsiId vsi;
   std::uint64_t asker = 0;  ///< non-zero: an Answer effect is owed, exactly one
   GroupId vn;
+  std::optional<vdp::VnName> vn_name{};  ///< instead: of a VN that the configuration or the nNVE has named
   std::vector<MacAddress> macs;
   std::vector<HostIp> ips{};   ///< of these MACs
   std::string interface_name;  ///< the VM's tap or veth; may come as late as kStart or kResume
@@ -73,9 +74,10 @@ struct AddressEvent {
   std::vector<HostIp> ips{};
 };
 
-/// What an operator wants of a whole VN (S30).
+/// What an operator wants of a whole VN (S30), by its ID or its name (B9).
 struct VnEvent {
   GroupId vn;
+  std::optional<vdp::VnName> name{};  ///< instead: the nNVE is asked for its ID
   bool connect = true;
   bool all = false;         ///< of a disconnect: with the TSIs that we have in it
   std::uint64_t asker = 0;  ///< as in LifecycleEvent
@@ -115,6 +117,7 @@ struct TsiView {
 struct VnView {
   PortId uplink;
   GroupId vn;
+  std::optional<vdp::VnName> name;
   bool wanted = false;
   const char* state = "";
   Vid vid;

@@ -47,7 +47,7 @@ struct Agent::Impl {
     std::vector<Slot> slots;
     RowKeys keys;  ///< of a Program
     bool program = false;
-    bool epoch = false;  ///< a Persist of the store's epoch, too
+    bool epoch = false;          ///< a Persist of the store's epoch, too
     std::vector<GroupId> vns{};  ///< of a Persist: wishes
   };
   /// What is wanted of a whole VN.
@@ -56,6 +56,7 @@ struct Agent::Impl {
     bool of_operator = false;  ///< stored; else the configuration's
     bool dirty = false;        ///< not stored yet; after a failure it waits for `store_retry_at_`
     std::uint32_t stores_waiting = 0;
+    std::optional<vdp::VnName> name{};    ///< that it was wanted by
     std::optional<std::size_t> uplink{};  ///< where it stands
   };
   struct VnAsker {
@@ -64,6 +65,7 @@ struct Agent::Impl {
     bool connect;
     Instant deadline;
     std::string refusal;
+    std::optional<vdp::VnName> name{};  ///< while its ID is not known
   };
 
   Impl(AgentConfig config, std::uint64_t seed);
@@ -142,6 +144,9 @@ struct Agent::Impl {
   std::string may_wish(const VnEvent& event) const;
   void handle_vn(const VnEvent& event, Instant now);
   void place_vns(Instant now);
+  std::optional<GroupId> vn_named(const vdp::VnName& name) const;
+  void resolve_vn(const VnEvent& event, Instant now);
+  void vn_resolved(std::size_t via, const vdp::VnStation::Event& event, Instant now);
   void drain_vns(Instant now);
   void handle_vn_verdict(std::size_t via, const vdp::VnStation::Event& event, Instant now);
   void vn_released(std::size_t via, GroupId vn, Instant now);
@@ -151,6 +156,7 @@ struct Agent::Impl {
   void gather_vns(agent::Persist& persist, Batch& batch);
   void stored_vns(const agent::BatchResult& result, const Batch& batch);
   std::string restore_vn(const agent::StoreRecord& stored);
+  std::optional<vdp::VnName> name_of_vn(GroupId vn) const;
   std::vector<VnView> vn_views() const;
 
   // --- agent_evb.cpp ---

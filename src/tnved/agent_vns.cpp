@@ -10,22 +10,33 @@ namespace {
 using vdp::VnStation;
 using What = VnStation::Event::What;
 
-constexpr std::uint8_t kVnRecordVersion = 1;
+/// The stored form:  version(1) connect(1)  and, in version 2: name(16)
+constexpr std::uint8_t kVnRecordVersion = 1, kNamedVnRecordVersion = 2;
 
-OctetString encode_wish(bool connect) {
-  OctetString octets(2);
+struct WishRecord {
+  bool connect = false;
+  std::optional<vdp::VnName> name{};
+};
+
+OctetString encode_wish(const WishRecord& record) {
+  OctetString octets(record.name ? 18 : 2);
   BoundedWriter writer(octets);
-  writer.u8(kVnRecordVersion);
-  writer.u8(connect ? 1 : 0);
+  writer.u8(record.name ? kNamedVnRecordVersion : kVnRecordVersion);
+  writer.u8(record.connect ? 1 : 0);
+  if (record.name) writer.octets(record.name->octets);
   return octets;
 }
 
-std::optional<bool> decode_wish(Octets octets) {
+std::optional<WishRecord> decode_wish(Octets octets) {
   BoundedReader reader(octets);
+  WishRecord record;
   std::uint8_t version = 0, connect = 0;
-  if (!reader.u8(version) || !reader.u8(connect) || !reader.empty() || version != kVnRecordVersion || connect > 1)
-    return std::nullopt;
-  return connect != 0;
+  if (!reader.u8(version) || !reader.u8(connect) || connect > 1) return std::nullopt;
+  if (version != kVnRecordVersion && version != kNamedVnRecordVersion) return std::nullopt;
+  if (version == kNamedVnRecordVersion && !reader.array(record.name.emplace().octets)) return std::nullopt;
+  if (!reader.empty()) return std::nullopt;
+  record.connect = connect != 0;
+  return record;
 }
 
 std::string no_requests(const Uplink& uplink) {
@@ -63,14 +74,63 @@ std::string Agent::Impl::may_wish(const VnEvent& event) const {
 
 void Agent::Impl::handle_vn(const VnEvent& event, Instant now) {
   drain_stations(now);
+  if (event.name) return resolve_vn(event, now);
   if (auto refusal = may_wish(event); !refusal.empty()) return answer(event.asker, false, refusal);
   const std::size_t via = *uplink_for(event.vn);
   wish(event.vn, event.connect);
   vns_[event.vn].uplink = via;
   auto& station = uplinks_[via].station.vns();
   event.connect ? station.connect(event.vn, now) : station.disconnect(event.vn, event.all, now);
-  if (event.asker != 0) vn_askers_.push_back({event.asker, event.vn, event.connect, now + config_.start_deadline, ""});
+  if (event.asker != 0)
+    vn_askers_.push_back({event.asker, event.vn, event.connect, now + config_.start_deadline, "", {}});
   drain_vns(now);
+}
+
+// --- by name ---
+
+std::optional<GroupId> Agent::Impl::vn_named(const vdp::VnName& name) const {
+  for (const VnConfig& vn : config_.vns)
+    if (vn.name == name) return vn.id;
+  for (const auto& [vn, wish] : vns_)
+    if (wish.name == name) return vn;
+  return std::nullopt;
+}
+
+/// A name that nobody here knows the ID of: the nNVE that serves VNs without an uplink of their own is asked.
+void Agent::Impl::resolve_vn(const VnEvent& event, Instant now) {
+  if (const auto known = vn_named(*event.name)) {
+    VnEvent by_id = event;
+    by_id.vn = *known;
+    by_id.name.reset();
+    return handle_vn(by_id, now);
+  }
+  const auto via = uplink_for(GroupId());
+  if (!event.connect) return answer(event.asker, false, "no VN of this name is known here");
+  if (!via) return answer(event.asker, false, "no uplink serves VNs that are not named in the configuration");
+  if (!uplinks_[*via].exchange.flags().has(vdp::Flag::kVnName))
+    return answer(event.asker, false,
+                  "the nNVE behind " + uplinks_[*via].config.interface_name +
+                      " has not shown that it knows VNs by name: connect it by its ID");
+  if (vn_askers_.size() >= limits::kVnConnectsPerStationMax) return answer(event.asker, false, "too many VNs");
+  vn_askers_.push_back({event.asker, {}, true, now + config_.start_deadline, "", event.name});
+  uplinks_[*via].station.vns().resolve(*event.name);
+}
+
+void Agent::Impl::vn_resolved(std::size_t via, const VnStation::Event& event, Instant now) {
+  const bool wanted = std::ranges::any_of(vn_askers_, [&](const VnAsker& one) { return one.name == event.name; });
+  const std::string refusal = event.status.success() ? may_wish({event.vn, {}, true, false, 0})
+                                                     : "the nNVE refused the VN" + status_text(event.status, event.why);
+  for (VnAsker& asker : vn_askers_) {
+    if (asker.name != event.name) continue;
+    asker.name.reset();
+    asker.vn = event.vn;
+    asker.refusal = refusal;
+  }
+  if (!wanted || !refusal.empty()) return;
+  vns_[event.vn].name = event.name;
+  wish(event.vn, true);
+  place_vns(now);
+  uplinks_[via].station.vns().connect(event.vn, now);
 }
 
 /// Each wish stands at the nNVE that serves its VN now.
@@ -122,6 +182,7 @@ void Agent::Impl::handle_vn_verdict(std::size_t via, const VnStation::Event& eve
       return log("connected", "disconnected", why);
     }
     case What::kReleased: return vn_released(via, event.vn, now);
+    case What::kNamed: return vn_resolved(via, event, now);
     case What::kLeft: return log("connected", "disconnected", "asked for here");
     case What::kStays:
       refuse("the nNVE refused to disconnect the VN" + status_text(event.status, event.why));
@@ -161,6 +222,11 @@ bool Agent::Impl::answer_vn(const VnAsker& asker, Instant now) {
     return true;
   };
   if (!asker.refusal.empty()) return tell(false, asker.refusal);
+  if (asker.name) {
+    if (now < asker.deadline) return false;
+    for (Uplink& uplink : uplinks_) uplink.station.vns().forget(*asker.name);
+    return tell(false, "no nNVE has told the ID of the VN in time");
+  }
   if (wish == nullptr || !wish->uplink || wish->connect != asker.connect)
     return tell(false, "another wish for the VN came after this one");
   const Uplink& uplink = uplinks_[*wish->uplink];
@@ -177,7 +243,8 @@ bool Agent::Impl::answer_vn(const VnAsker& asker, Instant now) {
     return tell(true, unable ? no_requests(uplink) : "");
   }
   if (now < asker.deadline) return false;
-  return tell(false, "the nNVE behind " + uplink.config.interface_name + " has not answered in time; it is asked again");
+  return tell(false,
+              "the nNVE behind " + uplink.config.interface_name + " has not answered in time; it is asked again");
 }
 
 std::optional<Instant> Agent::Impl::next_vn_deadline() const {
@@ -194,7 +261,7 @@ void Agent::Impl::gather_vns(agent::Persist& persist, Batch& batch) {
     wish.dirty = false;
     ++wish.stores_waiting;
     persist.records.push_back({agent::store_key(agent::RecordKind::kVn, vn.value()),
-                               wish.of_operator ? encode_wish(wish.connect) : OctetString()});
+                               wish.of_operator ? encode_wish({wish.connect, wish.name}) : OctetString()});
     batch.vns.push_back(vn);
   }
 }
@@ -214,14 +281,22 @@ void Agent::Impl::stored_vns(const agent::BatchResult& result, const Batch& batc
 std::string Agent::Impl::restore_vn(const agent::StoreRecord& stored) {
   const GroupId vn(static_cast<std::uint32_t>(stored.key & 0xFFFFFFFF));
   if (!vn.is_vn_id()) return "no VN ID";
-  const auto connect = decode_wish(stored.value);
-  if (!connect) return "no wish for a VN that this version writes";
-  vns_[vn].connect = *connect;
+  const auto read = decode_wish(stored.value);
+  if (!read) return "no wish for a VN that this version writes";
+  vns_[vn].connect = read->connect;
+  vns_[vn].name = read->name;
   vns_[vn].of_operator = true;
   return "";
 }
 
 // --- views ---
+
+std::optional<vdp::VnName> Agent::Impl::name_of_vn(GroupId vn) const {
+  for (const VnConfig& one : config_.vns)
+    if (one.id == vn && one.name) return one.name;
+  const auto at = vns_.find(vn);
+  return at == vns_.end() ? std::nullopt : at->second.name;
+}
 
 std::vector<VnView> Agent::Impl::vn_views() const {
   std::vector<VnView> out;
@@ -230,10 +305,12 @@ std::vector<VnView> Agent::Impl::vn_views() const {
     const bool unable = uplink.exchange.verdict() != vdp::Exchange::Verdict::kUnknown &&
                         !uplink.exchange.flags().has(vdp::Flag::kVnRequests);
     for (const auto& row : uplink.station.vns().views()) {
-      VnView view{uplink.config.id, row.vn, row.wanted, vdp::to_string(row.state), row.vid, ""};
+      VnView view{uplink.config.id, row.vn, name_of_vn(row.vn), row.wanted, vdp::to_string(row.state), row.vid, ""};
       if (unable) view.state = "waiting";
-      if (unable) view.reason = no_requests(uplink);
-      else if (!row.why.empty()) view.reason = "the nNVE says" + said(row.why);
+      if (unable)
+        view.reason = no_requests(uplink);
+      else if (!row.why.empty())
+        view.reason = "the nNVE says" + said(row.why);
       out.push_back(std::move(view));
     }
   }

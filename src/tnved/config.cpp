@@ -12,8 +12,19 @@ using daemon::VnName;
 using host::ConfigNode;
 
 void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& names) {
+  std::set<VsiId> uuids;
   for (const auto& node : root.array("vns")) {
-    const VnConfig vn{GroupId(node.u32("id", 1, (1u << 24) - 1)), node.text("alias", ""), {}, node.boolean("connect", false)};
+    VnConfig vn{
+        GroupId(node.u32("id", 1, (1u << 24) - 1)), node.text("alias", ""), {}, node.boolean("connect", false), {}};
+    if (node.has("name")) {
+      const auto uuid = VsiId::from_uuid(node.text("name", ""));
+      if (!uuid)
+        node.refuse("name", "a UUID");
+      else if (!uuids.insert(*uuid).second)
+        node.refuse("name", "a name that no other VN has");
+      else
+        vn.name = vdp::VnName{uuid->octets};
+    }
     daemon::add_vn(node, vn.id, vn.alias, names);
     config.vns.push_back(vn);
   }
@@ -22,8 +33,10 @@ void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& 
 void read_nnve(const ConfigNode& node, UplinkConfig& uplink) {
   if (!node.has("nnve")) return;
   const MacAddress address = node.mac("nnve");
-  if (address.is_group()) uplink.discovery = daemon::read_group(node, "nnve");
-  else uplink.nnve = address;
+  if (address.is_group())
+    uplink.discovery = daemon::read_group(node, "nnve");
+  else
+    uplink.nnve = address;
 }
 
 void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector<VnName>& names) {
@@ -36,7 +49,8 @@ void read_uplinks(const ConfigNode& root, AgentConfig& config, const std::vector
     UplinkConfig uplink;
     uplink.id = PortId(next++);
     uplink.interface_name = node.text("interface");
-    if (!interfaces.insert(uplink.interface_name).second) node.refuse("interface", "an interface that no other uplink has");
+    if (!interfaces.insert(uplink.interface_name).second)
+      node.refuse("interface", "an interface that no other uplink has");
     uplink.vns = daemon::read_vns(node, "vns", names);
     uplink.format = kFormatOf[node.choice("format", kFormats, 0)];
     uplink.evb = daemon::read_evb(node);
@@ -61,7 +75,8 @@ void read_paths(const ConfigNode& root, AgentConfig& config) {
       const auto uplink = std::ranges::find(config.uplinks, name, &UplinkConfig::interface_name);
       if (uplink == config.uplinks.end() || std::ranges::count(own, uplink->id) > 0)
         item.refuse("the interface of an uplink in /uplinks, once");
-      else own.push_back(uplink->id);
+      else
+        own.push_back(uplink->id);
     }
   }
 }
@@ -72,10 +87,10 @@ void read_defaults(const ConfigNode& root, AgentConfig& config) {
   config.manager = manager.value_or(ManagerId{});
   const auto type = root.object("type");
   config.type = {type.u32("id", 0, (1u << 24) - 1, 1), static_cast<std::uint8_t>(type.u32("version", 0, 255, 1))};
-  config.start_deadline =
-      root.milliseconds("start_deadline_ms", std::chrono::milliseconds(100), std::chrono::minutes(5), std::chrono::seconds(5));
-  config.failover_time = root.milliseconds("failover_ms", std::chrono::milliseconds(200), std::chrono::minutes(5),
-                                           limits::kFailoverTime);
+  config.start_deadline = root.milliseconds("start_deadline_ms", std::chrono::milliseconds(100),
+                                            std::chrono::minutes(5), std::chrono::seconds(5));
+  config.failover_time =
+      root.milliseconds("failover_ms", std::chrono::milliseconds(200), std::chrono::minutes(5), limits::kFailoverTime);
   config.instances_max = root.object("limits").u32("instances", 1, limits::kInstancesMax, limits::kInstancesMax);
 }
 

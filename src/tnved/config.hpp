@@ -20,22 +20,23 @@ namespace splitnve::tnved {
 struct VnConfig {
   GroupId id;
   std::string alias;
-  std::vector<PortId> uplinks{};  ///< that may serve it, preferred first; empty: as the uplinks' `vns` say
-  bool connect = false;  ///< asked of the nNVE whether there are TSIs or not (S30)
+  std::vector<PortId> uplinks{};      ///< that may serve it, preferred first; empty: as the uplinks' `vns` say
+  bool connect = false;               ///< asked of the nNVE whether there are TSIs or not (S30)
+  std::optional<vdp::VnName> name{};  ///< one to one with the id
 };
 
 /// An uplink: a port with one nNVE behind it. Several for one VN: the first is used, the others stand by (D3).
 struct UplinkConfig {
   PortId id;
   std::string interface_name;
-  MacAddress mac;           ///< our address on it; the edge fills it from the interface
-  /// The nNVE by address: it alone is listened to and ECP goes to it, not to the group, so that stations which share the
-  /// segment do not hear each other's conversations (D2, E1). Without it the link has one station.
+  MacAddress mac;  ///< our address on it; the edge fills it from the interface
+  /// The nNVE by address: it alone is listened to and ECP goes to it, not to the group, so that stations which share
+  /// the segment do not hear each other's conversations (D2, E1). Without it the link has one station.
   std::optional<MacAddress> nnve;
   /// Instead: a group address by which nNVEs behind bridges are found. Capabilities alone go there; the first nNVE that
   /// answers is spoken to by its own address until it is dead (S17, E2).
   std::optional<MacAddress> discovery;
-  std::vector<GroupId> vns; ///< VNs that use this uplink; empty: all that no uplink names
+  std::vector<GroupId> vns;  ///< VNs that use this uplink; empty: all that no uplink names
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   bool legacy = false;  ///< the bridge behind it knows nothing but IEEE 802.1Q: no capabilities are exchanged (S15)
   agent::AuthenticationPolicy authentication;  ///< of the nNVE (S16)
@@ -44,22 +45,23 @@ struct UplinkConfig {
 
 /// What tnved understands, and offers unless the configuration withholds it.
 inline constexpr vdp::Flags kAble = vdp::Flags()
-                                           .set(vdp::Flag::kIpFormats)
-                                           .set(vdp::Flag::kPrefixFormats)
-                                           .set(vdp::Flag::kDeactivate)
-                                           .set(vdp::Flag::kBridgeDeactivate)
-                                           .set(vdp::Flag::kMigration)
-                                           .set(vdp::Flag::kVnRequests)
-                                           .set(vdp::Flag::kReasonText)
-                                           .set(vdp::Flag::kIncrementalFilter);
+                                        .set(vdp::Flag::kIpFormats)
+                                        .set(vdp::Flag::kPrefixFormats)
+                                        .set(vdp::Flag::kDeactivate)
+                                        .set(vdp::Flag::kBridgeDeactivate)
+                                        .set(vdp::Flag::kMigration)
+                                        .set(vdp::Flag::kVnName)
+                                        .set(vdp::Flag::kVnRequests)
+                                        .set(vdp::Flag::kReasonText)
+                                        .set(vdp::Flag::kIncrementalFilter);
 
 struct AgentConfig {
   vdp::SystemId system{};    ///< names this end device, whatever uplink it speaks from
   vdp::Flags offer = kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;
   std::vector<VnConfig> vns;
-  ManagerId manager;          ///< default VSI manager ID of TSIs
-  VsiType type{1, 1};         ///< default VSI type
+  ManagerId manager;   ///< default VSI manager ID of TSIs
+  VsiType type{1, 1};  ///< default VSI type
   ecp::Timing ecp;
   vdp::Timing vdp;
   Duration lldp_interval = evb::kLldpInterval;

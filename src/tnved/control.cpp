@@ -83,6 +83,7 @@ std::vector<json> vn_rows(const Agent& agent) {
                     {"port", uplink},
                     {"vn", key.second.value()},
                     {"vn_alias", daemon::alias_of(agent.config().vns, key.second)},
+                    {"vn_name", sum.asked && sum.asked->name ? VsiId{5, sum.asked->name->octets}.to_string() : ""},
                     {"state", sum.vids.empty() ? "disconnected" : "connected"},
                     {"associated_tsis", sum.tsis},
                     {"local_tag", sum.vids.empty() ? 0 : *sum.vids.begin()},
@@ -172,16 +173,17 @@ void add_port_verb(daemon::Runtime<Agent>& runtime) {
 /// A whole VN, whether it has TSIs or not (S30).
 void add_vn_verbs(daemon::Runtime<Agent>& runtime) {
   for (const bool connect : {true, false})
-    runtime.control().add(connect ? "vn.connect" : "vn.disconnect", Access::kAdmin,
-                          [&runtime, connect](const json& args, Responder respond) {
-                            const auto vn = vn_argument(args, runtime.agent().config());
-                            if (!vn) return respond.fail(vn.error());
-                            if (const auto refused = refusal_while_draining(connect && runtime.draining(), Verb::kCreate))
-                              return respond.fail(*refused);
-                            VnEvent event{*vn, connect, args.value("all", false), respond.asker()};
-                            runtime.agent().handle_vn(event, host::Loop::now());
-                            runtime.driver().kick();
-                          });
+    runtime.control().add(
+        connect ? "vn.connect" : "vn.disconnect", Access::kAdmin,
+        [&runtime, connect](const json& args, Responder respond) {
+          const auto vn = vn_argument(args, runtime.agent().config());
+          if (!vn) return respond.fail(vn.error());
+          if (const auto refused = refusal_while_draining(connect && runtime.draining(), Verb::kCreate))
+            return respond.fail(*refused);
+          VnEvent event{vn->vn, vn->name, connect, args.value("all", false), respond.asker()};
+          runtime.agent().handle_vn(event, host::Loop::now());
+          runtime.driver().kick();
+        });
 }
 
 void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {

@@ -76,20 +76,24 @@ Result<Priority> priority_argument(const json& args) {
 
 }  // namespace
 
-Result<GroupId> vn_argument(const json& args, const AgentConfig& config) {
+Result<VnArgument> vn_argument(const json& args, const AgentConfig& config) {
   const auto at = args.find("vn");
   if (at == args.end()) return bad_argument("vn", "no VN given", "give its alias or id");
   if (at->is_number_unsigned()) {
     const auto value = at->get<std::uint64_t>();
-    if (value > 0 && value < (1u << 24)) return GroupId(static_cast<std::uint32_t>(value));
+    if (value > 0 && value < (1u << 24)) return VnArgument{GroupId(static_cast<std::uint32_t>(value))};
     return bad_argument("vn", std::to_string(value) + " is no VN ID", "VN IDs are 1..16777215");
   }
   std::string known;
+  const auto uuid = at->is_string() ? VsiId::from_uuid(at->get<std::string>()) : std::nullopt;
   for (const auto& vn : config.vns) {
-    if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return vn.id;
+    if (at->is_string() && (*at == vn.alias || *at == std::to_string(vn.id.value()))) return VnArgument{vn.id};
+    if (uuid && vn.name == vdp::VnName{uuid->octets}) return VnArgument{vn.id};
     known += (known.empty() ? "" : ", ") + vn.alias;
   }
-  return bad_argument("vn", "no VN " + at->dump() + " in the configuration", "known: " + known + "; or give the id as a number");
+  if (uuid) return VnArgument{GroupId(), vdp::VnName{uuid->octets}};
+  return bad_argument("vn", "no VN " + at->dump() + " in the configuration",
+                      "known: " + known + "; or give the id as a number, or a name (UUID)");
 }
 
 Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, const AgentConfig& config) {
@@ -101,7 +105,8 @@ Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, cons
   if (args.contains("vn")) {
     const auto vn = vn_argument(args, config);
     if (!vn) return unexpected<Error>(vn.error());
-    event.vn = *vn;
+    if (vn->name) return bad_argument("vn", "no VN of this name in the configuration", "give its alias or id");
+    event.vn = vn->vn;
   }
   auto macs = macs_argument(args);
   if (!macs) return unexpected<Error>(macs.error());
@@ -125,7 +130,8 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   if (verb != Verb::kCreate && verb != Verb::kMigrateIn) return event;
   const auto vn = vn_argument(args, config);
   if (!vn) return unexpected<Error>(vn.error());
-  event.vn = *vn;
+  event.vn = vn->vn;
+  event.vn_name = vn->name;
   auto macs = macs_argument(args);
   if (!macs) return unexpected<Error>(macs.error());
   event.macs = std::move(*macs);

@@ -8,8 +8,12 @@
 
 namespace splitnve::tnved {
 
-/// The `vn` argument: an id, or the alias or id of a VN in the configuration as text.
-Result<GroupId> vn_argument(const nlohmann::json& args, const AgentConfig& config);
+/// The `vn` argument: an id, the alias, id or name of a VN in the configuration as text, or the name of another one.
+struct VnArgument {
+  GroupId vn;
+  std::optional<vdp::VnName> name{};  ///< instead
+};
+Result<VnArgument> vn_argument(const nlohmann::json& args, const AgentConfig& config);
 /// A lifecycle event from a verb's arguments, without an asker. Error: names the argument and what to write instead.
 Result<LifecycleEvent> event_from(Verb verb, const nlohmann::json& args, const AgentConfig& config);
 /// The same for addresses of a live TSI.

@@ -117,7 +117,7 @@ void Pair::operator_acts() {
     case 9:
     case 10:
       unanswered_.insert(++last_asker_);
-      host_->handle_vn({vn, what == 8, what == 10, last_asker_}, now_);
+      host_->handle_vn({vn, {}, what == 8, what == 10, last_asker_}, now_);
       return pump(false);
     default:
       if (choices_.flip())
@@ -172,8 +172,7 @@ void Pair::addresses() {
     if ((bits >> i & 1) != 0) event.macs.push_back(mac((vm + ((bits & 0x80) != 0 ? 1 : 0)) * 4 + i));
   if ((bits & 0x40) != 0) event.macs.push_back(any_mac());
   if ((bits & 0x20) != 0 && !event.macs.empty())
-    for (unsigned i = choices_.below(4); i > 0; --i)
-      event.ips.push_back({event.macs[i % event.macs.size()], any_ip()});
+    for (unsigned i = choices_.below(4); i > 0; --i) event.ips.push_back({event.macs[i % event.macs.size()], any_ip()});
   unanswered_.insert(event.asker);
   host_->handle_addresses(event, now_);
   pump(false);

@@ -60,7 +60,7 @@ MacAddress Pair::any_mac() {
 
 /// Few, so that they meet again; some of them are none that a VM may have.
 IpPrefix Pair::any_ip() {
-  static constexpr const char* kIps[] = {"192.0.2.7",   "192.0.2.8", "192.0.2.0/24", "2001:db8::7",
+  static constexpr const char* kIps[] = {"192.0.2.7",     "192.0.2.8", "192.0.2.0/24", "2001:db8::7",
                                          "2001:db8::/64", "0.0.0.0/0", "224.0.0.1",    "::"};
   return *IpPrefix::from_string(kIps[choices_.below(std::size(kIps))]);
 }
@@ -132,9 +132,10 @@ vdp::Extension Pair::any_extension() {
     }
     case 1: return static_cast<vdp::Migration>(choices_.below(4));
     case 2: return vdp::VnName{};
-    case 3: return vdp::VnRequest{choices_.flip() ? vdp::VnRequest::Operation::kConnect
-                                                  : vdp::VnRequest::Operation::kDisconnect,
-                                  GroupId(70001u + choices_.below(3)), 0, Vid()};
+    case 3:
+      return vdp::VnRequest{
+          choices_.flip() ? vdp::VnRequest::Operation::kConnect : vdp::VnRequest::Operation::kDisconnect,
+          GroupId(70001u + choices_.below(3)), 0, Vid()};
     case 4: return vdp::ReasonText{choices_.octet(), "because"};
     default: break;
   }

@@ -23,9 +23,7 @@ Capabilities capabilities(Role role, std::uint8_t nonce = 1) {
   return out;
 }
 
-Exchange station(bool marked_legacy = false) {
-  return {capabilities(Role::kStation), kExchangeTiming, marked_legacy};
-}
+Exchange station(bool marked_legacy = false) { return {capabilities(Role::kStation), kExchangeTiming, marked_legacy}; }
 Exchange bridge() { return {capabilities(Role::kBridge), kExchangeTiming, false}; }
 Heard shown(const Capabilities& of) { return {of, false}; }
 constexpr Heard kPlainVdp{std::nullopt, true};

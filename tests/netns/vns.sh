@@ -62,6 +62,26 @@ disconnects() {
   wait_for 3 "its start brings the VN back" vn_is sw1 p1 blue state connected
 }
 
+by_name() {
+  step "By name and by ID is the same VAP: the hypervisor learns the ID from the switch"
+  local name=04ed0000-0000-4000-8000-000000000002
+  ! ctl hv1 tsi create "$(vsi_of red1)" --vn "$name" --mac "$(mac_of red1)" >"$work/verdict" 2>&1 ||
+    fail "hv1 takes a name that it does not know"
+  ctl hv1 vn connect "$name" >/dev/null
+  expect "red at sw1" "$(vn sw1 p1 red state) $(vn sw1 p1 red connects) $(vn sw1 p1 red vn_name)" "connected 1 $name"
+  tag=$(vn sw1 p1 red local_tag)
+  ctl hv1 vn connect red >/dev/null
+  expect "red at hv1" "$(vn hv1 up0 red request) $(vn hv1 up0 red local_tag) $(vn hv1 up0 red vn_name)" "connected $tag $name"
+  expect "red at sw1" "$(vn sw1 p1 red connects)" 1
+  ctl hv1 tsi create "$(vsi_of red1)" --vn "$name" --mac "$(mac_of red1)" >/dev/null
+  expect "the tag of red1" "$(at red1 p1 vid)" "$tag"
+  vn_refused hv1 connect 04ed0000-0000-4000-8000-000000000009
+  [[ $verdict == *"code 5"* ]] || fail "hv1 says: $verdict"
+  tsi hv1 shutdown red1
+  ctl hv1 vn disconnect red >/dev/null
+  wait_for 3 "red is gone from p1" no_vn sw1 p1 red
+}
+
 by_switch() {
   step "vn disconnect at the switch: the hypervisor acts, logs it, shows the reason, and leaves the VN alone"
   ctl hv1 vn connect blue >/dev/null
@@ -108,6 +128,7 @@ withheld() {
 hypervisors 2
 connects
 disconnects
+by_name
 by_switch
 withheld
 step_end

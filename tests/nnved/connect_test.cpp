@@ -82,7 +82,8 @@ TEST(NnvedConnect, RefusalsAreCodedAsForTsis) {
   EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 5)), vdp::Code::kInvalidAddress) << "not registered";
   EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 0)), vdp::Code::kInvalidAddress);
   EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 1u << 24)), vdp::Code::kInvalidAddress);
-  EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 70001, 101)), vdp::Code::kInvalidAddress) << "VID out of range";
+  EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 70001, 101)), vdp::Code::kInvalidAddress)
+      << "VID out of range";
   EXPECT_EQ(rig.agent.refusals().size(), 5u);
   ASSERT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 70001)), vdp::Code::kSuccess);
   AgentConfig small = make_config(1);
@@ -193,6 +194,44 @@ TEST(NnvedConnect, ARecordIsReadBackAndEveryBrokenOneIsRefused) {
   OctetString other = octets;
   other[0] = 9;
   EXPECT_FALSE(decode_connect(other));
+}
+
+// --- by name (B9) ---
+
+const vdp::VnName kBlueName{VsiId::from_uuid("0b1ce000-0000-4000-8000-000000000001")->octets};
+
+AgentConfig named_config() {
+  AgentConfig config = make_config(1);
+  config.vns[0].name = "0B1CE000-0000-4000-8000-000000000001";
+  return config;
+}
+
+TEST(NnvedConnect, ByNameAndByIdAreTheSameVap) {
+  Rig rig(named_config());
+  Station& one = rig.station(1);
+  const auto named = rig.ask_vn(one, Operation::kConnect, 0, 0, kBlueName);
+  ASSERT_EQ(code_of(named), vdp::Code::kSuccess);
+  EXPECT_EQ(named->request.group, GroupId(70001)) << "the answer says its ID";
+  const auto numbered = rig.ask_vn(one, Operation::kConnect, 70001);
+  ASSERT_EQ(code_of(numbered), vdp::Code::kSuccess);
+  EXPECT_EQ(numbered->request.vid, named->request.vid);
+  EXPECT_EQ(vap(rig)->connects, 1u);
+  EXPECT_EQ(rig.agent.vaps().size(), 1u);
+  EXPECT_EQ(rig.store.size(), 1u);
+  EXPECT_EQ(rig.ask(one, kBlue1)->entries[0].vid, named->request.vid);
+}
+
+TEST(NnvedConnect, ANameThatIsUnknownOrContradictsTheIdIsCode5) {
+  Rig rig(named_config());
+  Station& one = rig.station(1);
+  vdp::VnName other = kBlueName;
+  other.octets[15] = 9;
+  EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 0, 0, other)), vdp::Code::kInvalidAddress);
+  EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 70002, 0, kBlueName)), vdp::Code::kInvalidAddress);
+  EXPECT_TRUE(rig.agent.vaps().empty());
+  one.shows->flags = one.shows->flags.without(vdp::Flags().set(vdp::Flag::kVnName));
+  EXPECT_FALSE(rig.ask_vn(one, Operation::kConnect, 0, 0, kBlueName)) << "names go with their flag: no ID is code 5";
+  EXPECT_EQ(vdp::ResponseStatus::from_octet(one.vns.back().request.status).code, vdp::Code::kInvalidAddress);
 }
 
 // --- the switch's own disconnect ---

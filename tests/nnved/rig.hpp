@@ -33,33 +33,44 @@ inline MacAddress port_mac(unsigned n) { return MacAddress(0x020000000200ull + n
 struct DatapathModel {
   std::map<std::pair<PortId, Vid>, datapath::AccessRow> access;
   std::map<std::tuple<DomainId, PortId, MacAddress>, InstanceId> guards;
-  std::map<std::tuple<DomainId, PortId, MacAddress>, std::pair<bool, bool>> guarded;  ///< IPv4 and IPv6, where either is
+  std::map<std::tuple<DomainId, PortId, MacAddress>, std::pair<bool, bool>>
+      guarded;  ///< IPv4 and IPv6, where either is
   std::set<std::tuple<InstanceId, MacAddress, IpPrefix>> ips;
   std::map<std::pair<DomainId, MacAddress>, std::variant<datapath::LocalOwner, datapath::RemoteOwner>> fdb;
   std::map<DomainId, datapath::DomainRow> domains;
 
   void apply(const datapath::Rows& rows) {
     for (const auto& row : rows.domains) {
-      if (row.present) domains[row.domain] = row;
-      else domains.erase(row.domain);
+      if (row.present)
+        domains[row.domain] = row;
+      else
+        domains.erase(row.domain);
     }
     for (const auto& row : rows.access) {
-      if (row.domain) access[{row.port, row.tag}] = row;
-      else access.erase({row.port, row.tag});
+      if (row.domain)
+        access[{row.port, row.tag}] = row;
+      else
+        access.erase({row.port, row.tag});
     }
     for (const auto& row : rows.ips) {
-      if (row.present) ips.insert({row.instance, row.mac, row.prefix});
-      else ips.erase({row.instance, row.mac, row.prefix});
+      if (row.present)
+        ips.insert({row.instance, row.mac, row.prefix});
+      else
+        ips.erase({row.instance, row.mac, row.prefix});
     }
     for (const auto& row : rows.guards) {
       guarded.erase({row.domain, row.port, row.mac});
       if (row.ip.ipv4 || row.ip.ipv6) guarded[{row.domain, row.port, row.mac}] = {row.ip.ipv4, row.ip.ipv6};
-      if (row.instance) guards[{row.domain, row.port, row.mac}] = *row.instance;
-      else guards.erase({row.domain, row.port, row.mac});
+      if (row.instance)
+        guards[{row.domain, row.port, row.mac}] = *row.instance;
+      else
+        guards.erase({row.domain, row.port, row.mac});
     }
     for (const auto& row : rows.fdb) {
-      if (row.owner) fdb[{row.domain, row.mac}] = *row.owner;
-      else fdb.erase({row.domain, row.mac});
+      if (row.owner)
+        fdb[{row.domain, row.mac}] = *row.owner;
+      else
+        fdb.erase({row.domain, row.mac});
     }
   }
   /// May this source send from this port and tag?
@@ -109,6 +120,7 @@ inline vdp::FilterEntry entry(std::uint32_t vn, MacAddress address, std::uint16_
 struct VnSaid {
   vdp::VnRequest request;
   std::string reason;
+  std::optional<vdp::VnName> name{};
 };
 
 struct Station {
@@ -116,18 +128,17 @@ struct Station {
   MacAddress address;
   bool acks = true;
   std::uint16_t sequence = 100;
-  std::vector<Tlv> received;      ///< responses and commands of the bridge
-  std::vector<VnSaid> vns;        ///< what it says of whole VNs
-  std::vector<OctetString> raw;   ///< every frame from the bridge
-  unsigned acked = 0;             ///< acks for our ECPDUs
+  std::vector<Tlv> received;               ///< responses and commands of the bridge
+  std::vector<VnSaid> vns;                 ///< what it says of whole VNs
+  std::vector<OctetString> raw;            ///< every frame from the bridge
+  unsigned acked = 0;                      ///< acks for our ECPDUs
   std::optional<vdp::Capabilities> shows;  ///< with each request; nullopt: a legacy station
 };
 
 inline OctetString vdpdu(const std::vector<Tlv>& tlvs, const std::optional<vdp::Capabilities>& shown = std::nullopt) {
   OctetString payload(limits::kVdpduOctetsMax);
   vdp::VdpduWriter writer(payload, tlvs.front().manager);
-  for (const Tlv& tlv : tlvs)
-    writer.association(tlv.command, tlv.status, tlv.type, tlv.id, tlv.format, tlv.entries);
+  for (const Tlv& tlv : tlvs) writer.association(tlv.command, tlv.status, tlv.type, tlv.id, tlv.format, tlv.entries);
   if (shown) vdp::write_extension(writer, *shown);
   payload.resize(writer.finish().size());
   return payload;
@@ -162,10 +173,12 @@ inline std::vector<VnSaid> read_vns(Octets octets) {
     if (!next || !*next) return vns;
     const auto type = vdp::extension_type(**next);
     if (type == vdp::ExtensionType::kVnRequest)
-      vns.push_back({std::get<vdp::VnRequest>(**vdp::decode_extension(**next)), ""});
+      vns.push_back({std::get<vdp::VnRequest>(**vdp::decode_extension(**next)), "", {}});
+    else if (type == vdp::ExtensionType::kVnName && behind)
+      vns.back().name = std::get<vdp::VnName>(**vdp::decode_extension(**next));
     else if (type == vdp::ExtensionType::kReason && behind)
       vns.back().reason = std::get<vdp::ReasonText>(**vdp::decode_extension(**next)).text;
-    behind = type == vdp::ExtensionType::kVnRequest;
+    behind = type == vdp::ExtensionType::kVnRequest || (behind && type == vdp::ExtensionType::kVnName);
   }
 }
 
@@ -202,8 +215,8 @@ class Rig {
   }
   void send_octets(Station& from, Octets payload) {
     OctetString frame;
-    ecp::encode_frame(ecp::kNearestCustomerBridge, from.address, ecp::Operation::kRequest,
-                      EcpSequence(from.sequence++), payload, frame);
+    ecp::encode_frame(ecp::kNearestCustomerBridge, from.address, ecp::Operation::kRequest, EcpSequence(from.sequence++),
+                      payload, frame);
     agent.handle_frame(from.port, frame, now);
     drain();
   }
@@ -214,17 +227,19 @@ class Rig {
   }
   /// One VN request and its answer; nullopt if none came.
   std::optional<VnSaid> ask_vn(Station& from, vdp::VnRequest::Operation operation, std::uint32_t vn,
-                               std::uint16_t vid = 0) {
+                               std::uint16_t vid = 0, const std::optional<vdp::VnName>& name = {}) {
     OctetString payload(limits::kVdpduOctetsMax);
     vdp::VdpduWriter writer(payload, ManagerId{});
     vdp::write_extension(writer, vdp::VnRequest{operation, GroupId(vn), 0, Vid(vid)});
+    if (name) vdp::write_extension(writer, *name);
     if (from.shows) vdp::write_extension(writer, *from.shows);
     payload.resize(writer.finish().size());
     from.vns.clear();
     send_octets(from, payload);
     run();
     for (const VnSaid& said : from.vns)
-      if (said.request.operation == operation && said.request.group == GroupId(vn) && said.request.is_response())
+      if (said.request.operation == operation && (name ? said.name == name : said.request.group == GroupId(vn)) &&
+          said.request.is_response())
         return said;
     return std::nullopt;
   }
@@ -274,7 +289,8 @@ class Rig {
   }
   std::optional<TsiView> tsi(const VsiId& id, unsigned port = 1, std::uint32_t vn = 70001) const {
     for (std::uint32_t i = 0; i < agent.tsi_slots(); ++i)
-      if (const auto view = agent.tsi(i); view && view->vsi == id && view->port == PortId(port) && view->vn == GroupId(vn))
+      if (const auto view = agent.tsi(i);
+          view && view->vsi == id && view->port == PortId(port) && view->vn == GroupId(vn))
         return view;
     return std::nullopt;
   }
@@ -371,8 +387,10 @@ class Rig {
     std::vector<datapath::FdbRow> good;
     for (std::uint32_t i = 0; i < rows.fdb.size(); ++i) {
       const std::string cause = fdb_fails ? fdb_fails(rows.fdb[i]) : "";
-      if (cause.empty()) good.push_back(rows.fdb[i]);
-      else result.failures.push_back({datapath::Table::kFdb, i, cause});
+      if (cause.empty())
+        good.push_back(rows.fdb[i]);
+      else
+        result.failures.push_back({datapath::Table::kFdb, i, cause});
     }
     rows.fdb = good;
     for (std::uint32_t i = 0; ip_fails && i < program.rows.ips.size(); ++i) {
@@ -391,8 +409,10 @@ class Rig {
     if (persist_error.empty())
       for (const auto& record : persist.records) {
         auto& kept = is_meta(record) ? meta : store;
-        if (record.value.empty()) kept.erase(record.key);
-        else kept[record.key] = record.value;
+        if (record.value.empty())
+          kept.erase(record.key);
+        else
+          kept[record.key] = record.value;
       }
     std::erase_if(persist.records, is_meta);
     if (!persist.records.empty()) persists.push_back(std::move(persist));
@@ -400,9 +420,12 @@ class Rig {
   }
   void take(agent::Publish& publish) {
     publishes.push_back(publish);
-    if (hold_publish || !held.empty()) held.push_back(publish);  // an authority keeps their order
-    else if (!publish_error.empty()) results.push_back({publish.batch, {}, publish_error});
-    else results.push_back(authority.handle(publish));
+    if (hold_publish || !held.empty())
+      held.push_back(publish);  // an authority keeps their order
+    else if (!publish_error.empty())
+      results.push_back({publish.batch, {}, publish_error});
+    else
+      results.push_back(authority.handle(publish));
   }
   void take(agent::Transition& transition) { transitions.push_back(transition); }
   void take(agent::Notice& notice) { notices.push_back(notice); }

@@ -51,13 +51,45 @@ TEST(Simulation, EveryExtensionIsInPlay) {
   parameters.steps = 200000;
   const Report report = World(parameters).run();
   EXPECT_TRUE(report.pass) << report.failure;
-  for (const char* action :
-       {"create", "start", "pause", "suspend", "resume", "shutdown", "migrate-out", "migrate-in", "abort",
-        "add-address", "add-address-ip", "remove-address", "remove-address-ip", "deactivate-address",
-        "activate-address", "bridge-deactivate-some", "bridge-deactivate-all", "release", "remove", "refused",
-        "tlv-reason", "tlv-migration", "format-04", "format-07", "format-08", "format-87", "format-88", "set-change",
-        "several-vids", "vid-limit", "ip-without-mac", "signed", "session", "replay", "path-switch", "use-uplink",
-        "flap", "host-crash", "switch-crash"})
+  for (const char* action : {"create",
+                             "start",
+                             "pause",
+                             "suspend",
+                             "resume",
+                             "shutdown",
+                             "migrate-out",
+                             "migrate-in",
+                             "abort",
+                             "add-address",
+                             "add-address-ip",
+                             "remove-address",
+                             "remove-address-ip",
+                             "deactivate-address",
+                             "activate-address",
+                             "bridge-deactivate-some",
+                             "bridge-deactivate-all",
+                             "release",
+                             "remove",
+                             "refused",
+                             "tlv-reason",
+                             "tlv-migration",
+                             "format-04",
+                             "format-07",
+                             "format-08",
+                             "format-87",
+                             "format-88",
+                             "set-change",
+                             "several-vids",
+                             "vid-limit",
+                             "ip-without-mac",
+                             "signed",
+                             "session",
+                             "replay",
+                             "path-switch",
+                             "use-uplink",
+                             "flap",
+                             "host-crash",
+                             "switch-crash"})
     EXPECT_GT(report.actions.contains(action) ? report.actions.at(action) : 0, 0u) << action;
 }
 

@@ -115,9 +115,8 @@ void World::compare_connects(const Node& host, std::vector<std::string>& out) co
     return out.push_back(name + "the VN of its configuration is not connected");
   const unsigned uplink = at->uplink.value() - 1;
   const auto theirs = switch_of(host.index, uplink).nnved->vaps();
-  const auto vap = std::ranges::find_if(theirs, [&](const nnved::VapView& one) {
-    return one.port == port_of(host.index, uplink) && one.vn == at->vn;
-  });
+  const auto vap = std::ranges::find_if(
+      theirs, [&](const nnved::VapView& one) { return one.port == port_of(host.index, uplink) && one.vn == at->vn; });
   if (vap == theirs.end() || vap->connects == 0 || vap->local_tag != at->vid)
     out.push_back(name + "the switch does not have the VN connected with its VID");
 }

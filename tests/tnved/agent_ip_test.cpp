@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IPs of a TSI's MACs: on the wire where the nNVE knows the formats, in the hypervisor's own guard in any case (A3, D10,
-// E4, S20, S21).
+// IPs of a TSI's MACs: on the wire where the nNVE knows the formats, in the hypervisor's own guard in any case (A3,
+// D10, E4, S20, S21).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -157,7 +157,8 @@ TEST(AgentIps, FollowAMacThatTheNnveDeactivates) {
 
 TEST(AgentIps, AMacTakesItsIpsWithItAndSoDoesTheVm) {
   OneIp bench;
-  AddressEvent more{AddressVerb::kAdd, Bench::vsi(1), 0, std::nullopt, {Bench::mac(11)}, {{Bench::mac(11), ip("192.0.2.9")}}};
+  AddressEvent more{AddressVerb::kAdd, Bench::vsi(1),    0,
+                    std::nullopt,      {Bench::mac(11)}, {{Bench::mac(11), ip("192.0.2.9")}}};
   bench.agent->handle_addresses(more, bench.now);
   bench.settle();
   EXPECT_EQ(bench.view(1)->addresses.size(), 2u);

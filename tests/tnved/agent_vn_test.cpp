@@ -43,9 +43,7 @@ TEST(AgentVn, AnOperatorConnectsAVnBeforeAnyTsiAndDisconnectsItAgain) {
 }
 
 TEST(AgentVn, TheConfigurationsVnIsConnectedByItselfAndRepeated) {
-  Bench bench([](AgentConfig& config) {
-    config.vns = {{GroupId(70001), "blue", {}, true}};
-  });
+  Bench bench([](AgentConfig& config) { config.vns = {{GroupId(70001), "blue", {}, true}}; });
   bench.settle();
   EXPECT_STREQ(bench.vn_view()->state, "connected");
   EXPECT_TRUE(bench.store.empty()) << "what the file says is not stored";
@@ -166,6 +164,78 @@ TEST(AgentVn, ABrokenWishIsReportedAndLeftOut) {
   bench.settle();
   EXPECT_TRUE(bench.agent->vns().empty());
   EXPECT_EQ(std::string(bench.notices.at(0).id), "TNVED_RECORD_REFUSED");
+}
+
+// --- by name (B9) ---
+
+const vdp::VnName kName{VsiId::from_uuid("0b1ce000-0000-4000-8000-000000000001")->octets};
+
+std::optional<agent::Answer> connect_named(Bench& bench, std::uint64_t asker, Duration patience = milliseconds(100)) {
+  bench.agent->handle_vn({GroupId(), kName, true, false, asker}, bench.now);
+  bench.work();
+  bench.run(patience);
+  return bench.answer(asker);
+}
+std::optional<agent::Answer> create_named(Bench& bench) {
+  LifecycleEvent create = bench.vm(1, Verb::kCreate);
+  create.vn = GroupId();
+  create.vn_name = kName;
+  return bench.ask(create);
+}
+
+TEST(AgentVn, AVnIsConnectedByItsNameAndItsTsisUseTheIdThatTheNnveTold) {
+  Bench bench;
+  bench.vn_named = kName;
+  EXPECT_FALSE(create_named(bench)->ok) << "not known yet";
+  const auto connected = connect_named(bench, 900);
+  ASSERT_TRUE(connected);
+  EXPECT_TRUE(connected->ok) << connected->reason;
+  ASSERT_TRUE(bench.vn_view());
+  EXPECT_STREQ(bench.vn_view()->state, "connected");
+  EXPECT_EQ(bench.vn_view()->name, kName);
+  EXPECT_TRUE(create_named(bench)->ok);
+  EXPECT_EQ(bench.view(1)->vn, GroupId(70001));
+  EXPECT_EQ(bench.view(1)->vid, bench.vn_view()->vid);
+  bench.restart();
+  bench.settle();
+  EXPECT_EQ(bench.vn_view()->name, kName) << "the name is stored";
+  const std::size_t asked_before = bench.vn_requests.size();
+  EXPECT_TRUE(connect_named(bench, 901)->ok);
+  for (std::size_t i = asked_before; i < bench.vn_requests.size(); ++i)
+    EXPECT_EQ(bench.vn_requests[i].request.group, GroupId(70001)) << "what is known is not asked";
+}
+
+TEST(AgentVn, ANameThatTheNnveDoesNotKnowOrDoesNotAnswerIsRefused) {
+  Bench bench;
+  bench.vn_named = kName;
+  bench.vn_verdict = [](const vdp::VnRequest&) { return vdp::ResponseStatus{vdp::Code::kInvalidAddress, false, true}; };
+  const auto refused = connect_named(bench, 900);
+  ASSERT_TRUE(refused);
+  EXPECT_NE(refused->reason.find("code 5"), std::string::npos) << refused->reason;
+  bench.mute = true;
+  const auto late = connect_named(bench, 901, seconds(6));
+  ASSERT_TRUE(late);
+  EXPECT_FALSE(late->ok);
+  EXPECT_TRUE(bench.agent->vns().empty());
+  EXPECT_TRUE(bench.store.empty());
+}
+
+TEST(AgentVn, AnNnveThatHasNotShownThatItKnowsNamesIsNotAskedByName) {
+  Bench bench;
+  bench.shows.flags = bench.shows.flags.without(vdp::Flags().set(vdp::Flag::kVnName));
+  bench.restart();
+  bench.settle();
+  const auto refused = connect_named(bench, 900);
+  ASSERT_TRUE(refused);
+  EXPECT_NE(refused->reason.find("VNs by name"), std::string::npos) << refused->reason;
+  EXPECT_TRUE(bench.vn_requests.empty());
+}
+
+TEST(AgentVn, TheConfigurationsNameNeedsNoAsking) {
+  Bench bench([](AgentConfig& config) { config.vns = {{GroupId(70001), "blue", {}, false, kName}}; });
+  EXPECT_TRUE(create_named(bench)->ok);
+  EXPECT_TRUE(connect_named(bench, 900)->ok);
+  EXPECT_EQ(bench.vn_requests.at(0).request.group, GroupId(70001));
 }
 
 // --- by the nNVE ---

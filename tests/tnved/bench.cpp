@@ -125,7 +125,7 @@ std::optional<agent::Answer> Bench::ask(LifecycleEvent event, Duration patience)
 
 std::optional<agent::Answer> Bench::ask_vn(unsigned vn, bool connect, bool all, Duration patience) {
   const auto asker = ++last_asker_;
-  agent->handle_vn({GroupId(vn), connect, all, asker}, now);
+  agent->handle_vn({GroupId(vn), {}, connect, all, asker}, now);
   work();
   run(patience);
   return answer(asker);
@@ -250,8 +250,10 @@ void Bench::respond(PortId port, Octets vdpdu) {
       if (asked_vn.is_response() || far.mute) continue;
       const auto status = far.vn_verdict ? far.vn_verdict(asked_vn) : vdp::ResponseStatus();
       asked_vn.status = status.octet();
+      if (far.vn_named && asked_vn.group.is_null() && status.success()) asked_vn.group = GroupId(70001);
       if (status.success() && asked_vn.connects()) asked_vn.vid = Vid(far.vids[asked_vn.group.value()]);
       vdp::write_extension(writer, asked_vn);
+      if (far.vn_named && far.vn_requests.back().request.group.is_null()) vdp::write_extension(writer, *far.vn_named);
       if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
     }
     if (!vdp::is_association(static_cast<TlvType>(tlv->type))) continue;

@@ -64,14 +64,15 @@ struct Nnve {
   std::function<vdp::ResponseStatus(const Request&)> verdict;
   /// What it says of a refusal, to whoever understands it; default nothing.
   std::string why{};
-  bool bare_refusals = false;  ///< its refusals name no entries, as of what cannot be read
+  bool bare_refusals = false;                      ///< its refusals name no entries, as of what cannot be read
   std::function<void(vdp::FilterEntry&)> amend{};  ///< what else it writes into the entries of a success
   std::vector<Request> requests;
   std::vector<VnAsked> vn_requests;
   /// Status of an answer to a VN request; default success.
   std::function<vdp::ResponseStatus(const vdp::VnRequest&)> vn_verdict;
-  std::vector<TlvType> responses;  ///< to commands of its own
-  std::vector<MacAddress> asked_at;  ///< destination of every ECPDU that was sent to it
+  std::optional<vdp::VnName> vn_named;  ///< of VN 70001, if it knows names
+  std::vector<TlvType> responses;       ///< to commands of its own
+  std::vector<MacAddress> asked_at;     ///< destination of every ECPDU that was sent to it
   std::uint16_t sequence = 500;
 };
 
@@ -91,7 +92,8 @@ class Bench : public Nnve {
   std::optional<agent::Answer> ask(unsigned number, Verb verb) { return ask(vm(number, verb)); }
   std::optional<agent::Answer> answer(std::uint64_t asker) const;
   /// The operator's word about a whole VN, and the answer.
-  std::optional<agent::Answer> ask_vn(unsigned vn, bool connect, bool all = false, Duration patience = milliseconds(100));
+  std::optional<agent::Answer> ask_vn(unsigned vn, bool connect, bool all = false,
+                                      Duration patience = milliseconds(100));
   std::optional<VnView> vn_view(unsigned vn = 70001) const;
 
   // --- time ---

@@ -96,7 +96,7 @@ void add_ips(CLI::App& verb, Options& options, const char* help) {
 
 /// `create` and `migrate-in` carry the description of the TSI.
 void add_description(CLI::App& verb, Options& options) {
-  verb.add_option("--vn", options.vn, "the virtual network: alias or ID")->required();
+  verb.add_option("--vn", options.vn, "the virtual network: alias, ID or name (UUID)")->required();
   verb.add_option("--mac", options.macs, "an address of the VM; may be repeated")
       ->required()
       ->check(is_mac())
@@ -180,15 +180,15 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
 void add_vn_verbs(CLI::App& vn, Options& options) {
   const auto add = [&](const char* name, const char* help) {
     CLI::App* verb = vn.add_subcommand(name, help);
-    verb->add_option("VN,--vn", options.vn, "the virtual network: alias or ID")->required();
+    verb->add_option("VN,--vn", options.vn, "the virtual network: alias, ID or name (UUID)")->required();
     return verb;
   };
   const auto at_port = [&](CLI::App* verb) {
     return verb->add_option("--port", options.port, "nnved: the access port's interface");
   };
   add("connect", "tnved: have the switch connect a VN, whether there are TSIs or not");
-  CLI::App* disconnect = add("disconnect",
-                             "nnved: take a VN on a port out of service, until it is released; tnved: no longer connect it");
+  CLI::App* disconnect =
+      add("disconnect", "nnved: take a VN on a port out of service, until it is released; tnved: no longer connect it");
   at_port(disconnect);
   disconnect->add_option("--reason", options.reason, "nnved: what log and refusals shall say");
   disconnect->add_flag("--all", options.all, "tnved: with the TSIs that are in it");

@@ -44,6 +44,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
        {{"PORT", "port"},
         {"VN", "vn"},
         {"ALIAS", "vn_alias"},
+        {"NAME", "vn_name"},
         {"STATE", "state"},
         {"TSIS", "associated_tsis"},
         {"TAG", "local_tag"},
@@ -157,7 +158,8 @@ const json* member(const json& row, const char* key) {
 /// EVB values as people speak of them: R/RTE/RWD/RKA.
 std::string values_cell(const json& values) {
   std::string text;
-  for (const char* key : {"r", "rte", "rwd", "rka"}) text += (text.empty() ? "" : "/") + dump(values.value(key, json()));
+  for (const char* key : {"r", "rte", "rwd", "rka"})
+    text += (text.empty() ? "" : "/") + dump(values.value(key, json()));
   return text;
 }
 

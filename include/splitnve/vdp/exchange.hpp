@@ -26,8 +26,8 @@ bool is_discovery(Octets vdpdu);
 ///      |  ^ reset(): link down, another peer                       '---reset()---> Unknown       ^
 ///      '--+--- associations without them, or ours are acknowledged and none came for patience() --'
 ///
-/// Our TLV goes into every ECPDU until the peer is Capable and has acknowledged ours, then once per keep-alive interval.
-/// A station speaks first. A peer that the configuration marks as legacy is never shown anything.
+/// Our TLV goes into every ECPDU until the peer is Capable and has acknowledged ours, then once per keep-alive
+/// interval. A station speaks first. A peer that the configuration marks as legacy is never shown anything.
 class Exchange {
  public:
   enum class Verdict : std::uint8_t { kUnknown, kCapable, kLegacy };

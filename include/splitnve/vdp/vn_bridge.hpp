@@ -15,17 +15,22 @@
 namespace splitnve::vdp {
 
 /// What a bridge hears from one station about whole VNs, its answers, and its own commands (S30). Requests wait for
-/// poll_request() only; of several commands about one VN the last is sent. Nothing is done for, or sent to, a station that
-/// has not shown the flag (E7). At most limits::kVnConnectsPerStationMax requests and answers wait; the station repeats.
+/// poll_request() only; of several commands about one VN the last is sent. Nothing is done for, or sent to, a station
+/// that has not shown the flag (E7). At most limits::kVnConnectsPerStationMax requests and answers wait; the station
+/// repeats.
 class VnBridge {
  public:
   void set_offered(Flags offered) { offered_ = offered; }
   void set_peer(Flags peer);
 
-  void handle(const VnRequest& request);
-  std::optional<VnRequest> poll_request();
-  /// `response` is the request with its status, and the VID filled in.
-  void respond(const VnRequest& response, ReasonText why = {});
+  struct Asked {
+    VnRequest request;
+    std::optional<VnName> name{};  ///< of the VN, instead of its ID
+  };
+  void handle(const VnRequest& request, const std::optional<VnName>& name = {});
+  std::optional<Asked> poll_request();
+  /// `response` is the request with its status, ID and VID filled in; `name` is said again.
+  void respond(const VnRequest& response, ReasonText why = {}, const std::optional<VnName>& name = {});
   void command(GroupId vn, VnRequest::Operation operation, ReasonText why = {});
 
   bool queued() const { return !answers_.empty() || !commands_.empty(); }
@@ -44,6 +49,7 @@ class VnBridge {
     VnRequest request;
     std::uint16_t cause = 0;
     std::string why;
+    std::optional<VnName> name;
   };
   bool able() const { return offered_.has(Flag::kVnRequests) && peer_.has(Flag::kVnRequests); }
   Said said(const VnRequest& request, ReasonText why) const;
@@ -51,7 +57,7 @@ class VnBridge {
 
   Flags offered_;
   Flags peer_;
-  std::deque<VnRequest> asked_;
+  std::deque<Asked> asked_;
   std::deque<Said> answers_;
   std::map<GroupId, Said> commands_;
   std::vector<Said> sent_answers_, sent_commands_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@
 
 namespace splitnve::vdp {
 
-/// What a station asks one bridge about whole VNs (S30), without any TSI. Connects are repeated each keep-alive interval.
+/// What a station asks one bridge about whole VNs (S30), without any TSI. Connects are repeated each keep-alive
+/// interval.
 ///
 ///             connect()           success                   the bridge disconnects
 ///   (no row) -----------> Asking ----------> Connected --------------------------> Down
@@ -48,12 +50,14 @@ class VnStation {
       kReleased,  ///< the bridge says connect again
       kLeft,      ///< the disconnect is done, or nobody is there to be asked
       kStays,     ///< the disconnect was refused: all is as before
+      kNamed,     ///< resolve() is answered: with the VN's ID, or refused
     };
     GroupId vn;
     What what = What::kConnected;
     ResponseStatus status{};
     Vid vid{};
     std::string why{};
+    VnName name{};  ///< of kNamed
     friend bool operator==(const Event&, const Event&) = default;
   };
 
@@ -63,6 +67,11 @@ class VnStation {
   void connect(GroupId vn, Instant now);
   /// With `all` its TSIs at this station go, too; else the bridge refuses while there are some.
   void disconnect(GroupId vn, bool all, Instant now);
+  /// Connects the VN of this name, once: what the bridge says its ID is comes as kNamed, and is to be connected then.
+  /// The bridge has shown that it knows names.
+  void resolve(const VnName& name);
+  /// Not waited for any longer.
+  void forget(const VnName& name);
   /// Another bridge serves the VN now; this one is told to let go if it can be reached.
   void leave(GroupId vn, Instant now);
 
@@ -76,8 +85,11 @@ class VnStation {
   // --- wire ---
   /// A VDPDU begins of which handle() gets the requests.
   void begin_vdpdu() { ++vdpdu_; }
-  void handle(const VnRequest& request, const std::optional<ReasonText>& why, Instant now);
-  bool queued() const { return peer_ == Peer::kAble && (!queue_.empty() || !replies_.empty()); }
+  void handle(const VnRequest& request, const std::optional<ReasonText>& why, Instant now,
+              const std::optional<VnName>& name = {});
+  bool queued() const {
+    return peer_ == Peer::kAble && (!queue_.empty() || !replies_.empty() || !names_queue_.empty());
+  }
   /// Writes what waits, as far as there is room. True if anything was written.
   bool write(VdpduWriter& writer, Instant now);
   void handle_delivered();
@@ -123,6 +135,8 @@ class VnStation {
   void rest(Row& row);
   void erase(GroupId vn);
   void tell(const Row& row, Event::What what, ResponseStatus status = {});
+  bool write_names(VdpduWriter& writer);
+  void handle_named(const VnName& name, const VnRequest& response, const std::optional<ReasonText>& why);
   void handle_response(const VnRequest& response, const std::optional<ReasonText>& why, Instant now);
   void connected(Row& row, const VnRequest& response, Instant now);
   void refused(Row& row, ResponseStatus status, Instant now);
@@ -134,8 +148,11 @@ class VnStation {
   Flags offered_;
   Slab<Row, 16> rows_;
   boost::unordered_flat_map<GroupId, std::uint32_t, boost::hash<GroupId>> index_;
-  std::deque<GroupId> queue_;  ///< of the rows that are `queued`, once each
-  std::vector<GroupId> sent_;  ///< in the VDPDU under way
+  std::deque<GroupId> queue_;       ///< of the rows that are `queued`, once each
+  std::vector<GroupId> sent_;       ///< in the VDPDU under way
+  std::set<VnName> names_;          ///< that are resolved
+  std::deque<VnName> names_queue_;  ///< of these, to be asked
+  std::vector<VnName> names_sent_;  ///< of these, in the VDPDU under way
   std::deque<VnRequest> replies_;
   std::size_t replies_sent_ = 0;  ///< of these the first are in the VDPDU under way
   DeadlineHeap deadlines_;        ///< the response timer, or when it is asked again
