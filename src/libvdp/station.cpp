@@ -354,6 +354,16 @@ void Station::time_out(Handle handle, Instant now) {
   deadlines_.set(handle, now + std::min(backoff, limits::kUnconfirmedBackoffMax));
 }
 
+void Station::handle_silence() {
+  for (Handle handle = 0; handle < associations_.slots(); ++handle) {
+    if (!associations_.contains(handle)) continue;
+    Row& row = associations_[handle];
+    if (row.queue == Queue::kNone || row.unconfirmed) continue;
+    row.unconfirmed = true;
+    events_.push_back(Unconfirmed{handle, true});
+  }
+}
+
 void Station::answered_again(Handle handle) {
   Row& row = associations_[handle];
   row.timeouts = 0;

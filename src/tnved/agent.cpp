@@ -127,6 +127,8 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
       case ecp::Transmitter::Outcome::kFailed:
         uplink.station.handle_delivery_failed(now);
         uplink.exchange.handle_delivery_failed();
+        // Requests wait for what it can do, so that none of them ever times out.
+        if (uplink.exchange.verdict() == vdp::Exchange::Verdict::kUnknown) uplink.station.handle_silence();
         uplink.authentication.handle_delivery_failed();
         break;
     }

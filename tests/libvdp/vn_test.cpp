@@ -19,7 +19,8 @@ std::vector<VnRequest> vns_of(Octets octets) {
   VdpduReader reader(octets);
   EXPECT_TRUE(reader.manager());
   while (const auto tlv = *reader.next())
-    if (extension_type(*tlv) == ExtensionType::kVnRequest) found.push_back(std::get<VnRequest>(**decode_extension(*tlv)));
+    if (extension_type(*tlv) == ExtensionType::kVnRequest)
+      found.push_back(std::get<VnRequest>(**decode_extension(*tlv)));
   return found;
 }
 
@@ -72,8 +73,7 @@ const std::vector<Named>& states() {
          hear(s, Operation::kDisconnect, 0);
          send(s, at({}));
        }},
-      {"leaving",
-       [](VnStation& s) { states()[2].apply(s), s.disconnect(kBlue, false, at({})), send(s, at({})); }},
+      {"leaving", [](VnStation& s) { states()[2].apply(s), s.disconnect(kBlue, false, at({})), send(s, at({})); }},
   };
   return kStates;
 }
@@ -285,7 +285,9 @@ TEST(VnLoopback, AStationAndABridgeConnectAVnBesideAssociations) {
   const auto association = b.poll_request();
   const auto asked = b.vns().poll_request();
   ASSERT_TRUE(association && asked);
-  b.vns().respond({asked->operation, asked->group, ResponseStatus{Code::kOther, false, false}.octet(), Vid()}, {7, "full"});
+  b.vns().respond(
+      {asked->request.operation, asked->request.group, ResponseStatus{Code::kOther, false, false}.octet(), Vid()},
+      {7, "full"});
   auto entries = association->entries;
   entries[0].vid = Vid(100);
   b.respond(association->id, {}, entries);

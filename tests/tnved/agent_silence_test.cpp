@@ -38,6 +38,22 @@ TEST(AgentSilence, SilenceKeepsThePortOpenForHoursAndShowsUnconfirmed) {
   EXPECT_EQ(bench.transitions("port", "closed"), 0u);
 }
 
+TEST(AgentSilence, ANnveThatIsDeadWhenTheAgentStartsIsShownAndToldOf) {
+  Running bench;
+  bench.silent = true;
+  bench.restart();
+  bench.run(seconds(10));
+  EXPECT_TRUE(bench.view(1)->port_open);
+  EXPECT_TRUE(bench.view(1)->unconfirmed);
+  ASSERT_FALSE(bench.notices.empty());
+  EXPECT_STREQ(bench.notices.back().id, "TNVED_NNVE_SILENT");
+  bench.silent = false;
+  bench.run(seconds(60));
+  EXPECT_FALSE(bench.view(1)->unconfirmed);
+  EXPECT_TRUE(bench.view(1)->port_open);
+  EXPECT_EQ(bench.transitions("port", "closed"), 0u);
+}
+
 TEST(AgentSilence, ARefusedKeepAliveWithKeepChangesNothing) {
   Running bench;
   bench.verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kOther, true, false}; };

@@ -140,6 +140,8 @@ class Station {
   void handle_delivered(Instant now);
   void handle_delivery_failed(Instant now);
   void handle_time(Instant now);
+  /// Nobody acknowledges what has to come before the requests that wait: they are unconfirmed meanwhile (S8).
+  void handle_silence();
   std::optional<Instant> next_deadline() const;
 
   std::optional<Event> poll_event();
