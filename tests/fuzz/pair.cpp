@@ -219,7 +219,7 @@ void Pair::start_switch(bool has_state) {
   std::vector<agent::StoreRecord> records;
   for (const auto& [key, value] : switch_node_.store) records.push_back({key, value});
   const std::size_t unreadable = switch_->restore(records, now_);
-  ensure(!has_state || unreadable == 0, "nnved restores what it stored");
+  ensure(!has_state || unreadable == 0 || switch_node_.disk_failed, "nnved restores what it stored");
   authority_.reconcile({BatchId(0), switch_->desired_authority(), switch_->desired_tags()});
   switch_node_.datapath.reconcile(switch_->desired_rows());
 }
@@ -229,7 +229,7 @@ void Pair::start_host(bool has_state) {
   std::vector<agent::StoreRecord> records;
   for (const auto& [key, value] : host_node_.store) records.push_back({key, value});
   const std::size_t unreadable = host_->restore(records, now_);
-  ensure(!has_state || unreadable == 0, "tnved restores what it stored");
+  ensure(!has_state || unreadable == 0 || host_node_.disk_failed, "tnved restores what it stored");
   host_node_.datapath.reconcile(host_->desired_rows());
 }
 
@@ -290,7 +290,10 @@ agent::BatchResult Pair::carry_out(bool is_switch, const agent::Effect& effect, 
     return authority_.handle(*publish);
   }
   const auto& persist = std::get<agent::Persist>(effect);
-  if (mode != 0) return {persist.batch, {}, "disk full"};
+  if (mode != 0) {
+    node.disk_failed = true;
+    return {persist.batch, {}, "disk full"};
+  }
   for (const auto& record : persist.records) {
     if (record.value.empty())
       node.store.erase(record.key);
@@ -357,6 +360,7 @@ void Pair::rest() {
   for (const auto& record : switch_->desired_records()) wanted[record.key] = record.value;
   ensure(switch_node_.store == wanted, "nnved's store is as wanted");
   ensure(unanswered_.empty(), "everybody who asked was answered");
+  switch_node_.disk_failed = host_node_.disk_failed = false;
   check_sessions();
 }
 

@@ -35,6 +35,8 @@ class Pair {
   struct Node {
     std::array<std::deque<agent::Effect>, kQueues> waiting;
     std::map<std::uint64_t, OctetString> store;
+    /// The disk has refused something: what was to be erased may stand beside what came after it.
+    bool disk_failed = false;
     sim::ModelDatapath datapath;
   };
   struct Flight {

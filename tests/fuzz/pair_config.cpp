@@ -110,7 +110,9 @@ void Pair::check_sessions() const {
 bool Pair::active_at_switch(const VsiId& vsi, GroupId vn, const MacAddress& mac) const {
   for (std::uint32_t slot = 0; slot < switch_->tsi_slots(); ++slot) {
     const auto view = switch_->tsi(slot);
-    if (!view || view->vsi != vsi || view->vn != vn) continue;
+    if (!view || view->vsi != vsi) continue;
+    // Without GroupIDs it is the switch that chooses the VN.
+    if ((shape_ & kNoGroups) == 0 && view->vn != vn) continue;
     for (const auto& address : view->addresses)
       if (address.mac == mac && address.active) return true;
   }
