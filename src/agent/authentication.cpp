@@ -47,7 +47,7 @@ Authentication::Heard Authentication::handle_frame(const ecp::Frame& frame, ecp:
   switch (judged.verdict) {
     case Verdict::kPass:
       // A retransmission is the same octets, so its counter was spent: ECP acknowledges it again.
-      heard.pass = session.repeats(frame, now) || authenticator_.is_fresh(judged.counter);
+      heard.pass = session.repeats(frame, now) || authenticator_.is_fresh(judged.counter, frame.operation);
       if (!heard.pass) heard.dropped = kReplayed;
       break;
     case Verdict::kHandshake: break;
@@ -60,9 +60,9 @@ Authentication::Heard Authentication::handle_frame(const ecp::Frame& frame, ecp:
 /// Only what ECP has taken is spent: without room in the inbox the same octets come again.
 void Authentication::handled(ecp::Session::Verdict verdict, std::uint64_t counter) {
   switch (verdict) {
-    case ecp::Session::Verdict::kDelivered:
+    case ecp::Session::Verdict::kDelivered: authenticator_.spend(counter, ecp::Operation::kRequest); break;
     case ecp::Session::Verdict::kAck:
-    case ecp::Session::Verdict::kUnexpectedAck: authenticator_.spend(counter); break;
+    case ecp::Session::Verdict::kUnexpectedAck: authenticator_.spend(counter, ecp::Operation::kAck); break;
     case ecp::Session::Verdict::kDuplicate:
     case ecp::Session::Verdict::kStale:
     case ecp::Session::Verdict::kInboxFull: break;

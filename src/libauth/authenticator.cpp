@@ -160,12 +160,12 @@ void Authenticator::establish() {
   renew_nonce();
 }
 
-bool Authenticator::is_fresh(std::uint64_t counter) const {
-  return counter == 0 || (session_ && session_->window.is_fresh(counter));
+bool Authenticator::is_fresh(std::uint64_t counter, ecp::Operation operation) const {
+  return counter == 0 || (session_ && session_->window.is_fresh(counter, operation));
 }
 
-void Authenticator::spend(std::uint64_t counter) {
-  if (counter != 0) session_->window.spend(counter);
+void Authenticator::spend(std::uint64_t counter, ecp::Operation operation) {
+  if (counter != 0) session_->window.spend(counter, operation);
 }
 
 void Authenticator::handle_delivery_failed() {

@@ -85,14 +85,16 @@ std::uint8_t destination_class(const MacAddress& destination) {
 
 }  // namespace
 
-bool ReplayWindow::is_fresh(std::uint64_t counter) const {
+bool ReplayWindow::is_fresh(std::uint64_t counter, ecp::Operation operation) const {
+  if (operation == ecp::Operation::kRequest && counter < last_request_) return false;
   if (counter > highest_) return true;
   const std::uint64_t behind = highest_ - counter;
   return counter != 0 && behind < kWindow && (seen_ >> behind & 1) == 0;
 }
 
-void ReplayWindow::spend(std::uint64_t counter) {
-  ensure(is_fresh(counter), "a counter is spent once");
+void ReplayWindow::spend(std::uint64_t counter, ecp::Operation operation) {
+  ensure(is_fresh(counter, operation), "a counter is spent once");
+  if (operation == ecp::Operation::kRequest) last_request_ = counter;
   if (counter > highest_) {
     const std::uint64_t ahead = counter - highest_;
     seen_ = ahead < kWindow ? seen_ << ahead : 0;

@@ -51,11 +51,11 @@ struct End {
     EXPECT_TRUE(frame);
     auto judged = authenticator.check(*frame, own, now);
     if (judged.verdict == Verdict::kPass) {
-      if (!authenticator.is_fresh(judged.counter)) {
+      if (!authenticator.is_fresh(judged.counter, frame->operation)) {
         judged.verdict = Verdict::kDrop;
         judged.cause = "replayed";
       } else {
-        authenticator.spend(judged.counter);
+        authenticator.spend(judged.counter, frame->operation);
       }
     }
     if (judged.established) own.nonce = authenticator.session()->own_nonce();
@@ -288,6 +288,17 @@ TEST(Replay, OfOneFrameIsRefusedAndOfAnotherSessionToo) {
   b.now += std::chrono::seconds(1);
   begin(again, b);
   EXPECT_STREQ(b.hears(first).cause, "authentication: unknown session");
+}
+
+TEST(Replay, OfARequestThatWasHeldBackUntilALaterOneWasTakenIsRefused) {
+  End s = station(), b = bridge();
+  begin(s, b);
+  const OctetString held_back = s.ecpdu(association());
+  const OctetString ack = s.ecpdu({}, Operation::kAck);
+  EXPECT_EQ(b.hears(s.ecpdu(association())).verdict, Verdict::kPass);
+  EXPECT_STREQ(b.hears(held_back).cause, "replayed");
+  EXPECT_EQ(b.hears(ack).verdict, Verdict::kPass) << "acknowledgements may come in any order";
+  EXPECT_EQ(b.hears(s.ecpdu(association())).verdict, Verdict::kPass);
 }
 
 TEST(Replay, OfAWholeRecordedHandshakeMakesNoSession) {

@@ -155,17 +155,17 @@ TEST(Outline, RefusesWhatStandsBehindAuthenticationAndTheWrongLength) {
 
 TEST(Window, TakesEachCounterOnceInAnyOrderWithin64) {
   ReplayWindow window;
-  EXPECT_FALSE(window.is_fresh(0));
+  EXPECT_FALSE(window.is_fresh(0, ecp::Operation::kAck));
   for (const std::uint64_t counter : {3u, 1u, 2u, 100u, 37u, 99u}) {
-    EXPECT_TRUE(window.is_fresh(counter)) << counter;
-    window.spend(counter);
-    EXPECT_FALSE(window.is_fresh(counter)) << counter;
+    EXPECT_TRUE(window.is_fresh(counter, ecp::Operation::kAck)) << counter;
+    window.spend(counter, ecp::Operation::kAck);
+    EXPECT_FALSE(window.is_fresh(counter, ecp::Operation::kAck)) << counter;
   }
-  EXPECT_FALSE(window.is_fresh(36)) << "64 behind";
-  EXPECT_TRUE(window.is_fresh(38));
-  window.spend(~std::uint64_t{0});
-  EXPECT_FALSE(window.is_fresh(100));
-  EXPECT_TRUE(window.is_fresh(~std::uint64_t{0} - 63));
+  EXPECT_FALSE(window.is_fresh(36, ecp::Operation::kAck)) << "64 behind";
+  EXPECT_TRUE(window.is_fresh(38, ecp::Operation::kAck));
+  window.spend(~std::uint64_t{0}, ecp::Operation::kAck);
+  EXPECT_FALSE(window.is_fresh(100, ecp::Operation::kAck));
+  EXPECT_TRUE(window.is_fresh(~std::uint64_t{0} - 63, ecp::Operation::kAck));
 }
 
 TEST(Cost, OfOneFrameIsPrinted) {

@@ -62,9 +62,9 @@ class Authenticator {
   // --- what comes in ---
   /// `own` are our capabilities as they are shown; their nonce is ours to choose.
   Judgement check(const ecp::Frame& frame, const vdp::Capabilities& own, Instant now);
-  /// Was this counter not accepted yet? 0, a plain frame, always is.
-  bool is_fresh(std::uint64_t counter) const;
-  void spend(std::uint64_t counter);
+  /// Was this counter not accepted yet, nor one of a later request? 0, a plain frame, always is fresh.
+  bool is_fresh(std::uint64_t counter, ecp::Operation operation) const;
+  void spend(std::uint64_t counter, ecp::Operation operation);
   /// An ECPDU of ours was not acknowledged in time: after some in a row and nothing valid meanwhile, a new handshake.
   void handle_delivery_failed();
   /// A station without a session, where one is required, says hello.

@@ -44,14 +44,16 @@ struct Envelope {
   EcpSequence sequence;
 };
 
-/// Which counters were accepted: 64 of them may come in any order, older ones never.
+/// Which counters were accepted: 64 of them may come in any order, older ones never. A request never comes behind a
+/// later one: ECP has one outstanding, and what was held back or lost before it has been given up.
 class ReplayWindow {
  public:
-  bool is_fresh(std::uint64_t counter) const;
-  void spend(std::uint64_t counter);
+  bool is_fresh(std::uint64_t counter, ecp::Operation operation) const;
+  void spend(std::uint64_t counter, ecp::Operation operation);
 
  private:
   std::uint64_t highest_ = 0;
+  std::uint64_t last_request_ = 0;
   std::uint64_t seen_ = 0;  ///< bit n: highest_ - n was accepted
 };
 
