@@ -246,6 +246,13 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
     if (const auto colon = what.find(": "); colon != std::string_view::npos) what.remove_prefix(colon + 2);
     return unexpected<Error>(
         Error{std::string(what), at(line_of_offset(text, error.byte == 0 ? 0 : error.byte - 1)), ""});
+  } catch (const json::out_of_range& error) {
+    // "[json.exception.out_of_range.406] number overflow parsing '1e999'": it names no place, but the number.
+    const std::string_view what = error.what();
+    const std::size_t begin = what.find('\'') + 1, end = what.rfind('\'');
+    const std::string_view number = what.substr(begin, end - begin);
+    return unexpected<Error>(Error{"the number " + std::string(number.substr(0, kShownOctetsMax)) + " is too large",
+                                   at(line_of_offset(text, std::min(text.find(number), text.size()))), ""});
   }
   if (too_deep)
     return unexpected<Error>(

@@ -123,6 +123,10 @@ TEST(Config, ASyntaxErrorNamesFileAndLine) {
   EXPECT_EQ(complaints_of("[1]"), "a.jsonc:1: top level: expected an object");
 }
 
+TEST(Config, ANumberThatNoTypeHoldsNamesItsLine) {
+  EXPECT_EQ(complaints_of("{\n\"ecp\": {\n\"rte\": 9e9999}}"), "a.jsonc:3: the number 9e9999 is too large");
+}
+
 TEST(Config, AllComplaintsComeAtOnceInTheOrderOfTheirLines) {
   EXPECT_EQ(complaints_of("{\"oops\": 1,\n\"mtu\": 1,\n\"instance\": 1}"),
             "a.jsonc:1: /oops: unknown key\n"

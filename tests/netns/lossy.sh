@@ -45,6 +45,12 @@ all_tsis() {   # trunk-mode VM port: the two VNs by the guest's tags
       interface: "trunk0", guest_tag: (1000 + . % 2), state: "activated" }]'
 }
 active_at() { ctl_json "$1" tsi show | jq '[.[] | select(.vsi | startswith("be00")) | select(.state | ascii_downcase == "activated")] | length'; }
+# The second in which the last transition was logged is over and summarized.
+log_is_quiet() {
+  local last
+  last=$(grep TRANSITION "$work/$1.log" | tail -1 | cut -d' ' -f1)
+  [ $(($(date +%s%3N) - $(date -d "$last" +%s%3N))) -gt 2500 ]
+}
 all_active() { [ "$(active_at sw1)" = "$tsis" ] && [ "$(active_at hv1)" = "$tsis" ]; }
 
 converge() {
@@ -65,6 +71,8 @@ tsi_transitions() { grep -cE 'TRANSITION machine=tsi|TRANSITIONS_SUPPRESSED' "$w
 hold() {
   step "For $hold_s s no TSI leaves its state, and no ping is lost"
   local sw_before hv_before
+  wait_for 10 "the switch has told all transitions so far" log_is_quiet sw1
+  wait_for 10 "the hypervisor has told all transitions so far" log_is_quiet hv1
   sw_before=$(tsi_transitions sw1)
   hv_before=$(tsi_transitions hv1)
   if [ "$sw_before" = 0 ] || [ "$hv_before" = 0 ]; then fail "the logs show no transition of a TSI at all"; fi
