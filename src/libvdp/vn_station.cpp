@@ -86,7 +86,7 @@ void VnStation::connect(GroupId vn, Instant) {
 
 void VnStation::disconnect(GroupId vn, bool all, Instant) {
   Row* row = make(vn);
-  if (row == nullptr || peer_ == Peer::kUnable || row->state == State::kDown) {
+  if (row == nullptr || peer_ == Peer::kIncapable || row->state == State::kDown) {
     if (row == nullptr) {
       events_.push_back({vn, What::kLeft});
       return;
@@ -130,8 +130,8 @@ void VnStation::ask_again(Row& row) {
 
 void VnStation::set_peer(Peer peer, Instant now) {
   if (std::exchange(peer_, peer) == peer) return;
-  if (peer == Peer::kAble) reassert_all(now);
-  if (peer != Peer::kUnable) return;
+  if (peer == Peer::kCapable) reassert_all(now);
+  if (peer != Peer::kIncapable) return;
   replies_.clear();
   std::vector<GroupId> gone;
   rows_.for_each([&](std::uint32_t, Row& row) {

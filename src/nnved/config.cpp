@@ -172,7 +172,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.settings = daemon::read_settings(root, "nnved");
   file.settings.recover_from_peers = root.boolean("recover_from_peers", false);
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
-  file.agent.offer = daemon::read_offer(root, kAble);
+  file.agent.offer = daemon::read_offer(root, vdp::kAble);
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);

@@ -81,21 +81,9 @@ struct RemoteMapping {
   datapath::UnderlayAddress nnve;
 };
 
-/// What nnved understands, and offers unless the configuration withholds it.
-inline constexpr vdp::Flags kAble = vdp::Flags()
-                                        .set(vdp::Flag::kIpFormats)
-                                        .set(vdp::Flag::kPrefixFormats)
-                                        .set(vdp::Flag::kDeactivate)
-                                        .set(vdp::Flag::kBridgeDeactivate)
-                                        .set(vdp::Flag::kMigration)
-                                        .set(vdp::Flag::kVnName)
-                                        .set(vdp::Flag::kVnRequests)
-                                        .set(vdp::Flag::kReasonText)
-                                        .set(vdp::Flag::kIncrementalFilter);
-
 struct AgentConfig {
   vdp::SystemId system{};    ///< names this nNVE, whatever port it speaks from
-  vdp::Flags offer = kAble;  ///< what stations are told that we understand
+  vdp::Flags offer = vdp::kAble;  ///< what stations are told that we understand
   std::vector<PortConfig> ports;
   std::vector<VnConfig> vns;
   std::vector<TypeMapping> types;

@@ -102,7 +102,7 @@ std::vector<PeerView> Agent::peers() const {
     view.ecpdus_received = received.accepted;
     view.duplicates = received.duplicates;
     view.stale = received.stale;
-    view.standing = peer.exchange.standing(kAble);
+    view.standing = peer.exchange.standing(vdp::kAble);
     view.sent = sent.sent;
     view.retransmitted = sent.retransmitted;
     view.failed = sent.failed;

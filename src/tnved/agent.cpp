@@ -231,7 +231,7 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
   const bool takes_vns =
       uplink.exchange.flags().has(vdp::Flag::kVnRequests) && config_.offer.has(vdp::Flag::kVnRequests);
   using VnPeer = vdp::VnStation::Peer;
-  uplink.station.vns().set_peer(unknown ? VnPeer::kUnknown : takes_vns ? VnPeer::kAble : VnPeer::kUnable, now);
+  uplink.station.vns().set_peer(unknown ? VnPeer::kUnknown : takes_vns ? VnPeer::kCapable : VnPeer::kIncapable, now);
   if (change.verdict || change.session || change.state_lost) uplink.station.vns().begin_anew(now);
   uplink.session.set_in_order(capable);
   if (change.verdict)

@@ -194,7 +194,7 @@ std::vector<PeerView> Agent::Impl::peers() const {
     view.duplicates = uplink.session.receiver().stats().duplicates;
     view.stale = uplink.session.receiver().stats().stale;
     view.set_changes = station.set_changes;
-    view.standing = uplink.exchange.standing(kAble);
+    view.standing = uplink.exchange.standing(vdp::kAble);
     view.authentication = uplink.authentication.view();
     view.sent = sender.sent;
     view.retransmitted = sender.retransmitted;

@@ -101,7 +101,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   std::vector<VnName> names;
   file.settings = daemon::read_settings(root, "tnved");
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
-  file.agent.offer = daemon::read_offer(root, kAble);
+  file.agent.offer = daemon::read_offer(root, vdp::kAble);
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_vns(root, file.agent, names);
   read_uplinks(root, file.agent, names);

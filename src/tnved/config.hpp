@@ -43,21 +43,9 @@ struct UplinkConfig {
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
 };
 
-/// What tnved understands, and offers unless the configuration withholds it.
-inline constexpr vdp::Flags kAble = vdp::Flags()
-                                        .set(vdp::Flag::kIpFormats)
-                                        .set(vdp::Flag::kPrefixFormats)
-                                        .set(vdp::Flag::kDeactivate)
-                                        .set(vdp::Flag::kBridgeDeactivate)
-                                        .set(vdp::Flag::kMigration)
-                                        .set(vdp::Flag::kVnName)
-                                        .set(vdp::Flag::kVnRequests)
-                                        .set(vdp::Flag::kReasonText)
-                                        .set(vdp::Flag::kIncrementalFilter);
-
 struct AgentConfig {
   vdp::SystemId system{};    ///< names this end device, whatever uplink it speaks from
-  vdp::Flags offer = kAble;  ///< what nNVEs are told that we understand
+  vdp::Flags offer = vdp::kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;
   std::vector<VnConfig> vns;
   ManagerId manager;   ///< default VSI manager ID of TSIs

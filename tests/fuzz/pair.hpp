@@ -108,7 +108,7 @@ class Pair {
   Choices choices_;
   std::uint8_t shape_ = 0;  ///< bits that choose the configurations
   auth::Mode switch_mode_ = auth::Mode::kOff, host_mode_ = auth::Mode::kOff;
-  vdp::Flags switch_offer_ = nnved::kAble, host_offer_ = tnved::kAble;
+  vdp::Flags switch_offer_ = vdp::kAble, host_offer_ = vdp::kAble;
   Instant now_{std::chrono::hours(1)};
   std::unique_ptr<nnved::Agent> switch_;
   std::unique_ptr<tnved::Agent> host_;

@@ -35,7 +35,7 @@ void Pair::choose_modes(unsigned which) {
 
 /// After the next start the agent understands something else.
 void Pair::change_offer(bool is_switch) {
-  (is_switch ? switch_offer_ : host_offer_) = nnved::kAble.without(vdp::Flags(choices_.u16()));
+  (is_switch ? switch_offer_ : host_offer_) = vdp::kAble.without(vdp::Flags(choices_.u16()));
 }
 
 nnved::AgentConfig Pair::switch_config() const {

@@ -27,7 +27,7 @@ std::vector<VnRequest> vns_of(Octets octets) {
 VnStation station() {
   VnStation made(kTiming);
   made.set_offered(kTakesVns);
-  made.set_peer(VnStation::Peer::kAble, at({}));
+  made.set_peer(VnStation::Peer::kCapable, at({}));
   return made;
 }
 /// What the next VDPDU says; delivered.
@@ -89,7 +89,7 @@ const std::vector<Named>& inputs() {
       {"bridge connects", [](VnStation& s) { hear(s, Operation::kConnect, 0); }},
       {"again", [](VnStation& s) { s.reassert_all(at({})); }},
       {"anew", [](VnStation& s) { s.begin_vdpdu(), s.begin_anew(at({})); }},
-      {"unable", [](VnStation& s) { s.set_peer(VnStation::Peer::kUnable, at({})); }},
+      {"unable", [](VnStation& s) { s.set_peer(VnStation::Peer::kIncapable, at({})); }},
       {"late", [](VnStation& s) { s.handle_time(at(seconds(60))); }},
   };
   return kInputs;
@@ -146,10 +146,10 @@ TEST(VnStation, NothingIsSentBeforeTheBridgeHasShownTheFlag) {
   s.set_offered(kTakesVns);
   s.connect(kBlue, at({}));
   EXPECT_FALSE(s.queued());
-  s.set_peer(VnStation::Peer::kUnable, at({}));
+  s.set_peer(VnStation::Peer::kIncapable, at({}));
   EXPECT_FALSE(s.queued());
   EXPECT_FALSE(s.next_deadline()) << "and nobody is waited for";
-  s.set_peer(VnStation::Peer::kAble, at({}));
+  s.set_peer(VnStation::Peer::kCapable, at({}));
   EXPECT_EQ(send(s, at({})).size(), 1u);
 }
 
@@ -272,7 +272,7 @@ TEST(VnBridge, WhatAStationAsksBeyondTheLimitIsDroppedAndCounted) {
 TEST(VnLoopback, AStationAndABridgeConnectAVnBesideAssociations) {
   Station s(kTiming, kAll);
   s.set_offered(kTakesVns);
-  s.vns().set_peer(VnStation::Peer::kAble, at({}));
+  s.vns().set_peer(VnStation::Peer::kCapable, at({}));
   Bridge b(kTiming, seconds(4));
   b.set_offered(kTakesVns);
   b.set_peer(kTakesVns);

@@ -35,7 +35,7 @@ TEST(NnvedExchange, AStationThatShowsItsCapabilitiesIsShownOursAtOnce) {
   rig.run();
   ASSERT_EQ(shown_to(station).size(), 1u);
   EXPECT_EQ(shown_to(station)[0].role, vdp::Role::kBridge);
-  EXPECT_EQ(shown_to(station)[0].flags, kAble);
+  EXPECT_EQ(shown_to(station)[0].flags, vdp::kAble);
   EXPECT_EQ(standing(rig).verdict, Exchange::Verdict::kCapable);
   EXPECT_EQ(rig.tsis(), 0u);
   rig.advance(10s);
@@ -50,7 +50,7 @@ TEST(NnvedExchange, ALegacyStationIsShownThemWithAnswersOnly) {
   station.shows.reset();
   EXPECT_TRUE(rig.ask(station, associate(1))->response().success());
   EXPECT_EQ(standing(rig).verdict, Exchange::Verdict::kLegacy);
-  EXPECT_EQ(standing(rig).given_up, kAble);
+  EXPECT_EQ(standing(rig).given_up, vdp::kAble);
   EXPECT_EQ(shown_to(station).size(), 1u);
   rig.advance(25s);
   EXPECT_EQ(shown_to(station).size(), 1u);

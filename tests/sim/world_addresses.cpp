@@ -220,7 +220,7 @@ vdp::Flags World::flags_of(const Node& host, PortId uplink) const {
   if (!host.alive) return {};
   for (const auto& peer : host.tnved->peers())
     if (peer.uplink == uplink && peer.standing.verdict == vdp::Exchange::Verdict::kCapable)
-      return tnved::kAble.without(peer.standing.given_up);
+      return vdp::kAble.without(peer.standing.given_up);
   return {};
 }
 

@@ -33,7 +33,7 @@ TEST(AgentExchange, NothingButCapabilitiesLeavesBeforeTheVerdict) {
   EXPECT_EQ(standing(bench).verdict, Exchange::Verdict::kLegacy);
   ASSERT_EQ(bench.requests_of(1).size(), 1u);
   EXPECT_GE(bench.requests_of(1)[0].at, Instant(seconds(1000)) + milliseconds(100));
-  EXPECT_EQ(standing(bench).given_up, kAble) << "and the operator can see it";
+  EXPECT_EQ(standing(bench).given_up, vdp::kAble) << "and the operator can see it";
 }
 
 TEST(AgentExchange, ALegacyNnveThatShowsItsCapabilitiesLaterIsCapableThen) {

@@ -76,6 +76,18 @@ class Flags {
   std::uint32_t bits_ = 0;
 };
 
+/// What both agents understand, and offer unless the configuration withholds it.
+inline constexpr Flags kAble = Flags()
+                                   .set(Flag::kIpFormats)
+                                   .set(Flag::kPrefixFormats)
+                                   .set(Flag::kDeactivate)
+                                   .set(Flag::kBridgeDeactivate)
+                                   .set(Flag::kMigration)
+                                   .set(Flag::kVnName)
+                                   .set(Flag::kVnRequests)
+                                   .set(Flag::kReasonText)
+                                   .set(Flag::kIncrementalFilter);
+
 /// Names a system, whatever port or address it speaks from.
 using SystemId = std::array<std::uint8_t, 16>;
 /// 1 station (tnved), 2 bridge (nnved); other values are kept as received.

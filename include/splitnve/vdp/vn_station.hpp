@@ -34,7 +34,7 @@ class VnStation {
  public:
   enum class State : std::uint8_t { kAsking, kConnected, kRefused, kDown, kLeaving };
   /// What the bridge has shown.
-  enum class Peer : std::uint8_t { kUnknown, kAble, kUnable };
+  enum class Peer : std::uint8_t { kUnknown, kCapable, kIncapable };
   struct View {
     GroupId vn;
     State state = State::kAsking;
@@ -88,7 +88,7 @@ class VnStation {
   void handle(const VnRequest& request, const std::optional<ReasonText>& why, Instant now,
               const std::optional<VnName>& name = {});
   bool queued() const {
-    return peer_ == Peer::kAble && (!queue_.empty() || !replies_.empty() || !names_queue_.empty());
+    return peer_ == Peer::kCapable && (!queue_.empty() || !replies_.empty() || !names_queue_.empty());
   }
   /// Writes what waits, as far as there is room. True if anything was written.
   bool write(VdpduWriter& writer, Instant now);
