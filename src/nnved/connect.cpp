@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/record_fields.hpp"
 #include "nnved/agent_impl.hpp"
 
 namespace splitnve::nnved {
@@ -19,36 +20,27 @@ constexpr std::uint8_t kConnectRecordVersion = 1;
 }  // namespace
 
 OctetString encode_connect(const ConnectRecord& record) {
-  ensure(record.interface_name.size() <= 255, "a connect record within its limits");
   OctetString octets(14 + record.interface_name.size());
   BoundedWriter writer(octets);
   writer.u8(kConnectRecordVersion);
   writer.u32(record.vn.value());
   writer.u16(record.vid.value());
   writer.octets(record.station.octets());
-  writer.u8(static_cast<std::uint8_t>(record.interface_name.size()));
-  for (const char c : record.interface_name) writer.u8(static_cast<std::uint8_t>(c));
+  agent::write_text(writer, record.interface_name);
   return octets;
 }
 
 Decoded<ConnectRecord> decode_connect(Octets octets) {
   BoundedReader reader(octets);
   ConnectRecord record;
-  std::uint8_t version = 0, length = 0;
-  std::uint32_t vn = 0;
-  std::uint16_t vid = 0;
-  MacAddress::Bytes station{};
-  Octets name;
+  std::uint8_t version = 0;
   if (!reader.u8(version)) return reader.error("truncated");
   if (version != kConnectRecordVersion) return reader.error("unknown record version");
-  if (!reader.u32(vn) || !reader.u16(vid) || !reader.array(station) || !reader.u8(length) || !reader.take(length, name))
+  if (!agent::read_id(reader, record.vn) || !agent::read_id(reader, record.vid) ||
+      !agent::read_mac(reader, record.station) || !agent::read_text(reader, record.interface_name))
     return reader.error("truncated");
   if (!reader.empty()) return reader.error("octets left over");
-  if (!Vid(vid).is_assignable()) return reader.error("no VID that a VN may have");
-  record.vn = GroupId(vn);
-  record.vid = Vid(vid);
-  record.station = MacAddress(station);
-  record.interface_name.assign(name.begin(), name.end());
+  if (!record.vid.is_assignable()) return reader.error("no VID that a VN may have");
   return record;
 }
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "agent/record_fields.hpp"
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::nnved {
@@ -11,36 +12,19 @@ namespace {
 constexpr std::uint8_t kLatchRecordVersion = 1;
 constexpr std::uint8_t kActivationOnlyVersion = 2;
 
-void write_text(BoundedWriter& writer, const std::string& text) {
-  writer.u8(static_cast<std::uint8_t>(text.size()));
-  for (const char c : text) writer.u8(static_cast<std::uint8_t>(c));
-}
-
-bool read_text(BoundedReader& reader, std::string& text) {
-  std::uint8_t octets = 0;
-  Octets taken;
-  if (!reader.u8(octets) || !reader.take(octets, taken)) return false;
-  text.assign(taken.begin(), taken.end());
-  return true;
-}
-
 }  // namespace
 
 OctetString encode_latch(const Latch& latch) {
-  ensure(latch.interface_name.size() <= 255 && latch.reason.size() <= limits::kLatchReasonOctetsMax,
-         "a latch within its limits");
+  ensure(latch.reason.size() <= limits::kLatchReasonOctetsMax, "a latch within its limits");
   OctetString octets(8 + latch.interface_name.size() + latch.reason.size() + (latch.vsi ? 17u : 0u) +
                      (latch.activation_only ? 6u : 0u));
   BoundedWriter writer(octets);
   writer.u8(latch.activation_only ? kActivationOnlyVersion : kLatchRecordVersion);
   writer.u32(latch.vn.value());
-  write_text(writer, latch.interface_name);
+  agent::write_text(writer, latch.interface_name);
   writer.u8(latch.vsi ? 1 : 0);
-  if (latch.vsi) {
-    writer.u8(latch.vsi->format);
-    writer.octets(latch.vsi->octets);
-  }
-  write_text(writer, latch.reason);
+  if (latch.vsi) agent::write_vsi(writer, *latch.vsi);
+  agent::write_text(writer, latch.reason);
   if (latch.activation_only) writer.octets(latch.mac.octets());
   ensure(!writer.overflowed() && writer.room() == 0, "a latch record has the size that was reckoned");
   return octets;
@@ -50,23 +34,16 @@ Decoded<Latch> decode_latch(Octets octets) {
   BoundedReader reader(octets);
   Latch latch;
   std::uint8_t version = 0, has_vsi = 0;
-  std::uint32_t vn = 0;
   if (!reader.u8(version)) return reader.error("truncated");
   if (version != kLatchRecordVersion && version != kActivationOnlyVersion) return reader.error("unknown record version");
-  if (!reader.u32(vn) || !read_text(reader, latch.interface_name) || !reader.u8(has_vsi))
+  if (!agent::read_id(reader, latch.vn) || !agent::read_text(reader, latch.interface_name) || !reader.u8(has_vsi))
     return reader.error("truncated");
-  latch.vn = GroupId(vn);
   if (has_vsi > 1) return reader.error("unknown latch flags");
-  if (has_vsi == 1) {
-    latch.vsi.emplace();
-    if (!reader.u8(latch.vsi->format) || !reader.array(latch.vsi->octets)) return reader.error("truncated");
-  }
-  if (!read_text(reader, latch.reason)) return reader.error("truncated");
+  if (has_vsi == 1 && !agent::read_vsi(reader, latch.vsi.emplace())) return reader.error("truncated");
+  if (!agent::read_text(reader, latch.reason)) return reader.error("truncated");
   latch.activation_only = version == kActivationOnlyVersion;
   if (latch.activation_only) {
-    MacAddress::Bytes mac;
-    if (!reader.array(mac)) return reader.error("truncated");
-    latch.mac = MacAddress(mac);
+    if (!agent::read_mac(reader, latch.mac)) return reader.error("truncated");
     if (!latch.vsi) return reader.error("no VSI");
   }
   if (!reader.empty()) return reader.error("octets left over");

@@ -54,7 +54,7 @@ struct TsiRecord {
 /// Requires at most 255 octets of interface name, limits::kAddressesPerInstanceMax addresses and kIpsPerInstanceMax IPs.
 OctetString encode_record(const TsiRecord& record);
 /// Errors: truncated, octets left over, unknown version, filter format or flags, too many addresses or IPs, an IP that no
-/// MAC may have.
+/// VM may have.
 Decoded<TsiRecord> decode_record(Octets octets);
 
 }  // namespace splitnve::nnved

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/record_fields.hpp"
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::tnved {
@@ -12,30 +13,7 @@ constexpr std::uint8_t kFlagArrival = 0x01;
 constexpr std::uint8_t kFlagMigrationUnknown = 2;
 constexpr std::size_t kFixedOctets = 58;
 constexpr std::size_t kAddressOctets = 11;
-constexpr std::size_t kIpFixedOctets = 2;
 constexpr std::uint8_t kWithoutIps = 2;
-
-bool read_mac(BoundedReader& reader, MacAddress& out) {
-  MacAddress::Bytes octets{};
-  if (!reader.array(octets)) return false;
-  out = MacAddress(octets);
-  return true;
-}
-
-bool read_vid(BoundedReader& reader, Vid& out) {
-  std::uint16_t value = 0;
-  if (!reader.u16(value)) return false;
-  out = Vid(value);
-  return true;
-}
-
-template <class Id>
-bool read_id(BoundedReader& reader, Id& out) {
-  std::uint32_t value = 0;
-  if (!reader.u32(value)) return false;
-  out = Id(value);
-  return true;
-}
 
 Decoded<void> read_identity(BoundedReader& reader, std::uint8_t& version, TsiRecord& record) {
   std::uint8_t vm = 0, flags = 0;
@@ -47,9 +25,10 @@ Decoded<void> read_identity(BoundedReader& reader, std::uint8_t& version, TsiRec
   record.arrival = (flags & kFlagArrival) != 0;
   record.migration_unknown = (flags & kFlagMigrationUnknown) != 0;
   record.priority = Priority::from_bits(flags >> 4);
-  if (!read_id(reader, record.uplink) || !read_id(reader, record.vn) || !read_vid(reader, record.guest_tag) ||
-      !reader.u8(record.vsi.format) || !reader.array(record.vsi.octets) || !reader.array(record.manager.octets) ||
-      !reader.u32(record.type.id) || !reader.u8(record.type.version) || !read_id(reader, record.port))
+  if (!agent::read_id(reader, record.uplink) || !agent::read_id(reader, record.vn) ||
+      !agent::read_id(reader, record.guest_tag) || !agent::read_vsi(reader, record.vsi) ||
+      !reader.array(record.manager.octets) || !reader.u32(record.type.id) || !reader.u8(record.type.version) ||
+      !agent::read_id(reader, record.port))
     return reader.error("truncated record");
   if (!record.vn.is_vn_id()) return reader.error("VN ID out of range");
   if (record.type.id >> 24 != 0) return reader.error("VSI type out of range");
@@ -57,12 +36,8 @@ Decoded<void> read_identity(BoundedReader& reader, std::uint8_t& version, TsiRec
 }
 
 Decoded<void> read_interface(BoundedReader& reader, TsiRecord& record) {
-  std::uint8_t length = 0;
-  Octets name;
-  if (!reader.u8(length)) return reader.error("truncated record");
-  if (length > kInterfaceNameOctetsMax) return reader.error("interface name too long");
-  if (!reader.take(length, name)) return reader.error("truncated interface name");
-  record.interface_name.assign(name.begin(), name.end());
+  if (!agent::read_text(reader, record.interface_name)) return reader.error("truncated record");
+  if (record.interface_name.size() > kInterfaceNameOctetsMax) return reader.error("interface name too long");
   if (record.interface_name.empty() != (record.port.value() == 0))
     return reader.error("VM port without interface name");
   return {};
@@ -80,11 +55,11 @@ Hold hold_of_code(std::uint8_t code) { return code == 0 ? Hold::kFree : code == 
 
 Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecord::Address& address) {
   std::uint8_t level = 0;
-  if (!read_mac(reader, address.mac) || !reader.u8(level)) return reader.error("truncated address");
+  if (!agent::read_mac(reader, address.mac) || !reader.u8(level)) return reader.error("truncated address");
   address.priority = Priority::from_bits(level >> 4);
   if (!level_of_code(level & 0x0F, address.confirmed)) return reader.error("unknown level");
   if (!address.mac.is_usable_source()) return reader.error("address that no VM may have");
-  if (!read_vid(reader, address.vid)) return reader.error("truncated address");
+  if (!agent::read_id(reader, address.vid)) return reader.error("truncated address");
   if (version == 1) return {};
   std::uint8_t hold = 0;
   if (!reader.u8(level) || !reader.u8(hold)) return reader.error("truncated address");
@@ -101,21 +76,6 @@ bool has_twice(const std::vector<TsiRecord::Address>& addresses) {
   return std::adjacent_find(names.begin(), names.end()) != names.end();
 }
 
-std::size_t ip_octets(const IpPrefix& ip) { return address_bits(ip.family) / 8u; }
-
-Decoded<void> read_ip(BoundedReader& reader, IpPrefix& ip) {
-  std::uint8_t family = 0;
-  if (!reader.u8(family) || !reader.u8(ip.length)) return reader.error("truncated IP");
-  ip.family = static_cast<IpFamily>(family);
-  if (ip.family != IpFamily::kV4 && ip.family != IpFamily::kV6) return reader.error("unknown IP family");
-  Octets octets;
-  if (!reader.take(ip_octets(ip), octets)) return reader.error("truncated IP");
-  std::copy(octets.begin(), octets.end(), ip.octets.begin());
-  if (ip.length > address_bits(ip.family) || ip.has_host_bits() || !ip.is_usable_source())
-    return reader.error("IP that no VM may have");
-  return {};
-}
-
 Decoded<void> read_ips(BoundedReader& reader, TsiRecord& record) {
   const auto macs = static_cast<std::ptrdiff_t>(record.addresses.size());
   std::uint8_t count = 0;
@@ -124,7 +84,9 @@ Decoded<void> read_ips(BoundedReader& reader, TsiRecord& record) {
   for (unsigned i = 0; i < count; ++i) {
     TsiRecord::Address address;
     if (auto read = read_address(reader, kRecordVersion, address); !read) return read;
-    if (auto read = read_ip(reader, address.ip); !read) return read;
+    const auto ip = agent::read_ip(reader);
+    if (!ip) return unexpected<DecodeError>(ip.error());
+    address.ip = *ip;
     const auto end = record.addresses.begin() + macs;
     if (std::none_of(record.addresses.begin(), end, [&](const auto& one) { return one.mac == address.mac; }))
       return reader.error("IP of a MAC that is not there");
@@ -148,7 +110,7 @@ OctetString encode_record(const TsiRecord& record) {
   std::size_t macs = 0, ips = 0, octets = 0;
   for (const auto& address : record.addresses) {
     ++(address.ip.is_none() ? macs : ips);
-    octets += kAddressOctets + (address.ip.is_none() ? 0 : kIpFixedOctets + ip_octets(address.ip));
+    octets += kAddressOctets + (address.ip.is_none() ? 0 : agent::ip_octets(address.ip));
   }
   ensure(macs <= limits::kAddressesPerInstanceMax && ips <= limits::kIpsPerInstanceMax,
          "a stored TSI has a bounded number of addresses");
@@ -162,14 +124,12 @@ OctetString encode_record(const TsiRecord& record) {
   writer.u32(record.uplink.value());
   writer.u32(record.vn.value());
   writer.u16(record.guest_tag.value());
-  writer.u8(record.vsi.format);
-  writer.octets(record.vsi.octets);
+  agent::write_vsi(writer, record.vsi);
   writer.octets(record.manager.octets);
   writer.u32(record.type.id);
   writer.u8(record.type.version);
   writer.u32(record.port.value());
-  writer.u8(static_cast<std::uint8_t>(record.interface_name.size()));
-  for (char c : record.interface_name) writer.u8(static_cast<std::uint8_t>(c));
+  agent::write_text(writer, record.interface_name);
   writer.u16(static_cast<std::uint16_t>(macs));
   for (const auto& address : record.addresses)
     if (address.ip.is_none()) write_address(writer, address);
@@ -177,9 +137,7 @@ OctetString encode_record(const TsiRecord& record) {
   for (const auto& address : record.addresses) {
     if (address.ip.is_none()) continue;
     write_address(writer, address);
-    writer.u8(static_cast<std::uint8_t>(address.ip.family));
-    writer.u8(address.ip.length);
-    writer.octets(Octets(address.ip.octets).first(ip_octets(address.ip)));
+    agent::write_ip(writer, address.ip);
   }
   ensure(!writer.overflowed() && writer.room() == 0, "a record has the size that was computed for it");
   return out;
