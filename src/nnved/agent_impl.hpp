@@ -221,6 +221,9 @@ struct Agent::Impl {
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
   void restore_epoch(std::span<const agent::StoreRecord> records);
   agent::StoreRecord epoch_record() const;
+  std::optional<std::uint32_t> port_named(const std::string& interface_name) const;
+  const char* may_restore(std::optional<std::uint32_t> port_index, GroupId vn, const MacAddress& station) const;
+  Index restore_peer(std::uint32_t port_index, const MacAddress& station, Instant now);
   const char* restore_tsi(Index instance, const TsiRecord& record, Instant now);
 
   const AgentConfig config;

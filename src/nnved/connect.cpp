@@ -218,18 +218,10 @@ agent::StoreRecord Impl::connect_record(Index number) const {
 
 /// The cause if the record does not fit the present configuration.
 const char* Impl::restore_connect(Index number, const ConnectRecord& record, Instant now) {
-  std::optional<std::uint32_t> port_index;
-  for (std::uint32_t i = 0; i < config.ports.size() && !port_index; ++i)
-    if (config.ports[i].interface_name == record.interface_name) port_index = i;
-  if (!port_index) return "its port is not configured";
-  if (policy.vn(record.vn) == nullptr) return "its VN is not registered";
-  if (!policy.admits_vn(*port_index, record.vn)) return "its VN may not be joined on the port";
-  if (!policy.admits_station(*port_index, record.station)) return "its station is not admitted on the port";
-  const auto known = peer_index.find(PeerKey{*port_index, record.station});
-  if (known == peer_index.end() && ports[*port_index].peers >= limits::kPeersPerPortMax) return "too many peers";
-  const Index peer = known != peer_index.end()
-                         ? known->second
-                         : create_peer(*port_index, record.station, ecp::kNearestCustomerBridge, now);
+  const auto port_index = port_named(record.interface_name);
+  if (const char* refused = may_restore(port_index, record.vn, record.station)) return refused;
+  const Index peer = restore_peer(*port_index, record.station, now);
+  if (peer == kNoIndex) return "too many peers";
   if (connects.rows().contains(number) || connects.find(peer, record.vn) != kNoIndex) return "it stands twice";
   const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now);
   if (!vap) return info(vap.error()).text;

@@ -86,16 +86,33 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
   return "";
 }
 
+std::optional<std::uint32_t> Impl::port_named(const std::string& interface_name) const {
+  for (std::uint32_t i = 0; i < config.ports.size(); ++i)
+    if (config.ports[i].interface_name == interface_name) return i;
+  return std::nullopt;
+}
+
+/// The cause if a station's share in a VN does not fit the present configuration.
+const char* Impl::may_restore(std::optional<std::uint32_t> port_index, GroupId vn, const MacAddress& station) const {
+  if (!port_index) return "its port is not configured";
+  if (policy.vn(vn) == nullptr) return "its VN is not registered";
+  if (!policy.admits_vn(*port_index, vn)) return "its VN may not be joined on the port";
+  if (!policy.admits_station(*port_index, station)) return "its station is not admitted on the port";
+  return nullptr;
+}
+
+/// Known already or created; kNoIndex if there are too many.
+Index Impl::restore_peer(std::uint32_t port_index, const MacAddress& station, Instant now) {
+  if (const auto known = peer_index.find(PeerKey{port_index, station}); known != peer_index.end()) return known->second;
+  if (ports[port_index].peers >= limits::kPeersPerPortMax) return kNoIndex;
+  return create_peer(port_index, station, ecp::kNearestCustomerBridge, now);
+}
+
 /// The cause if the record does not fit the present configuration.
 const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant now) {
-  std::optional<std::uint32_t> port_index;
-  for (std::uint32_t i = 0; i < config.ports.size() && !port_index; ++i)
-    if (!record.interface_name.empty() && config.ports[i].interface_name == record.interface_name) port_index = i;
-  if (record.interface_name.empty()) port_index = policy.port_index(record.port);
-  if (!port_index) return "its port is not configured";
-  if (policy.vn(record.vn) == nullptr) return "its VN is not registered";
-  if (!policy.admits_vn(*port_index, record.vn)) return "its VN may not be joined on the port";
-  if (!policy.admits_station(*port_index, record.station)) return "its station is not admitted on the port";
+  const auto port_index =
+      record.interface_name.empty() ? policy.port_index(record.port) : port_named(record.interface_name);
+  if (const char* refused = may_restore(port_index, record.vn, record.station)) return refused;
   if (record.addresses.empty()) return "it has no address";
   if (tsis.rows().contains(instance)) return "its number stands twice";
   for (const AddressRecord& address : record.addresses) {
@@ -103,11 +120,8 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
     if (owner != nullptr && tsis[owner->holder].vsi != record.vsi) return "another VSI has its address";
     if (address.mac.is_group()) return "its address is a group address";
   }
-  const auto known = peer_index.find(PeerKey{*port_index, record.station});
-  if (known == peer_index.end() && ports[*port_index].peers >= limits::kPeersPerPortMax) return "too many peers";
-  const Index peer = known != peer_index.end()
-                         ? known->second
-                         : create_peer(*port_index, record.station, ecp::kNearestCustomerBridge, now);
+  const Index peer = restore_peer(*port_index, record.station, now);
+  if (peer == kNoIndex) return "too many peers";
   if (tsis.find(record.vsi, record.vn, peer) != kNoIndex) return "the TSI stands twice";
   const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now);
   if (!vap) return info(vap.error()).text;
