@@ -341,17 +341,16 @@ void VnStation::handle_command(const VnRequest& command, const std::optional<Rea
 
 // --- views ---
 
+VnStation::View VnStation::view_of(const Row& row) { return {row.vn, row.state, row.wanted, row.vid, row.why}; }
+
 std::optional<VnStation::View> VnStation::view(GroupId vn) const {
   const auto at = index_.find(vn);
-  if (at == index_.end()) return std::nullopt;
-  const Row& row = rows_[at->second];
-  return View{row.vn, row.state, row.wanted, row.vid, row.why};
+  return at == index_.end() ? std::nullopt : std::optional(view_of(rows_[at->second]));
 }
 
 std::vector<VnStation::View> VnStation::views() const {
   std::vector<View> out;
-  rows_.for_each(
-      [&](std::uint32_t, const Row& row) { out.push_back({row.vn, row.state, row.wanted, row.vid, row.why}); });
+  rows_.for_each([&](std::uint32_t, const Row& row) { out.push_back(view_of(row)); });
   return out;
 }
 

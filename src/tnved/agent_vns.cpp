@@ -39,6 +39,12 @@ std::optional<WishRecord> decode_wish(Octets octets) {
   return record;
 }
 
+/// Has the nNVE shown that it takes no VN requests?
+bool is_unable(const Uplink& uplink) {
+  return uplink.exchange.verdict() != vdp::Exchange::Verdict::kUnknown &&
+         !uplink.exchange.flags().has(vdp::Flag::kVnRequests);
+}
+
 std::string no_requests(const Uplink& uplink) {
   return "the nNVE behind " + uplink.config.interface_name + " has not shown that it takes VN requests";
 }
@@ -232,8 +238,7 @@ bool Agent::Impl::answer_vn(const VnAsker& asker, Instant now) {
   const Uplink& uplink = uplinks_[*wish->uplink];
   const auto view = uplink.station.vns().view(asker.vn);
   const bool stored = !wish->dirty && wish->stores_waiting == 0;
-  const bool unable = uplink.exchange.verdict() != vdp::Exchange::Verdict::kUnknown &&
-                      !uplink.exchange.flags().has(vdp::Flag::kVnRequests);
+  const bool unable = is_unable(uplink);
   if (asker.connect) {
     if (unable) return tell(false, no_requests(uplink) + "; the VN waits for one that does, or for its first TSI");
     if (view && view->state == VnStation::State::kDown)
@@ -302,8 +307,7 @@ std::vector<VnView> Agent::Impl::vn_views() const {
   std::vector<VnView> out;
   for (std::size_t i = 0; i < uplinks_.size(); ++i) {
     const Uplink& uplink = uplinks_[i];
-    const bool unable = uplink.exchange.verdict() != vdp::Exchange::Verdict::kUnknown &&
-                        !uplink.exchange.flags().has(vdp::Flag::kVnRequests);
+    const bool unable = is_unable(uplink);
     for (const auto& row : uplink.station.vns().views()) {
       VnView view{uplink.config.id, row.vn, name_of_vn(row.vn), row.wanted, vdp::to_string(row.state), row.vid, ""};
       if (unable) view.state = "waiting";

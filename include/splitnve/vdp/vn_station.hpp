@@ -127,6 +127,7 @@ class VnStation {
     std::string why;
   };
 
+  static View view_of(const Row& row);
   Row* find(GroupId vn);
   /// Null if there is no room.
   Row* make(GroupId vn);
