@@ -305,9 +305,9 @@ void Agent::Impl::join(Slot slot) {
   to_program(slot);
 }
 
-void Agent::Impl::part(Slot slot, const std::string& why) {
+/// The TSI's port closes, and its domain gets tags and addresses back.
+void Agent::Impl::give_back(Slot slot, const std::string& why) {
   Tsi& tsi = tsis_[slot];
-  if (!tsi.joined) return;
   const DomainId in = domain(tsi);
   touch_addresses(slot);
   if (std::exchange(tsi.port_open, false)) emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
@@ -317,9 +317,15 @@ void Agent::Impl::part(Slot slot, const std::string& why) {
     if (std::exchange(address.vid_used, false)) vswitch_.drop_vid(in, address.vid);
     if (address.is_mac()) tsis_.release(in, address.mac);
   }
+}
+
+void Agent::Impl::part(Slot slot, const std::string& why) {
+  Tsi& tsi = tsis_[slot];
+  if (!tsi.joined) return;
+  give_back(slot, why);
   if (tsi.port.value() != 0) vswitch_.unbind(tsi.port, tsi.guest_tag);
   tsi.port = PortId();
-  vswitch_.leave(in);
+  vswitch_.leave(domain(tsi));
   tsi.joined = false;
   to_program(slot);
 }

@@ -61,24 +61,18 @@ void Agent::Impl::finish_switch(Path& path, Instant now) {
   });
 }
 
-/// The TSI's port closes, its tags are given back, and its association goes on taking leave without it.
+/// The TSI has nothing of the uplink's nNVE any longer, and its association goes on taking leave without it.
 void Agent::Impl::leave_uplink(Slot slot, const std::string& why, Instant now) {
   Tsi& tsi = tsis_[slot];
   Uplink& old = uplink(tsi);
-  const DomainId in = domain(tsi);
-  touch_addresses(slot);
-  if (std::exchange(tsi.port_open, false)) emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
-  if (std::exchange(tsi.member_open, false)) vswitch_.close_member(tsi.port, tsi.guest_tag);
+  give_back(slot, why);
   // The next nNVE may see it as a VSI that arrives from elsewhere (S6).
   const bool stays = !intent(tsi.vm).suspended && tsi.vm != VmState::kDeparting;
   tsi.arrival = tsi.arrival || (tsi.level() == vdp::Level::kActive && stays);
   for (Address& address : tsi.addresses) {
     old.remember_vid(tsi.vn, address.vid);
-    if (std::exchange(address.vid_used, false)) vswitch_.drop_vid(in, address.vid);
-    address.open = false;
     address.hold = Hold::kFree;
     address.confirmed = vdp::Level::kNone;
-    tsis_.release(in, address.mac);
   }
   attributes_before_.erase(slot);
   retries_.clear(slot);
@@ -100,7 +94,7 @@ void Agent::Impl::enter_uplink(Slot slot, std::uint8_t to) {
   const Vid remembered = uplinks_[to].remembered_vid(tsi.vn);
   for (Address& address : tsi.addresses) {
     address.vid = remembered;
-    tsis_.hold(domain(tsi), address.mac, slot);
+    if (address.is_mac()) tsis_.hold(domain(tsi), address.mac, slot);
   }
   touch_addresses(slot);
   to_store(slot);

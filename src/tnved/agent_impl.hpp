@@ -116,6 +116,7 @@ struct Agent::Impl {
   void leave(Slot slot, const std::string& reason, bool forget, Instant now);
   void open_association(Slot slot, Instant now);
   void join(Slot slot);
+  void give_back(Slot slot, const std::string& reason);
   void part(Slot slot, const std::string& reason);
   void add_address(Slot slot, Address address, const IpPrefix& ip = {});
   /// What its IPs mean for the MAC's guard may differ.
