@@ -8,6 +8,7 @@
 
 #include "control_arguments.hpp"
 #include "daemon/control_rows.hpp"
+#include "daemon/control_verbs.hpp"
 
 namespace splitnve::tnved {
 namespace {
@@ -213,21 +214,10 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
                                           return tsi_row(agent.config(), datapath, *tsi);
                                         }));
   });
-  const auto add_few = [&control, &agent](const char* verb, std::vector<json> (*rows)(const Agent&)) {
-    control.add(verb, Access::kRead,
-                [&agent, rows](const json&, Responder respond) { respond.stream(daemon::stream_rows(rows(agent))); });
-  };
-  add_few("vn.show", vn_rows);
-  add_few("port.show", port_rows);
-  add_few("evb.show", [](const Agent& shown) { return daemon::evb_rows(shown.evb()); });
-  add_few("peer.show", peer_rows);
-  std::vector<std::pair<PortId, std::string>> ports;
-  for (const auto& uplink : file.agent.uplinks) ports.emplace_back(uplink.id, uplink.interface_name);
-  control.add("stats.show", Access::kRead, [&runtime, ports](const json&, Responder respond) {
-    respond.stream(daemon::stream_rows(daemon::stats_rows(runtime.datapath(), runtime.agent().frame_drops(),
-                                                          runtime.agent().frames_taken(), runtime.driver().ports(),
-                                                          ports, runtime.control())));
-  });
+  daemon::add_few(runtime, "vn.show", vn_rows);
+  daemon::add_few(runtime, "port.show", port_rows);
+  daemon::add_few(runtime, "peer.show", peer_rows);
+  daemon::add_statistics(runtime, file.agent.uplinks);
 }
 
 }  // namespace splitnve::tnved
