@@ -86,6 +86,12 @@ std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<s
 
 namespace {
 
+/// Null if it never was.
+json milliseconds_since(Instant then) {
+  if (then == Instant{}) return nullptr;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(host::Loop::now() - then).count();
+}
+
 json values_json(const evb::Parameters& values) {
   return {{"r", values.retries}, {"rte", values.rte}, {"rwd", values.rwd}, {"rka", values.rka}};
 }
@@ -145,6 +151,8 @@ json ip_texts(const std::vector<IpPrefix>& ips) {
   return out;
 }
 
+namespace {
+
 void add_standing(json& row, const vdp::Exchange::Standing& standing) {
   const auto names = [](vdp::Flags flags) {
     json out = json::array();
@@ -171,9 +179,17 @@ void add_authentication(json& row, const agent::Authentication::View& view) {
   row["unauthenticated"] = view.refused;
 }
 
-json milliseconds_since(Instant then) {
-  if (then == Instant{}) return nullptr;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(host::Loop::now() - then).count();
+}  // namespace
+
+void add_conversation(json& row, const agent::ConversationView& peer) {
+  row["last_heard_ms"] = milliseconds_since(peer.last_heard);
+  row["duplicates"] = peer.duplicates;
+  row["stale"] = peer.stale;
+  row["sent"] = peer.sent;
+  row["retransmitted"] = peer.retransmitted;
+  row["failed"] = peer.failed;
+  add_standing(row, peer.standing);
+  add_authentication(row, peer.authentication);
 }
 
 }  // namespace splitnve::daemon

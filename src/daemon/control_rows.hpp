@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "agent/authentication.hpp"
+#include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
@@ -16,7 +16,6 @@
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/datapath.hpp"
 #include "splitnve/host/ports.hpp"
-#include "splitnve/vdp/exchange.hpp"
 
 namespace splitnve::daemon {
 
@@ -44,14 +43,11 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 /// Adds rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed to a TSI's row.
 void add_counters(nlohmann::json& row, const host::Datapath& datapath, InstanceId instance);
-/// Adds `capable` (unknown, capable, legacy), and of what the peer has shown `system, role, flags, epoch`; `given_up` names
-/// what we could do and it has not shown (S20).
-void add_standing(nlohmann::json& row, const vdp::Exchange::Standing& standing);
-/// Adds `authentication` (off, none, refused, authenticated), `key` of the session, `authentication_refusal`, the last cause
-/// while there is no session, `sessions` and `unauthenticated`, the frames refused.
-void add_authentication(nlohmann::json& row, const agent::Authentication::View& view);
-/// Milliseconds since `then`; null if it never was.
-nlohmann::json milliseconds_since(Instant then);
+/// Adds `last_heard_ms` and counts of ECPDUs; `capable` (unknown, capable, legacy), of what the peer has shown `system,
+/// role, flags, epoch`, and `given_up`, what we could do and it has not shown (S20); `authentication` (off, none, refused,
+/// authenticated), `key` of the session, `authentication_refusal`, the last cause while there is no session, `sessions`
+/// and `unauthenticated`, the frames refused.
+void add_conversation(nlohmann::json& row, const agent::ConversationView& peer);
 nlohmann::json ip_texts(const std::vector<IpPrefix>& ips);
 /// The alias of a VN for people, empty if it has none.
 template <class Vns>

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
 #include "nnved/config.hpp"
 #include "splitnve/agent/effects.hpp"
@@ -56,14 +57,11 @@ struct VapView {
   std::uint32_t vni = 0;
   std::string reason;  ///< why it is disconnected
 };
-struct PeerView {
+struct PeerView : agent::ConversationView {
   PortId port;
   MacAddress station;
-  Instant last_heard;
-  vdp::Exchange::Standing standing;  ///< what it has shown, and what was given up towards it
-  agent::Authentication::View authentication;
   std::uint32_t tsis = 0;
-  std::uint64_t ecpdus_received = 0, duplicates = 0, stale = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0, refused = 0;
+  std::uint64_t ecpdus_received = 0, requests = 0, refused = 0;
   std::uint64_t malformed_tlvs = 0, skipped_tlvs = 0, stray_responses = 0, overflow = 0;  ///< of its VDPDUs, and not used
 };
 struct PortView {

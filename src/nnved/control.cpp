@@ -143,22 +143,15 @@ std::vector<json> peer_rows(const Agent& agent) {
   for (const auto& peer : agent.peers()) {
     rows.push_back({{"port", port_name(agent, peer.port)},
                     {"station", peer.station.to_string()},
-                    {"last_heard_ms", daemon::milliseconds_since(peer.last_heard)},
                     {"tsis", peer.tsis},
                     {"ecpdus_received", peer.ecpdus_received},
-                    {"duplicates", peer.duplicates},
-                    {"stale", peer.stale},
-                    {"sent", peer.sent},
-                    {"retransmitted", peer.retransmitted},
-                    {"failed", peer.failed},
                     {"requests", peer.requests},
                     {"refused", peer.refused},
                     {"malformed_tlvs", peer.malformed_tlvs},
                     {"skipped_tlvs", peer.skipped_tlvs},
                     {"stray_responses", peer.stray_responses},
                     {"overflow", peer.overflow}});
-    daemon::add_standing(rows.back(), peer.standing);
-    daemon::add_authentication(rows.back(), peer.authentication);
+    daemon::add_conversation(rows.back(), peer);
   }
   return rows;
 }

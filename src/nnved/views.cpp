@@ -90,22 +90,11 @@ std::vector<VapView> Agent::vaps() const {
 std::vector<PeerView> Agent::peers() const {
   std::vector<PeerView> views;
   impl_->peers.for_each([&](Index, const Peer& peer) {
-    PeerView view;
-    view.port = impl_->config.ports[peer.port_index].id;
-    view.station = peer.station;
-    view.last_heard = peer.session.last_heard();
-    view.authentication = peer.authentication.view();
+    PeerView view{
+        {peer.session, peer.exchange, peer.authentication}, impl_->config.ports[peer.port_index].id, peer.station};
     view.tsis = peer.tsis;
-    const auto& received = peer.session.receiver().stats();
-    const auto& sent = peer.session.transmitter().stats();
     const auto& answered = peer.bridge.stats();
-    view.ecpdus_received = received.accepted;
-    view.duplicates = received.duplicates;
-    view.stale = received.stale;
-    view.standing = peer.exchange.standing(vdp::kAble);
-    view.sent = sent.sent;
-    view.retransmitted = sent.retransmitted;
-    view.failed = sent.failed;
+    view.ecpdus_received = peer.session.receiver().stats().accepted;
     view.requests = answered.requests;
     view.refused = answered.refused;
     view.malformed_tlvs = answered.malformed_tlvs;

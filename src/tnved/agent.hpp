@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
 #include "config.hpp"
 #include "splitnve/agent/effects.hpp"
@@ -123,17 +124,14 @@ struct VnView {
   Vid vid;
   std::string reason;
 };
-struct PeerView {  ///< the nNVE behind an uplink
+struct PeerView : agent::ConversationView {  ///< the nNVE behind an uplink
   PortId uplink;
   const char* use = "only";  ///< active or standby, where several serve a VN (D3)
   bool link_up = true;
   std::optional<MacAddress> nnve;  ///< who answered
-  Instant last_heard;
-  vdp::Exchange::Standing standing;  ///< what it has shown, and what was given up towards it
-  agent::Authentication::View authentication;
   std::uint32_t tsis = 0, unconfirmed = 0;
-  std::uint64_t ecpdus_received = 0, duplicates = 0, stale = 0, sent = 0, retransmitted = 0, failed = 0, requests = 0,
-                keepalives = 0, refused = 0, timeouts = 0, reasserted = 0, set_changes = 0;
+  std::uint64_t ecpdus_received = 0, requests = 0, keepalives = 0, refused = 0, timeouts = 0, reasserted = 0,
+                set_changes = 0;
 };
 
 /// The hypervisor agent: lifecycle events, frames and results in, effects out; no clock, no I/O.

@@ -180,25 +180,16 @@ std::vector<PeerView> Agent::Impl::peers() const {
   std::vector<PeerView> views;
   for (std::size_t i = 0; i < uplinks_.size(); ++i) {
     const Uplink& uplink = uplinks_[i];
-    const auto& sender = uplink.session.transmitter().stats();
     const auto& station = uplink.station.stats();
-    PeerView view;
-    view.uplink = uplink.config.id;
-    view.use = use_of(i);
-    view.link_up = uplink.link_up;
-    view.nnve = uplink.nnve;
-    view.last_heard = uplink.session.last_heard();
+    PeerView view{{uplink.session, uplink.exchange, uplink.authentication},
+                  uplink.config.id,
+                  use_of(i),
+                  uplink.link_up,
+                  uplink.nnve};
     view.tsis = uplink.tsis;
     view.unconfirmed = uplink.unconfirmed;
     view.ecpdus_received = uplink.ecpdus_received;
-    view.duplicates = uplink.session.receiver().stats().duplicates;
-    view.stale = uplink.session.receiver().stats().stale;
     view.set_changes = station.set_changes;
-    view.standing = uplink.exchange.standing(vdp::kAble);
-    view.authentication = uplink.authentication.view();
-    view.sent = sender.sent;
-    view.retransmitted = sender.retransmitted;
-    view.failed = sender.failed;
     view.requests = station.requests;
     view.keepalives = station.keepalives;
     view.refused = station.refused;

@@ -122,23 +122,16 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"nnve", peer.nnve ? json(peer.nnve->to_string()) : json(nullptr)},
                     {"use", peer.use},
                     {"link_up", peer.link_up},
-                    {"last_heard_ms", daemon::milliseconds_since(peer.last_heard)},
                     {"tsis", peer.tsis},
                     {"unconfirmed", peer.unconfirmed},
                     {"ecpdus_received", peer.ecpdus_received},
-                    {"duplicates", peer.duplicates},
-                    {"stale", peer.stale},
                     {"set_changes", peer.set_changes},
-                    {"sent", peer.sent},
-                    {"retransmitted", peer.retransmitted},
-                    {"failed", peer.failed},
                     {"requests", peer.requests},
                     {"keepalives", peer.keepalives},
                     {"refused", peer.refused},
                     {"timeouts", peer.timeouts},
                     {"reasserted", peer.reasserted}});
-    daemon::add_standing(rows.back(), peer.standing);
-    daemon::add_authentication(rows.back(), peer.authentication);
+    daemon::add_conversation(rows.back(), peer);
   }
   return rows;
 }

@@ -55,9 +55,10 @@ struct HostileRig : Rig {
     return all;
   }
   PeerView peer_of(unsigned port) const {
-    for (const PeerView& peer : agent.peers())
-      if (peer.port == PortId(port)) return peer;
-    return {};
+    const auto peers = agent.peers();
+    const auto at = std::ranges::find(peers, PortId(port), &PeerView::port);
+    ensure(at != peers.end(), "both stations are known");
+    return *at;
   }
   std::uint64_t all_dropped() const {
     std::uint64_t sum = 0;
