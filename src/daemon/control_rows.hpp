@@ -12,7 +12,6 @@
 #include "agent/evb_port.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
-#include "splitnve/base/time.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/datapath.hpp"
 #include "splitnve/host/ports.hpp"
@@ -54,6 +53,13 @@ template <class Vns>
 std::string alias_of(const Vns& vns, GroupId id) {
   for (const auto& vn : vns)
     if (vn.id == id) return vn.alias;
+  return {};
+}
+/// The interface of a configured port, empty if there is none.
+template <class PortConfigs>
+std::string interface_of(const PortConfigs& ports, PortId id) {
+  for (const auto& port : ports)
+    if (port.id == id) return port.interface_name;
   return {};
 }
 

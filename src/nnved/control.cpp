@@ -23,12 +23,7 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-/// Names of ports for people; ports are numbered from 1 in the order of the configuration.
-std::string port_name(const Agent& agent, PortId id) {
-  for (const auto& port : agent.config().ports)
-    if (port.id == id) return port.interface_name;
-  return std::to_string(id.value());
-}
+std::string port_name(const Agent& agent, PortId id) { return daemon::interface_of(agent.config().ports, id); }
 
 json tsi_row(const Agent& agent, const host::Datapath& datapath, const TsiView& tsi) {
   json addresses = json::array();

@@ -77,9 +77,7 @@ std::vector<json> vn_rows(const Agent& agent) {
   }
   std::vector<json> rows;
   for (const auto& [key, sum] : sums) {
-    std::string uplink;
-    for (const auto& candidate : agent.config().uplinks)
-      if (candidate.id == key.first) uplink = candidate.interface_name;
+    const std::string uplink = daemon::interface_of(agent.config().uplinks, key.first);
     rows.push_back({{"uplink", uplink},
                     {"port", uplink},
                     {"vn", key.second.value()},
@@ -115,10 +113,7 @@ std::vector<json> port_rows(const Agent& agent) {
 std::vector<json> peer_rows(const Agent& agent) {
   std::vector<json> rows;
   for (const auto& peer : agent.peers()) {
-    std::string uplink;
-    for (const auto& candidate : agent.config().uplinks)
-      if (candidate.id == peer.uplink) uplink = candidate.interface_name;
-    rows.push_back({{"uplink", uplink},
+    rows.push_back({{"uplink", daemon::interface_of(agent.config().uplinks, peer.uplink)},
                     {"nnve", peer.nnve ? json(peer.nnve->to_string()) : json(nullptr)},
                     {"use", peer.use},
                     {"link_up", peer.link_up},
