@@ -56,6 +56,18 @@ Result<std::vector<HostIp>> ips_argument(const json& args, const std::vector<Mac
   return ips;
 }
 
+/// `macs` and `ips`.
+template <class Event>
+Result<void> read_addresses(const json& args, Event& event) {
+  auto macs = macs_argument(args);
+  if (!macs) return unexpected<Error>(macs.error());
+  event.macs = std::move(*macs);
+  auto ips = ips_argument(args, event.macs);
+  if (!ips) return unexpected<Error>(ips.error());
+  event.ips = std::move(*ips);
+  return {};
+}
+
 /// Absent or 0: the port is no trunk.
 Result<Vid> guest_tag_argument(const json& args) {
   const auto at = args.find("guest_tag");
@@ -108,12 +120,7 @@ Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, cons
     if (vn->name) return bad_argument("vn", "no VN of this name in the configuration", "give its alias or id");
     event.vn = vn->vn;
   }
-  auto macs = macs_argument(args);
-  if (!macs) return unexpected<Error>(macs.error());
-  event.macs = std::move(*macs);
-  auto ips = ips_argument(args, event.macs);
-  if (!ips) return unexpected<Error>(ips.error());
-  event.ips = std::move(*ips);
+  if (const auto read = read_addresses(args, event); !read) return unexpected<Error>(read.error());
   return event;
 }
 
@@ -132,12 +139,7 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
   if (!vn) return unexpected<Error>(vn.error());
   event.vn = vn->vn;
   event.vn_name = vn->name;
-  auto macs = macs_argument(args);
-  if (!macs) return unexpected<Error>(macs.error());
-  event.macs = std::move(*macs);
-  auto ips = ips_argument(args, event.macs);
-  if (!ips) return unexpected<Error>(ips.error());
-  event.ips = std::move(*ips);
+  if (const auto read = read_addresses(args, event); !read) return unexpected<Error>(read.error());
   const auto tag = guest_tag_argument(args);
   if (!tag) return unexpected<Error>(tag.error());
   event.guest_tag = *tag;
