@@ -43,6 +43,7 @@ std::optional<MacAddress> MacAddress::from_string(std::string_view text) {
 
 std::string MacAddress::to_string() const {
   std::string text;
+  text.reserve(17);
   for (std::size_t i = 0; i < 6; ++i) {
     if (i > 0) text += ':';
     append_hex(text, octets_[i]);
@@ -76,6 +77,7 @@ std::string VsiId::to_string() const {
       return MacAddress(mac).to_string();
     }
     case 5:
+      text.reserve(36);
       for (std::size_t i = 0; i < 16; ++i) {
         if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
         append_hex(text, octets[i]);

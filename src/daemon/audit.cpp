@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "splitnve/host/json_text.hpp"
+
 namespace splitnve::daemon {
 namespace {
 
@@ -100,19 +102,22 @@ void AuditReport::add(const char* plane, std::vector<Difference> found) {
   for (auto& difference : found) findings.push_back({plane, std::move(difference)});
 }
 
-host::RowSource stream_report(AuditReport report) {
-  return [report = std::move(report), next = std::size_t{0}](nlohmann::json& row) mutable {
-    if (next == report.findings.size()) {
-      row = {{"differences", report.findings.size()},
-             {"fixed", report.fixed},
-             {"compared", report.compared},
-             {"not_compared", report.not_compared}};
-      return false;
-    }
-    const auto& [plane, difference] = report.findings[next++];
-    row = {{"plane", plane}, {"row", difference.row}, {"difference", to_string(difference.kind)}};
+host::RowSource stream_findings(std::vector<AuditReport::Finding> findings) {
+  return [findings = std::move(findings), next = std::size_t{0}](std::string& out) mutable {
+    if (next == findings.size()) return false;
+    const auto& [plane, difference] = findings[next++];
+    host::JsonText row(out);
+    row.open('{').member("plane", plane).member("row", difference.row);
+    row.member("difference", to_string(difference.kind)).close('}');
     return true;
   };
+}
+
+nlohmann::json result_of(const AuditReport& report) {
+  return {{"differences", report.findings.size()},
+          {"fixed", report.fixed},
+          {"compared", report.compared},
+          {"not_compared", report.not_compared}};
 }
 
 }  // namespace splitnve::daemon

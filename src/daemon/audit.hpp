@@ -35,7 +35,9 @@ struct AuditReport {
 
   void add(const char* plane, std::vector<Difference> found);
 };
-/// Rows `{plane, row, difference}`, then the result `{differences, fixed, compared, not_compared}`.
-host::RowSource stream_report(AuditReport report);
+/// Rows `{plane, row, difference}`.
+host::RowSource stream_findings(std::vector<AuditReport::Finding> findings);
+/// `{differences, fixed, compared, not_compared}`.
+nlohmann::json result_of(const AuditReport& report);
 
 }  // namespace splitnve::daemon

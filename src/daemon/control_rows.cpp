@@ -14,7 +14,8 @@ using nlohmann::json;
 Result<std::string> text_argument(const json& args, const std::string& key) {
   const auto at = args.find(key);
   if (at == args.end() || !at->is_string())
-    return unexpected<Error>(Error{"argument \"" + key + "\" is missing or no string", "args", "give \"" + key + "\" as a string"});
+    return unexpected<Error>(
+        Error{"argument \"" + key + "\" is missing or no string", "args", "give \"" + key + "\" as a string"});
   return at->get<std::string>();
 }
 
@@ -22,7 +23,8 @@ Result<VsiId> vsi_argument(const json& args) {
   const auto text = text_argument(args, "vsi");
   if (!text) return unexpected<Error>(text.error());
   if (const auto vsi = VsiId::from_uuid(*text)) return *vsi;
-  return unexpected<Error>(Error{"\"" + *text + "\" is no UUID", "args.vsi", "write it like 11111111-2222-3333-4444-555555555501"});
+  return unexpected<Error>(
+      Error{"\"" + *text + "\" is no UUID", "args.vsi", "write it like 11111111-2222-3333-4444-555555555501"});
 }
 
 Result<InstanceId> instance_argument(const json& args) {
@@ -35,27 +37,25 @@ Result<InstanceId> instance_argument(const json& args) {
   return InstanceId(static_cast<std::uint32_t>(value));
 }
 
-host::RowSource stream_slots(std::function<std::uint32_t()> count, std::function<std::optional<json>(std::uint32_t)> row_at) {
-  return [count = std::move(count), row_at = std::move(row_at), next = std::uint32_t{0}](json& row) mutable {
-    while (next < count()) {
-      if (auto made = row_at(next++)) {
-        row = std::move(*made);
-        return true;
-      }
-    }
-    return false;
-  };
-}
-
-host::RowSource stream_rows(std::vector<json> rows) {
-  return [rows = std::move(rows), next = std::size_t{0}](json& row) mutable {
-    if (next == rows.size()) return false;
-    row = std::move(rows[next++]);
+host::RowSource stream_slots(std::function<std::uint32_t()> count,
+                             std::function<void(std::uint32_t, std::string&)> write) {
+  return [count = std::move(count), write = std::move(write), next = std::uint32_t{0}](std::string& out) mutable {
+    if (next >= count()) return false;
+    write(next++, out);
     return true;
   };
 }
 
-std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
+host::RowSource stream_rows(std::vector<json> rows) {
+  return [rows = std::move(rows), next = std::size_t{0}](std::string& out) mutable {
+    if (next == rows.size()) return false;
+    host::JsonText(out).tree(rows[next++]);
+    return true;
+  };
+}
+
+std::vector<json> stats_rows(const host::Datapath& datapath,
+                             const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
                              std::uint64_t frames_taken, host::Ports& ports,
                              const std::vector<std::pair<PortId, std::string>>& port_names,
                              const host::ControlServer& control) {
@@ -64,7 +64,8 @@ std::vector<json> stats_rows(const host::Datapath& datapath, const std::vector<s
     rows.push_back({{"group", group}, {"counter", counter}, {"value", value}});
   };
   const auto drops = datapath.drops();
-  for (std::size_t i = 0; i < drops.size(); ++i) add("datapath", datapath::to_string(static_cast<datapath::Drop>(i)), drops[i]);
+  for (std::size_t i = 0; i < drops.size(); ++i)
+    add("datapath", datapath::to_string(static_cast<datapath::Drop>(i)), drops[i]);
   for (const auto& [cause, count] : frame_drops) add("frames", cause, count);
   add("frames", "taken", frames_taken);
   for (const auto& [port, name] : port_names) {
@@ -136,19 +137,18 @@ std::vector<json> evb_rows(const std::vector<agent::EvbView>& ports) {
   return rows;
 }
 
-void add_counters(json& row, const host::Datapath& datapath, InstanceId instance) {
-  const auto counters = datapath.instance_counters(instance);
-  row["rx_frames"] = counters.rx_frames;
-  row["rx_octets"] = counters.rx_octets;
-  row["tx_frames"] = counters.tx_frames;
-  row["tx_octets"] = counters.tx_octets;
-  row["dropped_closed"] = counters.dropped_closed;
+void write_counters(host::JsonText& row, const datapath::InstanceCounters& counters) {
+  row.member("rx_frames", counters.rx_frames);
+  row.member("rx_octets", counters.rx_octets);
+  row.member("tx_frames", counters.tx_frames);
+  row.member("tx_octets", counters.tx_octets);
+  row.member("dropped_closed", counters.dropped_closed);
 }
 
-json ip_texts(const std::vector<IpPrefix>& ips) {
-  json out = json::array();
-  for (const IpPrefix& ip : ips) out.push_back(ip.to_string());
-  return out;
+void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips) {
+  row.key("ips").open('[');
+  for (const IpPrefix& ip : ips) row.value(ip.to_string());
+  row.close(']');
 }
 
 namespace {

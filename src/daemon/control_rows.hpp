@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What both daemons' control verbs share: arguments in, rows out (docs/control-api.md).
 #pragma once
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "splitnve/base/result.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/datapath.hpp"
+#include "splitnve/host/json_text.hpp"
 #include "splitnve/host/ports.hpp"
 
 namespace splitnve::daemon {
@@ -25,14 +27,15 @@ Result<VsiId> vsi_argument(const nlohmann::json& args);
 /// The `instance` argument, a number as tsi.show prints it.
 Result<InstanceId> instance_argument(const nlohmann::json& args);
 
-/// Streams rows that `row_at(index)` makes for every index below `count()`; an empty one is left out. Nothing is held
-/// but the index, so a table may change while it is shown.
+/// Streams the rows that `write(index, out)` appends for every index below `count()`, or does not where none is.
+/// Nothing is held but the index, so a table may change while it is shown.
 host::RowSource stream_slots(std::function<std::uint32_t()> count,
-                             std::function<std::optional<nlohmann::json>(std::uint32_t)> row_at);
+                             std::function<void(std::uint32_t, std::string& out)> write);
 /// Streams rows that are few and made at once.
 host::RowSource stream_rows(std::vector<nlohmann::json> rows);
 
-/// `{group, counter, value}` rows: datapath drops, dropped frames by cause and those taken, frame ports, control socket.
+/// `{group, counter, value}` rows: datapath drops, dropped frames by cause and those taken, frame ports, control
+/// socket.
 std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
                                        const std::vector<std::pair<std::string, std::uint64_t>>& frame_drops,
                                        std::uint64_t frames_taken, host::Ports& ports,
@@ -40,14 +43,15 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
                                        const host::ControlServer& control);
 /// One row of evb.show per port: own, neighbour's and operational values, and who the neighbour is.
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
-/// Adds rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed to a TSI's row.
-void add_counters(nlohmann::json& row, const host::Datapath& datapath, InstanceId instance);
+/// The members rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed of a TSI's row.
+void write_counters(host::JsonText& row, const datapath::InstanceCounters& counters);
+/// The member `ips`.
+void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips);
 /// Adds `last_heard_ms` and counts of ECPDUs; `capable` (unknown, capable, legacy), of what the peer has shown `system,
 /// role, flags, epoch`, and `given_up`, what we could do and it has not shown (S20); `authentication` (off, none, refused,
 /// authenticated), `key` of the session, `authentication_refusal`, the last cause while there is no session, `sessions`
 /// and `unauthenticated`, the frames refused.
 void add_conversation(nlohmann::json& row, const agent::ConversationView& peer);
-nlohmann::json ip_texts(const std::vector<IpPrefix>& ips);
 /// The alias of a VN for people, empty if it has none.
 template <class Vns>
 std::string alias_of(const Vns& vns, GroupId id) {
@@ -62,5 +66,19 @@ std::string interface_of(const PortConfigs& ports, PortId id) {
     if (port.id == id) return port.interface_name;
   return {};
 }
+/// Names by id, for rows of which there are too many to walk the configuration once for each.
+template <class Id>
+class Names {
+ public:
+  void add(Id id, std::string_view name) { names_.emplace(id, name); }
+  /// Empty if it has none.
+  std::string_view of(Id id) const {
+    const auto at = names_.find(id);
+    return at == names_.end() ? std::string_view() : at->second;
+  }
+
+ private:
+  boost::unordered_flat_map<Id, std::string> names_;
+};
 
 }  // namespace splitnve::daemon

@@ -310,7 +310,8 @@ class Runtime {
     log_.event(level_of(well), "daemon.audited",
                {{"differences", std::to_string(report.findings.size())}, {"fixed", std::to_string(report.fixed)}},
                well ? "" : report.findings.front().difference.row);
-    respond.stream(stream_report(std::move(report)));
+    const nlohmann::json result = result_of(report);
+    respond.stream(stream_findings(std::move(report.findings)), result);
   }
 
   host::EffectHandlers handlers(Publish publish) {
@@ -343,6 +344,7 @@ class Runtime {
 
   /// VM interfaces come and go with their VMs; the link monitor tells when one is there again.
   void follow(const datapath::PortRow& row) {
+    if (row.present && driver_->ports().watches(row.port, row.interface_name)) return;
     driver_->ports().close(row.port);
     if (!row.present) return;
     if (auto watched = driver_->ports().watch(row.port, row.interface_name); !watched)

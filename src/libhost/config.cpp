@@ -236,9 +236,11 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
   const auto at = [&](std::size_t line) { return file_name + ":" + std::to_string(line); };
   auto impl = std::make_unique<ConfigNode::Document>();
   impl->file_name = file_name;
-  bool too_deep = false;
+  if (nests_too_deep(text))
+    return unexpected<Error>(
+        Error{"objects and arrays nest deeper than " + std::to_string(kJsonDepthMax) + " levels", file_name, ""});
   try {
-    impl->root = json::parse(text, depth_guard(too_deep), true, true);
+    impl->root = json::parse(text, nullptr, true, true);
   } catch (const json::parse_error& error) {
     // "[json.exception.parse_error.101] parse error at line 3, column 5: syntax error while ..."; the rest is for
     // people.
@@ -254,9 +256,6 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
     return unexpected<Error>(Error{"the number " + std::string(number.substr(0, kShownOctetsMax)) + " is too large",
                                    at(line_of_offset(text, std::min(text.find(number), text.size()))), ""});
   }
-  if (too_deep)
-    return unexpected<Error>(
-        Error{"objects and arrays nest deeper than " + std::to_string(kJsonDepthMax) + " levels", file_name, ""});
   impl->lines = find_lines(text);
   if (!impl->lines.duplicates.empty()) {
     const auto& twice = impl->lines.duplicates.front();

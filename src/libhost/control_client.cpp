@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "splitnve/host/control.hpp"
 
@@ -61,14 +62,14 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(const std::string&
 
 ControlClient::~ControlClient() { ::close(fd_); }
 
-Result<std::string> ControlClient::read_line(Duration silence_max) {
-  std::size_t searched = 0;
+Result<std::string_view> ControlClient::read_line(Duration silence_max) {
+  std::size_t searched = taken_;
   while (true) {
     if (const std::size_t end = buffer_.find('\n', searched); end != std::string::npos) {
-      std::string line = buffer_.substr(0, end);
-      buffer_.erase(0, end + 1);
-      return line;
+      const std::size_t begin = std::exchange(taken_, end + 1);
+      return std::string_view(buffer_).substr(begin, end - begin);
     }
+    buffer_.erase(0, std::exchange(taken_, 0));
     searched = buffer_.size();
     const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(silence_max).count();
     pollfd waiting{fd_, POLLIN, 0};
@@ -86,21 +87,42 @@ Result<std::string> ControlClient::read_line(Duration silence_max) {
 }
 
 Result<json> ControlClient::call(const std::string& verb, const json& args, const OnRow& on_row, Duration silence_max) {
+  const auto parse = [&](std::string_view text) {
+    const json row = json::parse(text, nullptr, false);
+    if (on_row && !row.is_discarded()) on_row(row);
+    return !row.is_discarded();
+  };
+  return exchange(verb, args, parse, silence_max);
+}
+
+Result<json> ControlClient::call_for_text(const std::string& verb, const json& args, const OnRowText& on_row,
+                                          Duration silence_max) {
+  const auto hand_on = [&](std::string_view text) {
+    on_row(text);
+    return true;
+  };
+  return exchange(verb, args, hand_on, silence_max);
+}
+
+Result<json> ControlClient::exchange(const std::string& verb, const json& args,
+                                     const std::function<bool(std::string_view)>& on_row, Duration silence_max) {
   const std::uint64_t id = next_id_++;
+  const std::string before_row = "{\"id\":" + std::to_string(id) + ",\"row\":";
   const json request{{"id", id}, {"verb", verb}, {"args", args.is_null() ? json::object() : args}};
   const std::string text = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   if (auto sent = send_all(fd_, text); !sent) return unexpected<Error>(sent.error());
   while (true) {
     const auto line = read_line(silence_max);
     if (!line) return unexpected<Error>(line.error());
-    json answer = json::parse(*line, nullptr, false);
-    if (!answer.is_object() || !answer.contains("id")) return bad_answer();
-    // A refusal of the connection or of the line itself names no request.
-    if (answer["id"] != id && !answer["id"].is_null()) return bad_answer();
-    if (answer.contains("row")) {
-      if (on_row) on_row(answer["row"]);
+    // A row's line is {"id":n,"row":ROW} and nothing else (docs/control-api.md): no need to parse it to find the row.
+    if (line->starts_with(before_row) && line->ends_with('}')) {
+      if (!on_row(line->substr(before_row.size(), line->size() - before_row.size() - 1))) return bad_answer();
       continue;
     }
+    json answer = json::parse(*line, nullptr, false);
+    if (!answer.is_object() || !answer.contains("id") || !answer.contains("ok")) return bad_answer();
+    // A refusal of the connection or of the line itself names no request.
+    if (answer["id"] != id && !answer["id"].is_null()) return bad_answer();
     if (answer.value("ok", false)) return answer.contains("result") ? answer["result"] : json::object();
     const json error = answer.value("error", json::object());
     if (!error.is_object()) return bad_answer();

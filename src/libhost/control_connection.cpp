@@ -6,6 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
+
+#include "splitnve/host/json_text.hpp"
 
 namespace splitnve::host {
 namespace {
@@ -69,7 +72,7 @@ void ControlConnection::take_lines() {
 }
 
 void ControlConnection::begin(std::uint64_t asker, nlohmann::json request_id) {
-  request_ = Request{asker, std::move(request_id), {}};
+  request_ = Request{asker, std::move(request_id), {}, {}, {}};
 }
 
 void ControlConnection::answer(std::uint64_t asker, const nlohmann::json& end) {
@@ -81,9 +84,11 @@ void ControlConnection::answer(std::uint64_t asker, const nlohmann::json& end) {
   take_lines();
 }
 
-void ControlConnection::stream(std::uint64_t asker, RowSource rows) {
+void ControlConnection::stream(std::uint64_t asker, RowSource rows, nlohmann::json end) {
   if (!request_ || request_->asker != asker) return;
   request_->rows = std::move(rows);
+  request_->before_row = "{\"id\":" + request_->id.dump() + ",\"row\":";
+  request_->end = std::move(end);
   pump_soon();
 }
 
@@ -96,21 +101,25 @@ void ControlConnection::refuse_and_close(const nlohmann::json& line) {
 }
 
 void ControlConnection::append(const nlohmann::json& line) {
-  // Octets that are not UTF-8 come from peers: they are replaced, never thrown about.
-  output_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  JsonText(output_).tree(line);
   output_ += '\n';
 }
 
 void ControlConnection::make_rows() {
-  for (std::size_t n = 0; n < kControlRowsPerTurn && output_.size() < kControlOutputOctetsMax; ++n) {
-    nlohmann::json row;
-    if (!request_->rows(row)) {
-      if (!row.is_object()) row = nlohmann::json::object();
-      answer(request_->asker, nlohmann::json{{"ok", true}, {"result", std::move(row)}});
-      return;
+  const Instant until = Loop::now() + kControlTurnMax;
+  do {
+    const std::size_t line = output_.size();
+    output_ += request_->before_row;
+    const std::size_t row = output_.size();
+    if (!request_->rows(output_)) {
+      output_.resize(line);
+      return answer(request_->asker, std::exchange(request_->end, {}));
     }
-    append(nlohmann::json{{"id", request_->id}, {"row", std::move(row)}});
-  }
+    if (output_.size() == row)
+      output_.resize(line);
+    else
+      output_ += "}\n";
+  } while (output_.size() < kControlOutputOctetsMax && Loop::now() < until);
 }
 
 bool ControlConnection::write_out() {

@@ -12,7 +12,7 @@
 namespace splitnve::host {
 
 /// One client: lines in, lines out. Serves one request at a time; a source of rows is pulled only while the output has
-/// room, and for at most kControlRowsPerTurn rows before the loop serves others. Knows nothing of verbs.
+/// room, and for at most kControlTurnMax before the loop serves others. Knows nothing of verbs.
 class ControlConnection {
  public:
   struct Owner {
@@ -35,7 +35,8 @@ class ControlConnection {
   void begin(std::uint64_t asker, nlohmann::json request_id);
   /// Ends the current request if `asker` names it.
   void answer(std::uint64_t asker, const nlohmann::json& end);
-  void stream(std::uint64_t asker, RowSource rows);
+  /// The same once `rows` has no more.
+  void stream(std::uint64_t asker, RowSource rows, nlohmann::json end);
   /// A line that belongs to no request, then the connection is closed.
   void refuse_and_close(const nlohmann::json& line);
   /// A line that belongs to no request.
@@ -46,6 +47,8 @@ class ControlConnection {
     std::uint64_t asker = 0;
     nlohmann::json id;
     RowSource rows;
+    std::string before_row;  ///< what stands in a line before a row of this request
+    nlohmann::json end;      ///< what follows the rows
   };
   void on_readable();
   void take_lines();

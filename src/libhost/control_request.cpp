@@ -11,9 +11,8 @@ using nlohmann::json;
 
 Result<ControlRequest, const char*> parse_request(std::string_view line) {
   const auto malformed = [](const char* what) { return unexpected<const char*>(what); };
-  bool too_deep = false;
-  json request = json::parse(line, depth_guard(too_deep), false);
-  if (too_deep) return malformed("the line nests too deep");
+  if (nests_too_deep(line)) return malformed("the line nests too deep");
+  json request = json::parse(line, nullptr, false);
   if (request.is_discarded()) return malformed("the line is not JSON");
   if (!request.is_object()) return malformed("the line is not a JSON object");
   const auto id = request.find("id");

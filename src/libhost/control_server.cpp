@@ -11,6 +11,7 @@
 #include <map>
 
 #include "control_connection.hpp"
+#include "control_parser.hpp"
 #include "control_request.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/paths.hpp"
@@ -104,8 +105,14 @@ Result<int> listen_on(const ControlOptions& options, std::optional<gid_t> group)
   return fd;
 }
 
+json success(const json& result) { return json{{"ok", true}, {"result", result}}; }
+
 json failure(const Error& error) {
   return json{{"ok", false}, {"error", {{"what", error.what}, {"where", error.where}, {"remedy", error.remedy}}}};
+}
+
+Error malformed(const char* what) {
+  return {what, "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"};
 }
 
 json failure_without_id(const Error& error) {
@@ -141,7 +148,9 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   void on_line(ControlConnection& connection, std::string_view line) override;
   void on_oversize(ControlConnection& connection) override;
   void on_closed(ControlConnection& connection) override;
-  void serve(ControlConnection& connection, const ControlRequest& request);
+  void serve(ControlConnection& connection, std::uint64_t asker, const ControlRequest& request);
+  void serve_parsed(std::uint64_t asker, ControlParser::Parsed& request);
+  std::uint64_t new_asker(const ControlConnection& connection);
   /// The connection that waits for this answer; nullptr when it has gone. The asker is then known no more.
   ControlConnection* take_asker(std::uint64_t asker);
 
@@ -156,6 +165,7 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   std::uint64_t last_asker = 0;
   ControlStats stats;
   std::unique_ptr<FdWatch> listener;
+  ControlParser parser{loop};
 };
 
 void Responder::Backend::on_connect() {
@@ -192,17 +202,36 @@ void Responder::Backend::on_oversize(ControlConnection& connection) {
 }
 
 void Responder::Backend::on_line(ControlConnection& connection, std::string_view line) {
+  if (line.size() >= kParsedAsideOctetsMin) {
+    const std::uint64_t asker = new_asker(connection);
+    connection.begin(asker, nullptr);
+    return parser.parse(std::string(line),
+                        [this, asker](ControlParser::Parsed& request) { serve_parsed(asker, request); });
+  }
   const auto request = parse_request(line);
-  if (request) return serve(connection, *request);
+  if (request) return serve(connection, new_asker(connection), *request);
   ++stats.malformed;
-  connection.refuse(failure_without_id(
-      {request.error(), "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"}));
+  connection.refuse(failure_without_id(malformed(request.error())));
 }
 
-void Responder::Backend::serve(ControlConnection& connection, const ControlRequest& request) {
+/// The parser does not outlive the backend; the connection may have gone meanwhile.
+void Responder::Backend::serve_parsed(std::uint64_t asker, ControlParser::Parsed& request) {
+  const auto entry = askers.find(asker);
+  if (entry == askers.end()) return;
+  ControlConnection& connection = *connections.at(entry->second);
+  if (request) return serve(connection, asker, *request);
+  ++stats.malformed;
+  askers.erase(entry);
+  connection.answer(asker, failure(malformed(request.error())));
+}
+
+std::uint64_t Responder::Backend::new_asker(const ControlConnection& connection) {
+  askers.emplace(++last_asker, connection.id());
+  return last_asker;
+}
+
+void Responder::Backend::serve(ControlConnection& connection, std::uint64_t asker, const ControlRequest& request) {
   ++stats.requests;
-  const std::uint64_t asker = ++last_asker;
-  askers.emplace(asker, connection.id());
   connection.begin(asker, request.id);
   Responder responder(weak_from_this(), asker);
   const std::string& name = request.verb;
@@ -235,8 +264,7 @@ void Responder::ok() { ok(json::object()); }
 
 void Responder::ok(const json& result) {
   const auto backend = backend_.lock();
-  if (auto* connection = backend ? backend->take_asker(asker_) : nullptr)
-    connection->answer(asker_, json{{"ok", true}, {"result", result}});
+  if (auto* connection = backend ? backend->take_asker(asker_) : nullptr) connection->answer(asker_, success(result));
 }
 
 void Responder::fail(const Error& error) {
@@ -244,9 +272,12 @@ void Responder::fail(const Error& error) {
   if (auto* connection = backend ? backend->take_asker(asker_) : nullptr) connection->answer(asker_, failure(error));
 }
 
-void Responder::stream(RowSource rows) {
+void Responder::stream(RowSource rows) { stream(std::move(rows), json::object()); }
+
+void Responder::stream(RowSource rows, const json& result) {
   const auto backend = backend_.lock();
-  if (auto* connection = backend ? backend->take_asker(asker_) : nullptr) connection->stream(asker_, std::move(rows));
+  if (auto* connection = backend ? backend->take_asker(asker_) : nullptr)
+    connection->stream(asker_, std::move(rows), success(result));
 }
 
 ControlServer::ControlServer(std::shared_ptr<Responder::Backend> backend) : backend_(std::move(backend)) {}

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "control_tsi.hpp"
 #include "daemon/control_rows.hpp"
 #include "daemon/control_verbs.hpp"
 #include "reason.hpp"
@@ -24,50 +25,6 @@ std::string lower_case(std::string text) {
 }
 
 std::string port_name(const Agent& agent, PortId id) { return daemon::interface_of(agent.config().ports, id); }
-
-json tsi_row(const Agent& agent, const host::Datapath& datapath, const TsiView& tsi) {
-  json addresses = json::array();
-  for (const auto& address : tsi.addresses)
-    addresses.push_back({{"mac", address.mac.to_string()},
-                         {"vid", address.vid.value()},
-                         {"active", address.active},
-                         {"superseded", address.superseded},
-                         {"ips", daemon::ip_texts(address.ips)},
-                         {"source", "signalled"}});
-  json row{{"instance", tsi.instance.value()},
-           {"vsi", tsi.vsi.to_string()},
-           {"vsi_format", tsi.vsi.format},
-           {"type_id", tsi.type.id},
-           {"type_version", tsi.type.version},
-           {"vn", tsi.vn.value()},
-           {"vn_alias", daemon::alias_of(agent.config().vns, tsi.vn)},
-           {"port", port_name(agent, tsi.port)},
-           {"station", tsi.station.to_string()},
-           {"state", lower_case(to_string(tsi.state))},
-           {"vid", tsi.vid.value()},
-           {"guard", tsi.guarded ? "mac" : "none"},
-           {"migration", vdp::to_string(tsi.migration)},
-           {"migrating", tsi.migration == vdp::Migration::kArriving},
-           {"suspended", tsi.suspended},
-           {"superseded", tsi.superseded},
-           {"num_of_addr", tsi.addresses.size()},
-           {"addresses", std::move(addresses)},
-           {"last_refusal", tsi.last_refusal}};
-  daemon::add_counters(row, datapath, tsi.instance);
-  return row;
-}
-
-/// A latched VSI has no TSI; what stands in its place says why (S7).
-json latched_tsi_row(const Agent& agent, const LatchView& latch) {
-  return {{"instance", 0},
-          {"vsi", latch.vsi->to_string()},
-          {"vn", latch.vn.value()},
-          {"vn_alias", daemon::alias_of(agent.config().vns, latch.vn)},
-          {"state", lower_case(to_string(TsiState::kInit))},
-          {"latched", true},
-          {"addresses", json::array()},
-          {"last_refusal", std::string(info(Reason::kAdminDown).text) + ": " + latch.reason}};
-}
 
 /// The TSIs of which an operator has deactivated addresses, and why.
 std::map<std::pair<VsiId, GroupId>, std::string> reserved_only(const Agent& agent) {
@@ -264,19 +221,17 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
     auto latches = agent.latches();
     std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi || latch.activation_only; });
     const auto count = static_cast<std::uint32_t>(latches.size());  // they come first: the slots may grow meanwhile
-    respond.stream(daemon::stream_slots(
-        [&agent, count] { return count + agent.tsi_slots(); },
-        [&agent, &datapath, latches, count, reserved = reserved_only(agent)](std::uint32_t i) -> std::optional<json> {
-          if (i < count) return latched_tsi_row(agent, latches[i]);
-          const auto tsi = agent.tsi(i - count);
-          if (!tsi) return std::nullopt;
-          json row = tsi_row(agent, datapath, *tsi);
-          if (const auto at = reserved.find({tsi->vsi, tsi->vn}); at != reserved.end()) {
-            row["latched"] = true;
-            row["last_refusal"] = at->second;
-          }
-          return row;
-        }));
+    respond.stream(daemon::stream_slots([&agent, count] { return count + agent.tsi_slots(); },
+                                        [&agent, &datapath, latches, count, names = TsiNames(agent.config()),
+                                         reserved = reserved_only(agent)](std::uint32_t i, std::string& out) {
+                                          if (i < count) return write_latch(host::JsonText(out), latches[i], names);
+                                          const auto tsi = agent.tsi(i - count);
+                                          if (!tsi) return;
+                                          const auto at = reserved.find({tsi->vsi, tsi->vn});
+                                          write_tsi(host::JsonText(out), *tsi, names,
+                                                    datapath.instance_counters(tsi->instance),
+                                                    at == reserved.end() ? std::string() : at->second);
+                                        }));
   });
   daemon::add_few(runtime, "vn.show", vn_rows);
   daemon::add_few(runtime, "port.show", port_rows);

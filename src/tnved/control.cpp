@@ -7,6 +7,7 @@
 #include <set>
 
 #include "control_arguments.hpp"
+#include "control_tsi.hpp"
 #include "daemon/control_rows.hpp"
 #include "daemon/control_verbs.hpp"
 
@@ -19,41 +20,6 @@ using nlohmann::json;
 
 constexpr Verb kVerbs[] = {Verb::kCreate,   Verb::kStart,      Verb::kPause,     Verb::kSuspend, Verb::kResume,
                            Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
-
-json tsi_row(const AgentConfig& config, const host::Datapath& datapath, const TsiView& tsi) {
-  json addresses = json::array();
-  for (const auto& address : tsi.addresses)
-    addresses.push_back({{"mac", address.mac.to_string()},
-                         {"vid", address.vid.value()},
-                         {"desired", vdp::to_string(address.desired)},
-                         {"confirmed", vdp::to_string(address.confirmed)},
-                         {"active", address.confirmed == vdp::Level::kActive},
-                         {"held", address.held},
-                         {"priority", address.priority.is_none() ? json(nullptr) : json(address.priority.pcp())},
-                         {"ips", daemon::ip_texts(address.ips)}});
-  std::string uplink;
-  for (const auto& candidate : config.uplinks)
-    if (candidate.id == tsi.uplink) uplink = candidate.interface_name;
-  json row{{"instance", tsi.instance.value()},
-           {"vsi", tsi.vsi.to_string()},
-           {"vn", tsi.vn.value()},
-           {"vn_alias", daemon::alias_of(config.vns, tsi.vn)},
-           {"interface", tsi.interface_name},
-           {"guest_tag", tsi.guest_tag.value()},
-           {"uplink", uplink},
-           {"vm", to_string(tsi.vm)},
-           {"migration", vdp::to_string(tsi.migration)},
-           {"state", tsi.state},
-           {"vid", tsi.vid.value()},
-           {"port_open", tsi.port_open},
-           {"unconfirmed", tsi.unconfirmed},
-           {"held", tsi.held},
-           {"num_of_addr", tsi.addresses.size()},
-           {"addresses", std::move(addresses)},
-           {"reason", tsi.reason}};
-  daemon::add_counters(row, datapath, tsi.instance);
-  return row;
-}
 
 /// VNs in use, per uplink, with the tag that the nNVE assigned.
 std::vector<json> vn_rows(const Agent& agent) {
@@ -195,12 +161,12 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   add_vn_verbs(runtime);
   add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
-    respond.stream(daemon::stream_slots([&agent] { return agent.tsi_slots(); },
-                                        [&agent, &datapath](std::uint32_t slot) -> std::optional<json> {
-                                          const auto tsi = agent.tsi(slot);
-                                          if (!tsi) return std::nullopt;
-                                          return tsi_row(agent.config(), datapath, *tsi);
-                                        }));
+    respond.stream(daemon::stream_slots(
+        [&agent] { return agent.tsi_slots(); },
+        [&agent, &datapath, names = TsiNames(agent.config())](std::uint32_t slot, std::string& out) {
+          const auto tsi = agent.tsi(slot);
+          if (tsi) write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance));
+        }));
   });
   daemon::add_few(runtime, "vn.show", vn_rows);
   daemon::add_few(runtime, "port.show", port_rows);

@@ -72,14 +72,15 @@ TEST(Audit, AReportStreamsItsRowsAndEndsWithTheCount) {
   report.add("datapath", {{Difference::Kind::kStale, "fdb x"}});
   report.add("store", {});
   report.fixed = 1;
-  auto next = stream_report(std::move(report));
-  nlohmann::json row;
+  const auto result = result_of(report);
+  auto next = stream_findings(std::move(report.findings));
+  std::string row;
   ASSERT_TRUE(next(row));
-  EXPECT_EQ(row, (nlohmann::json{{"plane", "datapath"}, {"row", "fdb x"}, {"difference", "stale"}}));
+  EXPECT_EQ(row, R"({"plane":"datapath","row":"fdb x","difference":"stale"})");
   ASSERT_FALSE(next(row));
-  EXPECT_EQ(row.at("differences"), 1);
-  EXPECT_EQ(row.at("fixed"), 1);
-  EXPECT_EQ(row.at("compared"), (nlohmann::json{"datapath", "store"}));
+  EXPECT_EQ(result.at("differences"), 1);
+  EXPECT_EQ(result.at("fixed"), 1);
+  EXPECT_EQ(result.at("compared"), (nlohmann::json{"datapath", "store"}));
 }
 
 }  // namespace

@@ -127,6 +127,14 @@ TEST(Config, ANumberThatNoTypeHoldsNamesItsLine) {
   EXPECT_EQ(complaints_of("{\n\"ecp\": {\n\"rte\": 9e9999}}"), "a.jsonc:3: the number 9e9999 is too large");
 }
 
+TEST(Config, OnlyBracketsOfTheDocumentItselfCountAsNesting) {
+  const std::string open(40, '['), close(40, ']');
+  EXPECT_EQ(complaints_of("{\"a\": " + open + close + "}"), "a.jsonc: objects and arrays nest deeper than 32 levels");
+  const std::string harmless =
+      complaints_of("{ // " + open + "\"\n/* " + open + "\" *//* */ \"instance\": \"" + open + "\\\"" + open + "\"}");
+  EXPECT_EQ(harmless.find("nest"), std::string::npos) << harmless;
+}
+
 TEST(Config, AllComplaintsComeAtOnceInTheOrderOfTheirLines) {
   EXPECT_EQ(complaints_of("{\"oops\": 1,\n\"mtu\": 1,\n\"instance\": 1}"),
             "a.jsonc:1: /oops: unknown key\n"

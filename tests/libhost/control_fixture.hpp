@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "splitnve/host/control.hpp"
+#include "splitnve/host/json_text.hpp"
 #include "splitnve/host/loop.hpp"
 #include "temporary_folder.hpp"
 
@@ -40,9 +41,9 @@ class ControlFixture : public ::testing::Test {
     server_->add("echo", Access::kRead, [](const nlohmann::json& args, Responder responder) { responder.ok(args); });
     server_->add("rows", Access::kRead, [this](const nlohmann::json& args, Responder responder) {
       responder.stream(
-          [this, i = std::uint64_t{0}, count = args.at("count").get<std::uint64_t>()](nlohmann::json& row) mutable {
+          [this, i = std::uint64_t{0}, count = args.at("count").get<std::uint64_t>()](std::string& out) mutable {
             if (i == count) return false;
-            row = {{"index", i++}, {"name", "tsi"}};
+            JsonText(out).open('{').member("index", i++).member("name", "tsi").close('}');
             ++rows_made_;
             return true;
           });

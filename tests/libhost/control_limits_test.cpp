@@ -42,6 +42,27 @@ TEST_F(ControlLimits, DeepNestingIsOnlyMalformedInput) {
   EXPECT_EQ(stats().malformed, 1u);
 }
 
+TEST_F(ControlLimits, LongLinesAreAnsweredInTheirTurnLikeShortOnes) {
+  RawClient raw(path_);
+  const std::string pad(3 * kControlLineOctetsMax / 4, 'x');
+  const auto request = [](int id, const std::string& text) {
+    return json{{"id", id}, {"verb", "echo"}, {"args", {{"pad", text}}}}.dump() + "\n";
+  };
+  {
+    RawClient leaves(path_);
+    ASSERT_TRUE(leaves.write(request(1, pad)));  // nobody is there any more when it is parsed
+  }
+  ASSERT_TRUE(raw.write(request(1, pad) + request(2, "") + "[" + pad + "\n" + request(3, pad)));
+  for (const int id : {1, 2}) EXPECT_EQ(raw.line()["id"], id);
+  const json malformed = raw.line();
+  EXPECT_TRUE(malformed["id"].is_null());
+  EXPECT_EQ(malformed["error"]["what"], "the line is not JSON");
+  const json last = raw.line();
+  EXPECT_EQ(last["id"], 3);
+  EXPECT_EQ(last["result"]["pad"], pad);
+  EXPECT_EQ(stats().malformed, 1u);
+}
+
 TEST_F(ControlLimits, ALineOfTheLimitIsServedAndALongerOneEndsTheConnection) {
   RawClient raw(path_);
   std::string line = "{\"id\":1,\"verb\":\"echo\",\"args\":{\"pad\":\"\"}}";

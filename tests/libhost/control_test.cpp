@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/stat.h>
 
+#include <cstring>
 #include <fstream>
+#include <vector>
 
 #include "control_fixture.hpp"
 
@@ -56,6 +58,61 @@ TEST_F(ControlTest, AHundredThousandRowsArriveWhileAnotherClientIsAnswered) {
   ASSERT_TRUE(result) << result.error().to_string();
   EXPECT_EQ(rows, 100000u);
   EXPECT_EQ(answered, 100);
+}
+
+TEST_F(ControlTest, RowsAreHandedOnAsTheTextThatTheDaemonHasWritten) {
+  on_loop([this] {
+    server_->add("spaced", Access::kRead, [](const json&, Responder responder) {
+      responder.stream(
+          [n = 0](std::string& out) mutable {
+            if (n % 2 == 0) JsonText(out).open('{').member("n", std::to_string(n)).close('}');  // else an empty place
+            return ++n <= 5;
+          },
+          {{"shown", 3}});
+    });
+    return 0;
+  });
+  auto connection = client();
+  std::vector<std::string> lines;
+  const auto result = connection->call_for_text("spaced", {}, [&](std::string_view row) { lines.emplace_back(row); });
+  ASSERT_TRUE(result) << result.error().to_string();
+  EXPECT_EQ(lines, (std::vector<std::string>{R"({"n":"0"})", R"({"n":"2"})", R"({"n":"4"})"}));
+  EXPECT_EQ(*result, (json{{"shown", 3}}));
+  EXPECT_TRUE(connection->call("echo", {})) << "the connection goes on";
+}
+
+TEST_F(ControlTest, AClientRefusesAnAnswerOfAnotherForm) {
+  const std::string path = folder_.file("run/odd.sock");
+  for (const char* answer :
+       {"{\"row\":{},\"id\":1}\n", "{\"id\":2,\"row\":{}}\n", "{\"id\":1,\"row\":oops}\n", "[]\n"}) {
+    const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::copy(path.begin(), path.end(), address.sun_path);
+    ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    ASSERT_EQ(listen(listener, 1), 0);
+    auto connection = ControlClient::connect(path);
+    ASSERT_TRUE(connection);
+    const int peer = accept(listener, nullptr, nullptr);
+    EXPECT_GT(send(peer, answer, std::strlen(answer), 0), 0);
+    const auto result = (*connection)->call("tsi.show", {});
+    ASSERT_FALSE(result) << answer;
+    EXPECT_EQ(result.error().what, "the daemon's answer is not understood") << answer;
+    for (const int fd : {peer, listener}) close(fd);
+    unlink(path.c_str());
+  }
+}
+
+TEST_F(ControlTest, AnEndlessTableWithoutRowsDelaysNobody) {
+  on_loop([this] {
+    server_->add("empty", Access::kRead,
+                 [](const json&, Responder responder) { responder.stream([](std::string&) { return true; }); });
+    return 0;
+  });
+  RawClient waits(path_);
+  ASSERT_TRUE(waits.write("{\"id\":1,\"verb\":\"empty\"}\n"));
+  auto other = client();
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(other->call("echo", {}));
 }
 
 TEST_F(ControlTest, AReaderThatStopsReadingStopsTheMakingOfRows) {

@@ -8,6 +8,9 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "apply.hpp"
 #include "request.hpp"
@@ -20,6 +23,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kSocketFolder = "/run/splitnve";
+constexpr std::size_t kOutputOctets = 64 * 1024;
 
 Exit complain(const std::string& text) {
   std::fprintf(stderr, "vdpctl: %s\n", printable(text).c_str());
@@ -28,30 +32,39 @@ Exit complain(const std::string& text) {
 
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-/// Rows leave as they come: a table of 200,000 TSIs as JSON takes no memory here.
+/// Rows leave as they come: a table of 200,000 TSIs as JSON takes neither memory nor parsing here.
 class JsonArray {
  public:
-  void add(const json& row) { std::printf("%s%s", std::exchange(separator_, ",\n "), dump(row).c_str()); }
-  void end() { std::printf(*separator_ == '[' ? "[]\n" : "]\n"); }
+  JsonArray() { std::setvbuf(stdout, nullptr, _IOFBF, kOutputOctets); }
+  void add(std::string_view row) {
+    std::fputs(std::exchange(separator_, ",\n "), stdout);
+    std::fwrite(row.data(), 1, row.size(), stdout);
+  }
+  void end() { std::puts(*separator_ == '[' ? "[]" : "]"); }
 
  private:
   const char* separator_ = "[";
 };
 
-Exit show(host::ControlClient& client, const Request& request) {
-  std::vector<json> rows;
+Result<json> show_json(host::ControlClient& client, const Request& request) {
   JsonArray array;
-  const auto on_row = [&](const json& row) {
-    if (request.json_output) {
-      array.add(row);
-    } else {
-      rows.push_back(row);
-    }
-  };
-  const auto result = client.call(request.verb, request.args, on_row, request.silence_max);
-  if (request.json_output) array.end();
+  auto result = client.call_for_text(
+      request.verb, request.args, [&](std::string_view row) { array.add(row); }, request.silence_max);
+  array.end();
+  return result;
+}
+
+Result<json> show_table(host::ControlClient& client, const Request& request) {
+  std::vector<json> rows;
+  auto result =
+      client.call(request.verb, request.args, [&](const json& row) { rows.push_back(row); }, request.silence_max);
+  if (result) std::fputs(table(request.verb, rows).c_str(), stdout);
+  return result;
+}
+
+Exit show(host::ControlClient& client, const Request& request) {
+  const auto result = request.json_output ? show_json(client, request) : show_table(client, request);
   if (!result) return complain(result.error().to_string());
-  if (!request.json_output) std::fputs(table(request.verb, rows).c_str(), stdout);
   if (request.verb != "audit") return Exit::kOk;
   const std::size_t differences = result->value("differences", 0u), fixed = result->value("fixed", 0u);
   if (!request.json_output) std::printf("differences %zu, fixed %zu\n", differences, fixed);

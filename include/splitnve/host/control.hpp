@@ -13,6 +13,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "splitnve/agent/effects.hpp"
@@ -29,8 +30,8 @@ inline constexpr std::size_t kControlLineOctetsMax = 64 * 1024;
 inline constexpr std::size_t kControlConnectionsMax = 64;
 /// Rows wait here for a slow reader; when it is full no further row is made.
 inline constexpr std::size_t kControlOutputOctetsMax = 64 * 1024;
-/// Rows made for one connection before the loop serves others.
-inline constexpr std::size_t kControlRowsPerTurn = 256;
+/// Rows are made for one connection for this long before the loop looks at frames and at others.
+inline constexpr Duration kControlTurnMax = std::chrono::microseconds(50);
 
 enum class Access : std::uint8_t { kRead, kAdmin };
 
@@ -59,8 +60,9 @@ struct ControlStats {
   std::uint64_t denied = 0;  ///< admin verb by a reader
 };
 
-/// Fills `row` and returns true, or returns false when there are no more rows; an object in `row` is then the result.
-using RowSource = std::function<bool(nlohmann::json& row)>;
+/// Appends the next row to `out` as JSON text without a newline, or nothing where none stands in this place of a table;
+/// false when there are no more. A call takes no longer than a row does.
+using RowSource = std::function<bool(std::string& out)>;
 
 class ControlServer;
 
@@ -73,8 +75,10 @@ class Responder {
   void ok();
   void ok(const nlohmann::json& result);
   void fail(const Error& error);
-  /// Streams rows as the socket takes them, then ends the request well. The source is called later, between other work.
+  /// Streams rows as the socket takes them, then ends the request well with `result`, an object. The source is called
+  /// later, between other work.
   void stream(RowSource rows);
+  void stream(RowSource rows, const nlohmann::json& result);
 
  private:
   friend class ControlServer;
@@ -110,6 +114,7 @@ class ControlServer {
 class ControlClient {
  public:
   using OnRow = std::function<void(const nlohmann::json& row)>;
+  using OnRowText = std::function<void(std::string_view row)>;
   /// Error: nobody listens, or no permission.
   static Result<std::unique_ptr<ControlClient>> connect(const std::string& path);
   ~ControlClient();
@@ -120,14 +125,22 @@ class ControlClient {
   /// came for `silence_max` (zero waits forever).
   Result<nlohmann::json> call(const std::string& verb, const nlohmann::json& args, const OnRow& on_row = {},
                               Duration silence_max = std::chrono::seconds(30));
+  /// The same for who hands rows on: they are the daemon's text, in one line and not looked into.
+  Result<nlohmann::json> call_for_text(const std::string& verb, const nlohmann::json& args, const OnRowText& on_row,
+                                       Duration silence_max = std::chrono::seconds(30));
 
  private:
   explicit ControlClient(int fd) : fd_(fd) {}
-  Result<std::string> read_line(Duration silence_max);
+  /// `on_row` returns whether it has understood.
+  Result<nlohmann::json> exchange(const std::string& verb, const nlohmann::json& args,
+                                  const std::function<bool(std::string_view)>& on_row, Duration silence_max);
+  /// Valid until the next call.
+  Result<std::string_view> read_line(Duration silence_max);
 
   int fd_;
   std::uint64_t next_id_ = 1;
   std::string buffer_;
+  std::size_t taken_ = 0;  ///< octets of `buffer_` whose lines were handed out
 };
 
 }  // namespace splitnve::host
