@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <utility>
 #include <vector>
 
 namespace splitnve::host {
@@ -107,9 +108,11 @@ struct ReceiveBatch {
   };
   std::vector<Slot> slots{kFrameBatchMax};
   std::array<mmsghdr, kFrameBatchMax> messages{};
+  std::size_t used = kFrameBatchMax;  ///< the first slots that have to be laid out anew
 
   void prepare() {
-    for (std::size_t i = 0; i < kFrameBatchMax; ++i) {
+    const std::size_t stale = std::exchange(used, 0);
+    for (std::size_t i = 0; i < stale; ++i) {
       Slot& slot = slots[i];
       slot.vector = {slot.frame.data(), slot.frame.size()};
       msghdr& header = messages[i].msg_hdr;
@@ -206,6 +209,7 @@ std::size_t FramePort::receive(const std::function<void(Octets)>& deliver) {
   impl_->batch.prepare();
   const int count = recvmmsg(impl_->fd, impl_->batch.messages.data(), kFrameBatchMax, MSG_DONTWAIT, nullptr);
   if (count <= 0) return 0;  // nothing there, or the link went down, which the link monitor tells
+  impl_->batch.used = static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
     impl_->deliver(impl_->batch.messages[i], impl_->batch.slots[i], deliver);
   return static_cast<std::size_t>(count);

@@ -75,13 +75,30 @@ void FdWatch::want_write(bool wanted) {
   state_->want(state_->write, boost::asio::posix::stream_descriptor::wait_write, wanted);
 }
 
-struct Timer::State {
+struct Timer::State : std::enable_shared_from_this<State> {
   State(boost::asio::io_context& io, std::function<void()> callback) : timer(io), expired(std::move(callback)) {}
+  void wait(Instant at);
+
   boost::asio::steady_timer timer;
   std::function<void()> expired;
-  std::optional<Instant> armed;
+  std::optional<Instant> due;      ///< when to call
+  std::optional<Instant> waiting;  ///< until when the kernel sleeps: never later than `due`
   std::uint64_t arming = 0;  ///< a cancelled wait may already be queued as expired; it names an old arming
 };
+
+void Timer::State::wait(Instant at) {
+  waiting = at;
+  const std::uint64_t number = ++arming;
+  timer.expires_at(SteadyTime(std::chrono::duration_cast<SteadyTime::duration>(at.time_since_epoch())));
+  timer.async_wait([self = shared_from_this(), number](const boost::system::error_code& error) {
+    if (error || self->arming != number) return;
+    self->waiting.reset();
+    if (!self->due) return;
+    if (*self->due > Loop::now()) return self->wait(*self->due);
+    self->due.reset();
+    self->expired();
+  });
+}
 
 Timer::Timer(Loop& loop, std::function<void()> expired)
     : state_(std::make_shared<State>(loop.impl().io, std::move(expired))) {}
@@ -91,23 +108,13 @@ Timer::~Timer() {
   state_->timer.cancel();
 }
 
+// Deadlines mostly move away: a wait that ends early is begun again, which costs less than setting the kernel's timer
+// with every move.
 void Timer::arm(Instant at) {
-  if (state_->armed == at) return;
-  state_->armed = at;
-  const std::uint64_t arming = ++state_->arming;
-  state_->timer.expires_at(SteadyTime(std::chrono::duration_cast<SteadyTime::duration>(at.time_since_epoch())));
-  state_->timer.async_wait([state = state_, arming](const boost::system::error_code& error) {
-    if (error || state->arming != arming) return;
-    state->armed.reset();
-    state->expired();
-  });
+  state_->due = at;
+  if (!state_->waiting || *state_->waiting > at) state_->wait(at);
 }
 
-void Timer::disarm() {
-  if (!state_->armed) return;
-  state_->armed.reset();
-  ++state_->arming;
-  state_->timer.cancel();
-}
+void Timer::disarm() { state_->due.reset(); }
 
 }  // namespace splitnve::host

@@ -154,6 +154,11 @@ Result<void> Ports::watch(PortId port, const std::string& interface_name) {
   return {};
 }
 
+bool Ports::watches(PortId port, const std::string& interface_name) const {
+  const auto found = impl_->ports.find(port);
+  return found != impl_->ports.end() && found->second.name == interface_name;
+}
+
 void Ports::close(PortId port) {
   const auto found = impl_->ports.find(port);
   if (found == impl_->ports.end()) return;

@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <bit>
 #include <filesystem>
 #include <string_view>
@@ -71,12 +72,13 @@ struct Store::Impl {
   Result<void> check_schema();
   Result<void> check_health();
   int write(const agent::StoreRecord& record);
-  int write(const agent::Persist& batch);
+  int write(std::span<const agent::Persist> batches);
 
   std::string path;
   Database database;
   Statement upsert;
   Statement erase;
+  std::vector<const agent::StoreRecord*> ordered;  ///< of the batches being written
 };
 
 Result<void> Store::Impl::lock() {
@@ -135,9 +137,16 @@ int Store::Impl::write(const agent::StoreRecord& record) {
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-int Store::Impl::write(const agent::Persist& batch) {
-  for (const auto& record : batch.records)
-    if (const int code = write(record); code != SQLITE_OK) return code;
+/// In the order of the keys, which is that of the table; of several records under one key only the last matters.
+int Store::Impl::write(std::span<const agent::Persist> batches) {
+  ordered.clear();
+  for (const auto& batch : batches)
+    for (const auto& record : batch.records) ordered.push_back(&record);
+  std::ranges::stable_sort(ordered, {}, &agent::StoreRecord::key);
+  for (std::size_t i = 0; i < ordered.size(); ++i) {
+    if (i + 1 < ordered.size() && ordered[i + 1]->key == ordered[i]->key) continue;
+    if (const int code = write(*ordered[i]); code != SQLITE_OK) return code;
+  }
   return SQLITE_OK;
 }
 
@@ -197,7 +206,7 @@ std::vector<agent::BatchResult> Store::apply_group(std::span<const agent::Persis
   std::vector<agent::BatchResult> results;
   results.reserve(batches.size());
   int code = impl_->run("BEGIN IMMEDIATE");
-  for (std::size_t i = 0; i < batches.size() && code == SQLITE_OK; ++i) code = impl_->write(batches[i]);
+  if (code == SQLITE_OK) code = impl_->write(batches);
   if (code == SQLITE_OK) code = impl_->run("COMMIT");
   const std::string cause = code == SQLITE_OK ? "" : impl_->error(code).to_string();
   if (code != SQLITE_OK) {

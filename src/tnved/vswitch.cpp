@@ -199,6 +199,11 @@ void VSwitch::move(DomainId from, DomainId to, std::span<const std::pair<PortId,
   }
 }
 
+bool VSwitch::forwards(PortId port, Vid guest_tag) const {
+  const auto at = bindings_.find(access_key(port, guest_tag));
+  return at != bindings_.end() && at->second.open > 0;
+}
+
 void VSwitch::touch_binding(DomainId domain, PortId port, Vid guest_tag) {
   dirty_.ports.push_back(port);
   dirty_.domains.push_back(domain);

@@ -93,6 +93,8 @@ class VSwitch {
   void touch_guard(DomainId domain, PortId port, MacAddress mac) { dirty_.guards.emplace_back(domain, port, mac); }
   void touch_ip(InstanceId instance, MacAddress mac, const IpPrefix& ip) { dirty_.ips.emplace_back(instance, mac, ip); }
   void touch_fdb(DomainId domain, MacAddress mac) { dirty_.fdb.emplace_back(domain, mac); }
+  /// Does the port forward with this tag already, for some TSI?
+  bool forwards(PortId port, Vid guest_tag) const;
   /// Names the shared rows behind a bound TSI again: the interface may have been made anew.
   void touch_binding(DomainId domain, PortId port, Vid guest_tag);
   void touch(const RowKeys& keys) { dirty_.append(keys); }

@@ -27,6 +27,19 @@ TEST(Loop, ATimerExpiresNotBeforeItsInstantAndOnlyForItsLastArming) {
   EXPECT_GE(at, due);
 }
 
+TEST(Loop, ATimerThatIsSetCloserDoesNotWaitForItsFormerInstant) {
+  Loop loop;
+  Timer timer(loop, [&] { loop.stop(); });
+  const Instant begun = Loop::now();
+  timer.arm(begun + std::chrono::hours(1));
+  timer.disarm();
+  timer.arm(begun + std::chrono::hours(2));
+  timer.arm(begun + milliseconds(1));
+  loop.run();
+  EXPECT_GE(Loop::now(), begun + milliseconds(1));
+  EXPECT_LT(Loop::now(), begun + std::chrono::minutes(30));
+}
+
 TEST(Loop, ATimerInThePastExpiresAtOnceAndADisarmedOneNever) {
   Loop loop;
   bool never = true;

@@ -190,6 +190,14 @@ TEST_F(StoreTest, OneTransactionCommitsAGroupAndEachBatchIsAnswered) {
   EXPECT_EQ(records_of(*store), (Records{{2, {2}}}));
 }
 
+TEST_F(StoreTest, OfSeveralRecordsUnderOneKeyTheLastIsKept) {
+  auto store = open();
+  const std::vector<agent::Persist> group = {batch(1, {{5, {1}}, {4, {1}}}), batch(2, {{5, {}}, {3, {2}}}),
+                                             batch(3, {{4, {}}, {5, {3}}, {5, {4}}})};
+  for (const auto& result : store->apply_group(group)) EXPECT_TRUE(result.ok()) << result.error;
+  EXPECT_EQ(records_of(*store), (Records{{3, {2}}, {5, {4}}}));
+}
+
 TEST_F(StoreTest, TheThreadAnswersEveryBatchOnceAndInOrder) {
   std::mutex guard;
   std::condition_variable changed;

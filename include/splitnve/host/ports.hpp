@@ -33,6 +33,8 @@ class Ports {
   Result<void> open(PortId port, const std::string& interface_name, std::optional<MacAddress> group = std::nullopt);
   /// Follows the link of an interface only (VM ports), which may be absent for now.
   Result<void> watch(PortId port, const std::string& interface_name);
+  /// Is this port opened or watched under this name? Then every change of its link is told.
+  bool watches(PortId port, const std::string& interface_name) const;
   void close(PortId port);
 
   /// Queues a complete frame; counted as dropped when the port is not there.
