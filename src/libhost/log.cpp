@@ -138,7 +138,7 @@ void Log::transition(const agent::Transition& transition) {
   if (!impl_->admit(impl_->transitions)) return;
   event(LogLevel::kInfo, "TRANSITION",
         {{"machine", transition.machine},
-         {"subject", transition.subject},
+         {"subject", to_string(transition.subject)},
          {"from", transition.from},
          {"to", transition.to},
          {"reason", transition.reason}});
@@ -146,7 +146,8 @@ void Log::transition(const agent::Transition& transition) {
 
 void Log::notice(const agent::Notice& notice) {
   // Errors are ours, no peer makes them at will.
-  if (notice.level == agent::Notice::Level::kError || impl_->admit(impl_->notices)) event(level_of(notice.level), notice.id, {}, notice.text);
+  if (notice.level == agent::Notice::Level::kError || impl_->admit(impl_->notices))
+    event(level_of(notice.level), notice.id, {}, notice.text);
 }
 
 void Log::summarize() {

@@ -6,10 +6,9 @@
 
 namespace splitnve::nnved {
 
-Index TsiMachine::create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap,
-                         Index number) {
-  const Index instance = number == kNoIndex ? tsis_.create(vsi, vn, peer, vap)
-                                            : tsis_.create_at(number, vsi, vn, peer, vap);
+Index TsiMachine::create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap, Index number) {
+  const Index instance =
+      number == kNoIndex ? tsis_.create(vsi, vn, peer, vap) : tsis_.create_at(number, vsi, vn, peer, vap);
   tsis_[instance].station = station;
   vaps_.instance_added(vap);
   return instance;
@@ -188,11 +187,9 @@ void TsiMachine::mark(Index instance, const AddressRow& address, Level before) {
 
 void TsiMachine::enter(Index instance, TsiState from, const char* reason) {
   const TsiRow& row = tsis_[instance];
-  journal_.transition("tsi",
-                      "vsi " + row.vsi.to_string() + " vn " + std::to_string(row.vn.value()) + " port " +
-                          config_.ports[vaps_[row.vap].port_index].interface_name + " station " +
-                          row.station.to_string(),
-                      to_string(from), to_string(row.state()), reason);
+  journal_.transition(
+      "tsi", agent::TsiSubject{row.vsi, row.vn, config_.ports[vaps_[row.vap].port_index].interface_name, row.station},
+      to_string(from), to_string(row.state()), reason);
 }
 
 void TsiMachine::restore_address(Index instance, const AddressName& name, Level level, bool superseded, bool winner,

@@ -199,7 +199,8 @@ void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optiona
   if (outcome.next == VmState::kLeaving) {
     if (tsi.vm != VmState::kLeaving) leave(slot, because, false, now);
   } else {
-    if (outcome.next == VmState::kRunning && !tsi.port_open) {
+    // A VM's interface may have been made after the TSI was created; where one forwards already it is there.
+    if (outcome.next == VmState::kRunning && !tsi.port_open && !vswitch_.forwards(tsi.port, tsi.guest_tag)) {
       vswitch_.touch_binding(domain(tsi), tsi.port, tsi.guest_tag);
       touch_addresses(slot);
     }
@@ -210,7 +211,7 @@ void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optiona
 
 void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant now) {
   Tsi& tsi = tsis_[slot];
-  if (tsi.vm != next) emit(agent::Transition{"vm", tsi.vsi.to_string(), to_string(tsi.vm), to_string(next), why});
+  if (tsi.vm != next) emit(agent::Transition{"vm", tsi.vsi, to_string(tsi.vm), to_string(next), why});
   tsi.vm = next;
   if (next == VmState::kArriving) tsi.arrival = true;
   if (intent(next).suspended || next == VmState::kDeparting) tsi.arrival = false;
@@ -277,7 +278,7 @@ void Agent::Impl::leave(Slot slot, const std::string& why, bool forget, Instant 
   Tsi& tsi = tsis_[slot];
   part(slot, why);
   if (tsi.vm != VmState::kLeaving)
-    emit(agent::Transition{"vm", tsi.vsi.to_string(), to_string(tsi.vm), to_string(VmState::kLeaving), why});
+    emit(agent::Transition{"vm", tsi.vsi, to_string(tsi.vm), to_string(VmState::kLeaving), why});
   tsi.vm = VmState::kLeaving;
   tsi.phase = Phase::kSteady;
   retries_.clear(slot);
@@ -352,7 +353,7 @@ void Agent::Impl::touch_ips(Slot slot, MacAddress mac) {
 
 /// Brings FDB rows and flood membership in line with the VM's state and the nNVE's word. Closing is announced at once,
 /// opening only when the datapath has said so (check()).
-void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
+void Agent::Impl::refresh_ports(Slot slot, std::string_view why) {
   Tsi& tsi = tsis_[slot];
   if (!tsi.joined) return;
   const bool may_open = intent(tsi.vm).forwards && tsi.port.value() != 0;
@@ -373,7 +374,7 @@ void Agent::Impl::refresh_ports(Slot slot, const std::string& why) {
     to_program(slot);
   }
   if (!any && std::exchange(tsi.port_open, false))
-    emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
+    emit(agent::Transition{"port", tsi.vsi, "open", "closed", std::string(why)});
   to_check(slot);
 }
 

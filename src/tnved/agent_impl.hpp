@@ -121,7 +121,7 @@ struct Agent::Impl {
   void add_address(Slot slot, Address address, const IpPrefix& ip = {});
   /// What its IPs mean for the MAC's guard may differ.
   void touch_ips(Slot slot, MacAddress mac);
-  void refresh_ports(Slot slot, const std::string& reason);
+  void refresh_ports(Slot slot, std::string_view reason);
   void touch_addresses(Slot slot);
   void abandon_association(Slot slot);
 
@@ -190,7 +190,7 @@ struct Agent::Impl {
   void closed(Slot slot);
   void set_confirmed(Slot slot, Address& address, vdp::Level level, Vid vid);
   void set_priority(Slot slot, Address& address, Priority priority);
-  void announce_level(Slot slot, const std::string& reason);
+  void announce_level(Slot slot, std::string_view reason);
   void meet(Slot slot, Word word, const std::string& reason, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
   void programmed(const agent::BatchResult& result, Batch& batch, Instant now);

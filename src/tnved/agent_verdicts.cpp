@@ -124,11 +124,11 @@ void Agent::Impl::set_priority(Slot slot, Address& address, Priority priority) {
   to_program(slot);
 }
 
-void Agent::Impl::announce_level(Slot slot, const std::string& why) {
+void Agent::Impl::announce_level(Slot slot, std::string_view why) {
   Tsi& tsi = tsis_[slot];
   const vdp::Level level = tsi.level();
   if (level == tsi.announced) return;
-  emit(agent::Transition{"tsi", tsi.vsi.to_string(), state_name(tsi.announced), state_name(level), why});
+  emit(agent::Transition{"tsi", tsi.vsi, state_name(tsi.announced), state_name(level), std::string(why)});
   tsi.announced = level;
 }
 
@@ -416,7 +416,7 @@ void Agent::Impl::check(Slot slot, Instant now) {
   const bool programmed_now = !tsi.program_dirty && tsi.programs_waiting == 0;
   if (tsi.member_open && programmed_now && !tsi.program_failed && !tsi.port_open) {
     tsi.port_open = true;
-    emit(agent::Transition{"port", tsi.vsi.to_string(), "closed", "open", "programmed"});
+    emit(agent::Transition{"port", tsi.vsi, "closed", "open", "programmed"});
   }
   if (tsi.member_open && programmed_now && tsi.program_failed && tsi.phase != Phase::kSteady)
     return meet(slot, Word::kDeadline, std::string(reason(slot)), now);

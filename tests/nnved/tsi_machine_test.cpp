@@ -14,25 +14,25 @@ using vdp::TlvType;
 
 enum class State { kInit, kAssociated, kActivated, kSuperseded, kCount };
 enum class Event {
-  kAssociate,            // RFC 8394 Associate: Pre-Associate with RR
-  kActivate,             // Associate
+  kAssociate,  // RFC 8394 Associate: Pre-Associate with RR
+  kActivate,   // Associate
   kActivateMigrating,
-  kDeactivate,           // Pre-Associate from a station that has shown it can
+  kDeactivate,  // Pre-Associate from a station that has shown it can
   kDeactivateIncapable,
   kDeAssociateAll,
   kDeAssociateOneOfTwo,
   kDeAssociateUnknown,
   kAddReserved,
   kAddActive,
-  kSuspendedKeepAlive,   // Associate with S
+  kSuspendedKeepAlive,  // Associate with S
   kNotRenewed,
   kStationSilent,
   kLinkLost,
   kLinkFlap,
-  kTakeover,             // the same VSI activates at another port, signalled
+  kTakeover,  // the same VSI activates at another port, signalled
   kOtherVsiClaims,
   kOperatorRemoves,
-  kAuthorityFails,       // an Activate while the authority is down
+  kAuthorityFails,  // an Activate while the authority is down
   kDatapathFails,
   kCount,
 };
@@ -179,8 +179,9 @@ TEST(TsiMachine, EveryEventInEveryStateDoesWhatTheTableSays) {
       std::string at = state == 0 ? "Init" : state == 2 ? "Activated" : "Associated";
       for (std::size_t i = before; i < cell.rig.transitions.size(); ++i) {
         const auto& one = cell.rig.transitions[i];
-        if (std::string(one.machine) != "tsi" || one.subject.find(vsi(1).to_string()) == std::string::npos ||
-            one.subject.find("port p1") == std::string::npos)
+        const std::string subject = to_string(one.subject);
+        if (std::string(one.machine) != "tsi" || subject.find(vsi(1).to_string()) == std::string::npos ||
+            subject.find("port p1") == std::string::npos)
           continue;
         EXPECT_EQ(one.from, at);
         EXPECT_FALSE(one.reason.empty());

@@ -179,13 +179,14 @@ void World::execute(Node& node, agent::Effect effect) {
               [this, &node, p = std::move(*publish)] { return authority_.handle(p, node.index); });
   } else if (const auto* transition = std::get_if<agent::Transition>(&effect)) {
     if (holding_ && transition->machine == std::string_view("tsi"))
-      fail("a TSI that nobody touched changed: " + std::string(transition->subject) + " from " + transition->from +
+      fail("a TSI that nobody touched changed: " + to_string(transition->subject) + " from " + transition->from +
            " to " + transition->to);
     if (transition->machine == std::string_view("path") && transition->to == std::string_view("active"))
       count("path-switch");
     if (transition->to == std::string_view("authenticated")) count("session");
     trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + transition->machine + " " +
-          transition->subject + " " + transition->from + " -> " + transition->to + ": " + transition->reason);
+          to_string(transition->subject) + " " + transition->from + " -> " + transition->to + ": " +
+          transition->reason);
   } else if (const auto* notice = std::get_if<agent::Notice>(&effect)) {
     trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + notice->id + " " + notice->text);
   } else if (const auto* answer = std::get_if<agent::Answer>(&effect)) {

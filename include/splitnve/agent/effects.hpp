@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent hands to the edge, and what comes back. Effects are drained with `poll_effect()` after every entry point
-// and are executed in order; `Program`, `Persist` and `Publish` are answered later by `handle_result()`.
+// What an agent hands to the edge, and what comes back. Effects are drained with `poll_effect()` after every entry
+// point and are executed in order; `Program`, `Persist` and `Publish` are answered later by `handle_result()`.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -81,10 +81,28 @@ struct Publish {
   std::vector<AuthorityTag> tags;
 };
 
+/// A TSI at the nNVE.
+struct TsiSubject {
+  VsiId vsi;
+  GroupId vn;
+  std::string port;
+  MacAddress station;
+};
+/// What a transition is about. It is put into words only for those who read them: of a switch-over of 100,000 TSIs the
+/// log tells a thousand (S33).
+using Subject = std::variant<std::string, VsiId, TsiSubject>;
+inline std::string to_string(const Subject& subject) {
+  if (const auto* vsi = std::get_if<VsiId>(&subject)) return vsi->to_string();
+  if (const auto* tsi = std::get_if<TsiSubject>(&subject))
+    return "vsi " + tsi->vsi.to_string() + " vn " + std::to_string(tsi->vn.value()) + " port " + tsi->port +
+           " station " + tsi->station.to_string();
+  return std::get<std::string>(subject);
+}
+
 /// One state transition, for log, audit and metrics (F5): exactly one per transition.
 struct Transition {
   const char* machine = "";  ///< "tsi", "vap", "peer", "port", "vm"
-  std::string subject;       ///< what it is about, printable
+  Subject subject;
   const char* from = "";
   const char* to = "";
   std::string reason;
