@@ -27,7 +27,8 @@ const std::map<std::string_view, Bench> kBenches = {{"associate", {bench_associa
                                                     {"keepalive", {bench_keepalive, 100'000, 1}},
                                                     {"control", {bench_control, 100'000, 1, 4000}},
                                                     {"datapath", {bench_datapath, 50'000, 10}},
-                                                    {"codec", {bench_codec, 0, 1}}};
+                                                    {"codec", {bench_codec, 0, 1}},
+                                                    {"nva", {bench_nva, 100'000, 1}}};
 
 int usage() {
   std::fprintf(

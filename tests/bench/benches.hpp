@@ -36,6 +36,7 @@ Report bench_keepalive(const Setting& setting);
 Report bench_control(const Setting& setting);
 Report bench_datapath(const Setting& setting);
 Report bench_codec(const Setting& setting);
+Report bench_nva(const Setting& setting);
 
 inline constexpr double kMillion = 1e6;
 using Clock = std::chrono::steady_clock;

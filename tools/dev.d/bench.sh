@@ -4,7 +4,7 @@
 # verb: bench report [--check]                           docs/performance.md and its plots, from what was recorded
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-readonly names="associate activate-latency storm restart memory scaling keepalive control datapath codec"
+readonly names="associate activate-latency storm restart memory scaling keepalive control datapath codec nva"
 readonly history=docs/performance/history.jsonl
 
 if [ "${1:-}" = report ]; then exec python3 tools/dev.d/bench_report.py "${@:2}"; fi
