@@ -14,6 +14,13 @@ namespace {
 /// Doubling further would pass any cap.
 constexpr std::uint8_t kBackoffDoublingsMax = 20;
 
+/// How many keep-alives are sent together where there are as many, a few full VDPDUs, and by which part of the interval
+/// one may be early for that.
+constexpr std::size_t kRenewalsTogether = 64 * 37;
+constexpr int kSoonOfInterval = 32;
+/// Rows that are asked of the memory before the first of them is looked at.
+constexpr std::size_t kRowsAhead = 64;
+
 /// Spreads neighbouring numbers over 0..1023.
 std::uint32_t spread(std::uint32_t handle) { return (handle * 2654435761u) >> 22; }
 
@@ -371,28 +378,44 @@ void Station::answered_again(Handle handle) {
   row.unconfirmed = false;
 }
 
+/// A keep-alive that goes out takes along those that would follow it soon: so the cost of keep-alives is that of full
+/// ECPDUs, however their deadlines are spread.
 void Station::handle_time(Instant now) {
   vns_.handle_time(now);
-  while (const auto due = deadlines_.pop_due(now)) {
-    Row& row = associations_[*due];
-    switch (row.state) {
-      case State::kAwaitingResponse: time_out(*due, now); continue;
-      case State::kQueued:
-        if (row.response_timer) {
-          time_out(*due, now);
-          continue;
-        }
-        renew(*due, now);
-        break;
-      case State::kUnconfirmed:
-        row.state = State::kSettled;
-        if (row.keepalive_at != Instant{} && row.keepalive_at <= now) renew(*due, now);
-        break;
-      case State::kSettled:
-      case State::kRefused: renew(*due, now); break;
+  auto next = deadlines_.next();
+  if (!next || *next > now) return;
+  const Instant soon = fresh_.empty() ? now + timing_.keepalive_interval() / kSoonOfInterval : now;
+  for (std::size_t room = kRenewalsTogether; next && *next <= (room > 0 ? soon : now); next = deadlines_.next()) {
+    due_.clear();
+    for (; next && *next <= soon && due_.size() < kRowsAhead; next = deadlines_.next()) {
+      due_.emplace_back(deadlines_.first(), *next);
+      deadlines_.clear(due_.back().first);
+      associations_.prefetch(due_.back().first);
     }
-    advance(*due, now);
+    room -= std::min(room, due_.size());
+    for (const auto& [handle, at] : due_)
+      at <= now || rests(associations_[handle]) ? overdue(handle, now) : deadlines_.set(handle, at);
   }
+}
+
+bool Station::rests(const Row& row) { return row.state == State::kSettled || row.state == State::kRefused; }
+
+void Station::overdue(Handle handle, Instant now) {
+  Row& row = associations_[handle];
+  switch (row.state) {
+    case State::kAwaitingResponse: return time_out(handle, now);
+    case State::kQueued:
+      if (row.response_timer) return time_out(handle, now);
+      renew(handle, now);
+      break;
+    case State::kUnconfirmed:
+      row.state = State::kSettled;
+      if (row.keepalive_at != Instant{} && row.keepalive_at <= now) renew(handle, now);
+      break;
+    case State::kSettled:
+    case State::kRefused: renew(handle, now); break;
+  }
+  advance(handle, now);
 }
 
 std::optional<Instant> Station::next_deadline() const { return earliest(deadlines_.next(), vns_.next_deadline()); }

@@ -83,7 +83,7 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   ++ports[port_index].peers;
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
                      "Unknown", "Known", "first frame");
-  exchanged(peer, {}, now);
+  tell_bridge(peer);
   touch(peer);
   return peer;
 }
@@ -124,6 +124,10 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   if (!read) return drop(read.error().cause);
   ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
+  from.bridge.for_each_received([this](const vdp::Request& request) { tsis.prefetch(request.vsi); });
+  from.bridge.for_each_received([this](const vdp::Request& request) {
+    for (const vdp::FilterEntry& entry : request.entries) tsis.prefetch(AddressKey{entry.group, entry.mac});
+  });
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
   while (const auto request = from.bridge.vns().poll_request()) handle_vn_request(peer, *request, now);
 }
@@ -150,15 +154,22 @@ std::array<std::uint8_t, 16> Impl::new_nonce() {
   return nonce;
 }
 
-void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant now) {
+/// What the peer has shown, and what it may count on of us.
+void Impl::tell_bridge(Index peer) {
   Peer& of = peers[peer];
-  const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
-  of.session.set_in_order(capable);
   of.bridge.set_peer(of.exchange.flags());
   // Formats with IPs are code 1 from one who says that it does not know them; one that has said nothing yet may have
   // heard of us before we restarted.
-  const bool told = capable || config.ports[of.port_index].legacy;
+  const bool told = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable || config.ports[of.port_index].legacy;
   of.bridge.set_offered(told ? config.offer.without(vdp::Flags::all().without(of.exchange.flags())) : config.offer);
+}
+
+void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant now) {
+  if (change == vdp::Exchange::Change()) return;
+  tell_bridge(peer);
+  Peer& of = peers[peer];
+  const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
+  of.session.set_in_order(capable);
   const std::string who = "port " + config.ports[of.port_index].interface_name + " station " + of.station.to_string();
   if (change.verdict)
     journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",

@@ -85,8 +85,8 @@ struct Changes {
   std::vector<TagKey> tags;
 };
 
-template <class T>
-void sort_unique(std::vector<T>& keys) {
+template <class Keys>
+void sort_unique(Keys& keys) {
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
 }

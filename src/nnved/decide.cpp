@@ -150,8 +150,8 @@ Reason Impl::check_owner(Index instance, const vdp::Request& request, const Addr
 
 std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
   const std::uint32_t port_index = peers[peer].port_index;
-  std::vector<GroupId> new_instances, opened;
-  std::vector<std::pair<GroupId, AddressName>> new_addresses;
+  boost::container::small_vector<GroupId, 2> new_instances, opened;
+  boost::container::small_vector<std::pair<GroupId, AddressName>, 2> new_addresses;
   for (const Step& step : plan.steps) {
     if (step.instance == kNoIndex) new_instances.push_back(step.vn);
     if (step.level == Level::kActive) opened.push_back(step.vn);
@@ -218,7 +218,8 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
 }
 
 void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant now) {
-  const Index work = open_work(peer, request);
+  for (const Step& step : plan.steps) request.entries[step.entry].vid = step.vid;
+  Index work = kNoIndex;  // a keep-alive needs none
   // A VID that came to a VAP is told to the datapath before the answer.
   bool raises = false, attributes = std::ranges::any_of(plan.vaps, [&](const Plan::Joined& joined) {
     return vaps[joined.vap].more.size() > joined.vids_before;
@@ -226,7 +227,6 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     const Index vap = plan.vap_of(step.vn);
-    works[work].entries[step.entry].vid = step.vid;
     const bool repeated = std::any_of(plan.steps.begin(), plan.steps.begin() + static_cast<std::ptrdiff_t>(i),
                                       [&](const Step& earlier) { return same_entry(earlier, step); });
     if (repeated) continue;
@@ -239,17 +239,21 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
       use_vid(*address, step, vap);
       continue;
     }
+    if (work == kNoIndex) work = open_work(peer, request);
     machine.want(instance, step.name, step.level, work, now);
     use_vid(*tsis.find_address(instance, step.name), step, vap);
     works[work].touches.push_back({instance, step.vn, step.name, level, kNoIndex});
     raises = raises || step.level > level;
   }
+  if (work == kNoIndex && !attributes) {
+    peers[peer].bridge.respond(request.id, {vdp::Code::kSuccess, false, false}, request.entries);
+    return touch(peer);
+  }
+  if (work == kNoIndex) work = open_work(peer, request);
   if (raises) {
     claims.push_back(work);
-  } else if (!works[work].touches.empty() || attributes) {
-    commit(work);
   } else {
-    finish(work);
+    commit(work);
   }
 }
 

@@ -108,6 +108,14 @@ Index TsiTable::first_of_vsi(const VsiId& vsi) const {
   return found == first_of_vsi_.end() ? kNoIndex : found->second;
 }
 
+void TsiTable::prefetch(const VsiId& vsi) const {
+  if (const Index first = first_of_vsi(vsi); first != kNoIndex) rows_.prefetch(first);
+}
+
+void TsiTable::prefetch(const AddressKey& key) const {
+  if (const auto found = owners_.find(key); found != owners_.end()) __builtin_prefetch(&found->second);
+}
+
 Index TsiTable::find(const VsiId& vsi, GroupId vn, Index peer) const {
   for (Index i = first_of_vsi(vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
     if (rows_[i].peer == peer && rows_[i].vn == vn) return i;

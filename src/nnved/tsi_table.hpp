@@ -18,15 +18,15 @@ namespace splitnve::nnved {
 
 using vdp::Level;
 
-/// One address of a TSI: a MAC, or an IP of one that stands behind it. `level` is what holds now; `pending` is what a work
-/// on its way asked for, if `work` is set.
+/// One address of a TSI: a MAC, or an IP of one that stands behind it. `level` is what holds now; `pending` is what a
+/// work on its way asked for, if `work` is set.
 struct AddressRow {
   MacAddress mac;  ///< zero: a format without MAC, the whole (port, VN)
   Vid vid;         ///< frames to it leave with; null: the VAP's first
   Level level = Level::kNone;
   Level pending = Level::kNone;
-  bool superseded = false;           ///< the VSI moved away; latched while the winner has the address (S6)
-  IpTable::Number ip = 0;            ///< of the instance, in the table's `ips`
+  bool superseded = false;  ///< the VSI moved away; latched while the winner has the address (S6)
+  IpTable::Number ip = 0;   ///< of the instance, in the table's `ips`
   Index work = kNoIndex;
   Instant renewed{};
 
@@ -61,12 +61,12 @@ struct TsiRow {
 
 /// Who has (VN, MAC): instances of one VSI-ID, at most one of them active.
 struct Owner {
-  Index holder = kNoIndex;   ///< any instance that has the address
-  Index active = kNoIndex;   ///< the one that is Activated
-  Index winner = kNoIndex;   ///< the one that activated last: the others' latches stand while it has the address
+  Index holder = kNoIndex;  ///< any instance that has the address
+  Index active = kNoIndex;  ///< the one that is Activated
+  Index winner = kNoIndex;  ///< the one that activated last: the others' latches stand while it has the address
   std::uint32_t holders = 0;
-  std::uint32_t generation = 0;         ///< rises with every takeover (S27)
-  std::uint32_t told_generation = 0;    ///< as last published
+  std::uint32_t generation = 0;       ///< rises with every takeover (S27)
+  std::uint32_t told_generation = 0;  ///< as last published
   bool told_mapped = false, told_forwarding = false;
 };
 
@@ -82,6 +82,9 @@ class TsiTable {
 
   Index find(const VsiId& vsi, GroupId vn, Index peer) const;
   /// First instance of a VSI; go on with `next_of_vsi`.
+  /// Begins to bring what a request for this VSI will look at into the cache.
+  void prefetch(const VsiId& vsi) const;
+  void prefetch(const AddressKey& key) const;
   Index first_of_vsi(const VsiId& vsi) const;
   bool has(const VsiId& vsi, Index peer) const;
   AddressRow* find_address(Index instance, const AddressName& name);

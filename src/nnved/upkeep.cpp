@@ -77,7 +77,7 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
       one.session.link_down();
       one.exchange.reset(new_nonce());
       one.exchange.set_nonce(nonce_for(one), now);
-      one.bridge.set_peer(vdp::Flags());
+      tell_bridge(peer);
     }
     touch(peer);
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -9,8 +10,8 @@
 
 namespace splitnve {
 
-/// At most one deadline per dense key, earliest first: a binary heap that knows each key's place, so that setting and
-/// clearing cost O(log n) and nothing stale is ever popped.
+/// At most one deadline per dense key, earliest first: a heap that knows each key's place, so that setting and clearing
+/// cost O(log n) and nothing stale is ever popped. Each node has as many children as share a cache line.
 class DeadlineHeap {
  public:
   void set(std::uint32_t key, Instant at) {
@@ -45,11 +46,14 @@ class DeadlineHeap {
     clear(key);
     return key;
   }
+  /// The key of the earliest deadline, which stays; requires that there is one.
+  std::uint32_t first() const { return heap_.front().key; }
   bool contains(std::uint32_t key) const { return key < place_.size() && place_[key] != kNowhere; }
   std::size_t size() const { return heap_.size(); }
 
  private:
   static constexpr std::uint32_t kNowhere = 0xFFFFFFFF;
+  static constexpr std::size_t kChildren = 4;
   struct Entry {
     Instant at;
     std::uint32_t key;
@@ -60,17 +64,19 @@ class DeadlineHeap {
   }
   void sift_up(std::size_t i) {
     const Entry entry = heap_[i];
-    while (i > 0 && entry.at < heap_[(i - 1) / 2].at) {
-      put(i, heap_[(i - 1) / 2]);
-      i = (i - 1) / 2;
+    while (i > 0 && entry.at < heap_[(i - 1) / kChildren].at) {
+      put(i, heap_[(i - 1) / kChildren]);
+      i = (i - 1) / kChildren;
     }
     put(i, entry);
   }
   void sift_down(std::size_t i) {
     const Entry entry = heap_[i];
-    while (2 * i + 1 < heap_.size()) {
-      std::size_t child = 2 * i + 1;
-      if (child + 1 < heap_.size() && heap_[child + 1].at < heap_[child].at) ++child;
+    for (std::size_t first = kChildren * i + 1; first < heap_.size(); first = kChildren * i + 1) {
+      const std::size_t end = std::min(first + kChildren, heap_.size());
+      std::size_t child = first;
+      for (std::size_t other = first + 1; other < end; ++other)
+        if (heap_[other].at < heap_[child].at) child = other;
       if (!(heap_[child].at < entry.at)) break;
       put(i, heap_[child]);
       i = child;

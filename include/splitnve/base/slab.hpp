@@ -57,6 +57,14 @@ class Slab {
     return *chunks_[index / kChunkRows][index % kChunkRows];
   }
   const T& operator[](std::uint32_t index) const { return const_cast<Slab&>(*this)[index]; }
+  /// Begins to bring the row into the cache. Whoever is about to visit many rows asks for all of them first: among
+  /// 100,000 rows waiting for memory is most of what a visit costs.
+  void prefetch(std::uint32_t index) const {
+    if (index >= slots_) return;
+    const void* slot = &chunks_[index / kChunkRows][index % kChunkRows];
+    for (std::size_t at = 0; at < sizeof(std::optional<T>); at += kCacheLineOctets)
+      __builtin_prefetch(static_cast<const char*>(slot) + at);
+  }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   /// One past the highest slot ever used; for walking with `contains`.
@@ -74,6 +82,7 @@ class Slab {
   }
 
  private:
+  static constexpr std::size_t kCacheLineOctets = 64;
   std::vector<std::unique_ptr<std::optional<T>[]>> chunks_;
   std::vector<std::uint32_t> free_;
   std::uint32_t slots_ = 0;

@@ -60,7 +60,8 @@ class Bridge {
   /// A structurally broken VDPDU is refused whole with its error; nothing of it is processed.
   Decoded<Heard> handle_vdpdu(Octets vdpdu, Instant now);
   /// Writes the next VDPDU; false when nothing waits to be sent. One ECP manager TLV per VDPDU, so answers to different
-  /// managers go out in different ones. A VDPDU before it whose outcome was not told counts as failed. `show` goes with it.
+  /// managers go out in different ones. A VDPDU before it whose outcome was not told counts as failed. `show` goes with
+  /// it.
   bool compose(OctetString& out, Instant now, const Capabilities* show = nullptr);
   void handle_delivered(Instant now);
   /// Commands are queued again, and answers unless a newer request for the same entries has come meanwhile (S10).
@@ -70,6 +71,11 @@ class Bridge {
   void set_decision_deadline(Duration deadline) { decision_deadline_ = deadline; }
 
   // --- decisions ---
+  /// Visits the requests that poll_request() will give.
+  template <class F>
+  void for_each_received(F&& visit) const {
+    for (std::uint32_t i = received_.front(); i != IndexLink::kNone; i = rows_[i].link.next) visit(rows_[i].request);
+  }
   std::optional<Request> poll_request();
   /// `entries` must repeat the request's in order, VIDs filled (G6); a refusal may leave them out. An id that was
   /// cancelled or expired is ignored. A refusal may say why, to a peer that understands it.
@@ -126,7 +132,7 @@ class Bridge {
     RequestState state = RequestState::kReceived;
     std::uint8_t status = 0;  ///< status octet to send
     bool keep_on_expiry = false;
-    bool explained = false;  ///< `why_` has its reason
+    bool explained = false;             ///< `why_` has its reason
     IndexLink link;                     ///< in received_ or ready_
     std::uint32_t next_of_vsi = kNone;  ///< the VSI's next younger request
   };

@@ -281,6 +281,8 @@ class Station {
   void enqueue(Handle handle, Need need, bool front = false);
   void dequeue(Handle handle);
   void renew(Handle handle, Instant now);
+  void overdue(Handle handle, Instant now);
+  static bool rests(const Row& row);
   void ask_again(Handle handle, Instant now);
   void time_out(Handle handle, Instant now);
   void answered_again(Handle handle);
@@ -330,6 +332,7 @@ class Station {
   IndexList fresh_;
   IndexList renewals_;
   DeadlineHeap deadlines_;
+  std::vector<std::pair<Handle, Instant>> due_;  ///< during handle_time
   std::deque<Event> events_;
   std::deque<Reply> replies_;
   std::size_t replies_sent_ = 0;       ///< of these the first are in the VDPDU under way
