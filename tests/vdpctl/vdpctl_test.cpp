@@ -168,6 +168,12 @@ TEST(VdpctlRequest, WrongUsageIsExitTwoWithAWord) {
   EXPECT_TRUE(is_usage_error({"tsi", "remove", "0"}));
 }
 
+TEST(VdpctlRequest, AWordThatIsNoCommandIsNamedBesideThoseThatAre) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(std::get<Exit>(parse_words({"evb", "shwo"})), Exit::kUsage);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "evb: no command 'shwo'; there are show\n");
+}
+
 TEST(VdpctlRequest, ApplyNamesItsFile) {
   const Request request = request_of({"tsi", "apply", "tsis.json"});
   EXPECT_EQ(request.verb, "tsi.apply");

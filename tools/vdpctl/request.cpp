@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 
 #include "splitnve/base/ids.hpp"
@@ -209,6 +210,19 @@ void add_daemon_verbs(CLI::App& app, Options& options) {
   app.add_subcommand("undrain", "take TSIs again");
 }
 
+/// CLI11 says only that a command is missing where it met a word that is none. True if there was one.
+bool tell_unknown_command(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  const auto known = at->get_subcommands([](const CLI::App*) { return true; });
+  const auto left = app.remaining(true);
+  if (known.empty() || left.empty()) return false;
+  std::string names;
+  for (const CLI::App* command : known) names += (names.empty() ? "" : ", ") + command->get_name();
+  std::cerr << at->get_name() << ": no command '" << left.front() << "'; there are " << names << "\n";
+  return true;
+}
+
 }  // namespace
 
 std::variant<Request, Exit> parse(int argc, const char* const* argv) {
@@ -236,6 +250,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (tell_unknown_command(app)) return Exit::kUsage;
     return app.exit(error) == 0 ? Exit::kOk : Exit::kUsage;
   }
   const CLI::App* object = app.get_subcommands().front();
