@@ -23,6 +23,7 @@ ControlConnection::ControlConnection(Loop& loop, Owner& owner, std::uint64_t id,
       id_(id),
       fd_(fd),
       access_(access),
+      next_turn_(loop, [this] { pump(); }),
       watch_(std::make_unique<FdWatch>(loop, fd, [this] { on_readable(); }, [this] { pump(); })) {
   watch_->want_read(true);
 }
@@ -142,7 +143,7 @@ void ControlConnection::pump() {
   watch_->want_write(!output_.empty());
   if (!output_.empty()) return;
   if (closing_ && !request_) return close();
-  if (request_ && request_->rows) return pump_soon();
+  if (request_ && request_->rows) return next_turn_.arm(Loop::now() + kControlPause);
   // Lines that waited for room in the output.
   if (!request_ && input_.find('\n') != std::string::npos) take_lines();
 }

@@ -72,6 +72,7 @@ class ControlConnection {
   bool closed_ = false;
   bool taking_ = false;
   bool pump_posted_ = false;
+  Timer next_turn_;  ///< of making rows
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::unique_ptr<FdWatch> watch_;
 };
