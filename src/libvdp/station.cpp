@@ -384,17 +384,24 @@ void Station::handle_time(Instant now) {
   vns_.handle_time(now);
   auto next = deadlines_.next();
   if (!next || *next > now) return;
-  const Instant soon = fresh_.empty() ? now + timing_.keepalive_interval() / kSoonOfInterval : now;
-  for (std::size_t room = kRenewalsTogether; next && *next <= (room > 0 ? soon : now); next = deadlines_.next()) {
+  Instant until = fresh_.empty() ? now + timing_.keepalive_interval() / kSoonOfInterval : now;
+  for (std::size_t together = 0; next && *next <= until; next = deadlines_.next()) {
     due_.clear();
-    for (; next && *next <= soon && due_.size() < kRowsAhead; next = deadlines_.next()) {
+    for (; next && *next <= until && due_.size() < kRowsAhead; next = deadlines_.next()) {
       due_.emplace_back(deadlines_.first(), *next);
       deadlines_.clear(due_.back().first);
       associations_.prefetch(due_.back().first);
     }
-    room -= std::min(room, due_.size());
-    for (const auto& [handle, at] : due_)
-      at <= now || rests(associations_[handle]) ? overdue(handle, now) : deadlines_.set(handle, at);
+    together += due_.size();
+    if (together >= kRenewalsTogether) until = now;
+    for (const auto& [handle, at] : due_) {
+      if (at <= now || rests(associations_[handle])) {
+        overdue(handle, now);
+      } else {  // an answer is awaited until then: it stands before all later ones, which are left alone
+        deadlines_.set(handle, at);
+        until = now;
+      }
+    }
   }
 }
 
