@@ -89,8 +89,8 @@ struct Agent::Impl {
   std::array<std::uint8_t, 16> new_nonce();
   /// What names the conversation with a station in our capabilities.
   std::array<std::uint8_t, 16> nonce_for(const Peer& peer);
-  /// What the exchange with a station has brought.
   void tell_bridge(Index peer);
+  /// What the exchange with a station has brought.
   void exchanged(Index peer, const vdp::Exchange::Change& change, Instant now);
   void begin_ages_anew(Index peer, Instant now);
   void drop(const char* cause);

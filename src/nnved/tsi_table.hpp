@@ -81,10 +81,10 @@ class TsiTable {
   void erase_address(Index instance, const AddressName& name);
 
   Index find(const VsiId& vsi, GroupId vn, Index peer) const;
-  /// First instance of a VSI; go on with `next_of_vsi`.
   /// Begins to bring what a request for this VSI will look at into the cache.
   void prefetch(const VsiId& vsi) const;
   void prefetch(const AddressKey& key) const;
+  /// First instance of a VSI; go on with `next_of_vsi`.
   Index first_of_vsi(const VsiId& vsi) const;
   bool has(const VsiId& vsi, Index peer) const;
   AddressRow* find_address(Index instance, const AddressName& name);
