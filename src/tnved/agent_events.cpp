@@ -311,7 +311,7 @@ void Agent::Impl::give_back(Slot slot, const std::string& why) {
   Tsi& tsi = tsis_[slot];
   const DomainId in = domain(tsi);
   touch_addresses(slot);
-  if (std::exchange(tsi.port_open, false)) emit(agent::Transition{"port", tsi.vsi.to_string(), "open", "closed", why});
+  if (std::exchange(tsi.port_open, false)) emit(agent::Transition{"port", tsi.vsi, "open", "closed", why});
   if (std::exchange(tsi.member_open, false)) vswitch_.close_member(tsi.port, tsi.guest_tag);
   for (Address& address : tsi.addresses) {
     address.open = false;
