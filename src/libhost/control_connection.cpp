@@ -93,8 +93,6 @@ void ControlConnection::stream(std::uint64_t asker, RowSource rows, nlohmann::js
   pump_soon();
 }
 
-void ControlConnection::refuse(const nlohmann::json& line) { append(line); }
-
 void ControlConnection::refuse_and_close(const nlohmann::json& line) {
   append(line);
   closing_ = true;

@@ -39,8 +39,6 @@ class ControlConnection {
   void stream(std::uint64_t asker, RowSource rows, nlohmann::json end);
   /// A line that belongs to no request, then the connection is closed.
   void refuse_and_close(const nlohmann::json& line);
-  /// A line that belongs to no request.
-  void refuse(const nlohmann::json& line);
 
  private:
   struct Request {

@@ -20,7 +20,7 @@ inline constexpr std::size_t kParsedAsideOctetsMin = 4096;
 class ControlParser {
  public:
   using Parsed = Result<ControlRequest, const char*>;
-  using Done = std::function<void(Parsed&)>;
+  using Done = std::function<void(const Parsed&)>;
 
   explicit ControlParser(Loop& loop);
   /// Waits for the line that is being parsed; `done` of those behind it is never called.
@@ -28,7 +28,7 @@ class ControlParser {
   ControlParser(const ControlParser&) = delete;
   ControlParser& operator=(const ControlParser&) = delete;
 
-  /// `done` is called on the loop's thread; what it leaves of its argument is freed aside.
+  /// `done` is called on the loop's thread; its argument is freed aside.
   void parse(std::string line, Done done);
 
  private:

@@ -111,10 +111,6 @@ json failure(const Error& error) {
   return json{{"ok", false}, {"error", {{"what", error.what}, {"where", error.where}, {"remedy", error.remedy}}}};
 }
 
-Error malformed(const char* what) {
-  return {what, "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"};
-}
-
 json failure_without_id(const Error& error) {
   json line = failure(error);
   line["id"] = nullptr;
@@ -149,8 +145,7 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   void on_oversize(ControlConnection& connection) override;
   void on_closed(ControlConnection& connection) override;
   void serve(ControlConnection& connection, std::uint64_t asker, const ControlRequest& request);
-  void serve_parsed(std::uint64_t asker, ControlParser::Parsed& request);
-  std::uint64_t new_asker(const ControlConnection& connection);
+  void serve_parsed(std::uint64_t asker, const ControlParser::Parsed& request);
   /// The connection that waits for this answer; nullptr when it has gone. The asker is then known no more.
   ControlConnection* take_asker(std::uint64_t asker);
 
@@ -202,32 +197,25 @@ void Responder::Backend::on_oversize(ControlConnection& connection) {
 }
 
 void Responder::Backend::on_line(ControlConnection& connection, std::string_view line) {
-  if (line.size() >= kParsedAsideOctetsMin) {
-    const std::uint64_t asker = new_asker(connection);
-    connection.begin(asker, nullptr);
-    return parser.parse(std::string(line),
-                        [this, asker](ControlParser::Parsed& request) { serve_parsed(asker, request); });
-  }
-  const auto request = parse_request(line);
-  if (request) return serve(connection, new_asker(connection), *request);
-  ++stats.malformed;
-  connection.refuse(failure_without_id(malformed(request.error())));
+  const std::uint64_t asker = ++last_asker;
+  askers.emplace(asker, connection.id());
+  connection.begin(asker, nullptr);
+  if (line.size() < kParsedAsideOctetsMin) return serve_parsed(asker, parse_request(line));
+  // The parser does not outlive the backend.
+  parser.parse(std::string(line),
+               [this, asker](const ControlParser::Parsed& request) { serve_parsed(asker, request); });
 }
 
-/// The parser does not outlive the backend; the connection may have gone meanwhile.
-void Responder::Backend::serve_parsed(std::uint64_t asker, ControlParser::Parsed& request) {
+/// The connection may have gone meanwhile.
+void Responder::Backend::serve_parsed(std::uint64_t asker, const ControlParser::Parsed& request) {
   const auto entry = askers.find(asker);
   if (entry == askers.end()) return;
   ControlConnection& connection = *connections.at(entry->second);
   if (request) return serve(connection, asker, *request);
   ++stats.malformed;
   askers.erase(entry);
-  connection.answer(asker, failure(malformed(request.error())));
-}
-
-std::uint64_t Responder::Backend::new_asker(const ControlConnection& connection) {
-  askers.emplace(++last_asker, connection.id());
-  return last_asker;
+  connection.answer(asker,
+                    failure({request.error(), "request", "send {\"id\":1,\"verb\":\"...\",\"args\":{}} in one line"}));
 }
 
 void Responder::Backend::serve(ControlConnection& connection, std::uint64_t asker, const ControlRequest& request) {
