@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <algorithm>
 #include <string_view>
+
+#include "json_tokens.hpp"
 
 namespace splitnve::host {
 
@@ -13,25 +14,11 @@ inline constexpr int kJsonDepthMax = 32;
 /// be asked before parsing, whose own filter would cost more than all the rest.
 inline bool nests_too_deep(std::string_view text) {
   int depth = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    switch (text[i]) {
-      case '"':
-        for (++i; i < text.size() && text[i] != '"'; ++i) i += text[i] == '\\' ? 1 : 0;
-        break;
-      case '/':
-        if (text.substr(i, 2) == "//")
-          i = std::min(text.find('\n', i), text.size());
-        else if (text.substr(i, 2) == "/*")
-          i = std::min(text.find("*/", i + 2), text.size() - 1) + 1;
-        break;
-      case '{':
-      case '[':
-        if (++depth > kJsonDepthMax) return true;
-        break;
-      case '}':
-      case ']': --depth; break;
-      default: break;
-    }
+  JsonTokenizer tokens(text);
+  for (char kind = tokens.next().kind; kind != 0; kind = tokens.next().kind) {
+    if (kind == '{' || kind == '[') ++depth;
+    if (kind == '}' || kind == ']') --depth;
+    if (depth > kJsonDepthMax) return true;
   }
   return false;
 }
