@@ -48,9 +48,9 @@ void write_counters(host::JsonText& row, const datapath::InstanceCounters& count
 /// The member `ips`.
 void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips);
 /// Adds `last_heard_ms` and counts of ECPDUs; `capable` (unknown, capable, legacy), of what the peer has shown `system,
-/// role, flags, epoch`, and `given_up`, what we could do and it has not shown (S20); `authentication` (off, none, refused,
-/// authenticated), `key` of the session, `authentication_refusal`, the last cause while there is no session, `sessions`
-/// and `unauthenticated`, the frames refused.
+/// role, flags, epoch`, and `given_up`, what we could do and it has not shown (S20); `authentication` (off, none,
+/// refused, authenticated), `key` of the session, `authentication_refusal`, the last cause while there is no session,
+/// `sessions` and `unauthenticated`, the frames refused.
 void add_conversation(nlohmann::json& row, const agent::ConversationView& peer);
 /// The alias of a VN for people, empty if it has none.
 template <class Vns>
@@ -79,6 +79,16 @@ class Names {
 
  private:
   boost::unordered_flat_map<Id, std::string> names_;
+};
+/// What the rows of tsi.show say for the numbers of VNs and configured ports.
+struct TsiNames {
+  template <class VnConfigs, class PortConfigs>
+  TsiNames(const VnConfigs& configured_vns, const PortConfigs& configured_ports) {
+    for (const auto& vn : configured_vns) vns.add(vn.id, vn.alias);
+    for (const auto& port : configured_ports) ports.add(port.id, port.interface_name);
+  }
+  Names<GroupId> vns;
+  Names<PortId> ports;
 };
 
 }  // namespace splitnve::daemon

@@ -17,13 +17,6 @@ using host::Access;
 using host::Responder;
 using nlohmann::json;
 
-/// The RFC writes states with a capital, as the log does; JSON has them in lower case.
-std::string lower_case(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 std::string port_name(const Agent& agent, PortId id) { return daemon::interface_of(agent.config().ports, id); }
 
 /// The TSIs of which an operator has deactivated addresses, and why.
@@ -221,17 +214,17 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
     auto latches = agent.latches();
     std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi || latch.activation_only; });
     const auto count = static_cast<std::uint32_t>(latches.size());  // they come first: the slots may grow meanwhile
-    respond.stream(daemon::stream_slots([&agent, count] { return count + agent.tsi_slots(); },
-                                        [&agent, &datapath, latches, count, names = TsiNames(agent.config()),
-                                         reserved = reserved_only(agent)](std::uint32_t i, std::string& out) {
-                                          if (i < count) return write_latch(host::JsonText(out), latches[i], names);
-                                          const auto tsi = agent.tsi(i - count);
-                                          if (!tsi) return;
-                                          const auto at = reserved.find({tsi->vsi, tsi->vn});
-                                          write_tsi(host::JsonText(out), *tsi, names,
-                                                    datapath.instance_counters(tsi->instance),
-                                                    at == reserved.end() ? std::string() : at->second);
-                                        }));
+    respond.stream(daemon::stream_slots(
+        [&agent, count] { return count + agent.tsi_slots(); },
+        [&agent, &datapath, latches, count, names = daemon::TsiNames(agent.config().vns, agent.config().ports),
+         reserved = reserved_only(agent)](std::uint32_t i, std::string& out) {
+          if (i < count) return write_latch(host::JsonText(out), latches[i], names);
+          const auto tsi = agent.tsi(i - count);
+          if (!tsi) return;
+          const auto at = reserved.find({tsi->vsi, tsi->vn});
+          write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance),
+                    at == reserved.end() ? std::string() : at->second);
+        }));
   });
   daemon::add_few(runtime, "vn.show", vn_rows);
   daemon::add_few(runtime, "port.show", port_rows);

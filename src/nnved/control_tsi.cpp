@@ -6,16 +6,6 @@
 namespace splitnve::nnved {
 namespace {
 
-/// The RFC writes states with a capital, as the log does; JSON has them in lower case.
-const char* text_of(TsiState state) {
-  switch (state) {
-    case TsiState::kInit: return "init";
-    case TsiState::kAssociated: return "associated";
-    case TsiState::kActivated: return "activated";
-  }
-  return "";
-}
-
 void write_addresses(host::JsonText& row, const TsiView& tsi) {
   row.key("addresses").open('[');
   for (const AddressView& address : tsi.addresses) {
@@ -29,12 +19,13 @@ void write_addresses(host::JsonText& row, const TsiView& tsi) {
 
 }  // namespace
 
-TsiNames::TsiNames(const AgentConfig& config) {
-  for (const auto& vn : config.vns) vns.add(vn.id, vn.alias);
-  for (const auto& port : config.ports) ports.add(port.id, port.interface_name);
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
 }
 
-void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
+void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& names,
                const datapath::InstanceCounters& counters, const std::string& latched) {
   row.open('{');
   row.member("instance", tsi.instance.value());
@@ -46,7 +37,7 @@ void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
   row.member("vn_alias", names.vns.of(tsi.vn));
   row.member("port", names.ports.of(tsi.port));
   row.member("station", tsi.station.to_string());
-  row.member("state", text_of(tsi.state));
+  row.member("state", lower_case(to_string(tsi.state)));
   row.member("vid", tsi.vid.value());
   row.member("guard", tsi.guarded ? "mac" : "none");
   row.member("migration", vdp::to_string(tsi.migration));
@@ -61,13 +52,13 @@ void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
   row.close('}');
 }
 
-void write_latch(host::JsonText row, const LatchView& latch, const TsiNames& names) {
+void write_latch(host::JsonText row, const LatchView& latch, const daemon::TsiNames& names) {
   row.open('{');
   row.member("instance", 0u);
   row.member("vsi", latch.vsi->to_string());
   row.member("vn", latch.vn.value());
   row.member("vn_alias", names.vns.of(latch.vn));
-  row.member("state", text_of(TsiState::kInit));
+  row.member("state", lower_case(to_string(TsiState::kInit)));
   row.member("latched", true);
   row.key("addresses").open('[').close(']');
   row.member("last_refusal", words(Reason::kAdminDown, latch.reason));

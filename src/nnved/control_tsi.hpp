@@ -10,17 +10,13 @@
 
 namespace splitnve::nnved {
 
-/// What rows show for the numbers of a TSI.
-struct TsiNames {
-  explicit TsiNames(const AgentConfig& config);
-  daemon::Names<GroupId> vns;
-  daemon::Names<PortId> ports;
-};
+/// The RFC writes states with a capital, as the log does; JSON has them in lower case.
+std::string lower_case(std::string text);
 
 /// A TSI; `latched` says why it has addresses that an operator has deactivated, and is empty if it has none.
-void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
+void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& names,
                const datapath::InstanceCounters& counters, const std::string& latched);
 /// A latched VSI has no TSI; what stands in its place says why (S7).
-void write_latch(host::JsonText row, const LatchView& latch, const TsiNames& names);
+void write_latch(host::JsonText row, const LatchView& latch, const daemon::TsiNames& names);
 
 }  // namespace splitnve::nnved

@@ -161,12 +161,14 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   add_vn_verbs(runtime);
   add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
-    respond.stream(daemon::stream_slots(
-        [&agent] { return agent.tsi_slots(); },
-        [&agent, &datapath, names = TsiNames(agent.config())](std::uint32_t slot, std::string& out) {
-          const auto tsi = agent.tsi(slot);
-          if (tsi) write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance));
-        }));
+    respond.stream(
+        daemon::stream_slots([&agent] { return agent.tsi_slots(); },
+                             [&agent, &datapath, names = daemon::TsiNames(agent.config().vns, agent.config().uplinks)](
+                                 std::uint32_t slot, std::string& out) {
+                               const auto tsi = agent.tsi(slot);
+                               if (tsi)
+                                 write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance));
+                             }));
   });
   daemon::add_few(runtime, "vn.show", vn_rows);
   daemon::add_few(runtime, "port.show", port_rows);

@@ -23,12 +23,7 @@ void write_addresses(host::JsonText& row, const TsiView& tsi) {
 
 }  // namespace
 
-TsiNames::TsiNames(const AgentConfig& config) {
-  for (const auto& vn : config.vns) vns.add(vn.id, vn.alias);
-  for (const auto& uplink : config.uplinks) uplinks.add(uplink.id, uplink.interface_name);
-}
-
-void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
+void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& names,
                const datapath::InstanceCounters& counters) {
   row.open('{');
   row.member("instance", tsi.instance.value());
@@ -37,7 +32,7 @@ void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
   row.member("vn_alias", names.vns.of(tsi.vn));
   row.member("interface", tsi.interface_name);
   row.member("guest_tag", tsi.guest_tag.value());
-  row.member("uplink", names.uplinks.of(tsi.uplink));
+  row.member("uplink", names.ports.of(tsi.uplink));
   row.member("vm", to_string(tsi.vm));
   row.member("migration", vdp::to_string(tsi.migration));
   row.member("state", tsi.state);

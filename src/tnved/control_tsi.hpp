@@ -7,14 +7,7 @@
 
 namespace splitnve::tnved {
 
-/// What rows show for the numbers of a TSI.
-struct TsiNames {
-  explicit TsiNames(const AgentConfig& config);
-  daemon::Names<GroupId> vns;
-  daemon::Names<PortId> uplinks;
-};
-
-void write_tsi(host::JsonText row, const TsiView& tsi, const TsiNames& names,
+void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& names,
                const datapath::InstanceCounters& counters);
 
 }  // namespace splitnve::tnved

@@ -25,6 +25,8 @@ AgentConfig config() {
   return config;
 }
 
+daemon::TsiNames names() { return {config().vns, config().ports}; }
+
 TsiView tsi() {
   TsiView view;
   view.instance = InstanceId(7);
@@ -48,7 +50,7 @@ TsiView tsi() {
 
 json written(const TsiView& view, const std::string& latched = "") {
   std::string text;
-  write_tsi(host::JsonText(text), view, TsiNames(config()), {1, 2, 3, 4, 5}, latched);
+  write_tsi(host::JsonText(text), view, names(), {1, 2, 3, 4, 5}, latched);
   EXPECT_EQ(text.find('\n'), std::string::npos);
   return json::parse(text);
 }
@@ -118,7 +120,7 @@ TEST(NnvedTsiRow, ALatchedVsiStandsWhereItsTsiWas) {
   latch.vsi = VsiId::from_uuid(kVsi);
   latch.reason = "rack \"4\"\n";
   std::string text;
-  write_latch(host::JsonText(text), latch, TsiNames(config()));
+  write_latch(host::JsonText(text), latch, names());
   EXPECT_EQ(json::parse(text), (json{{"instance", 0},
                                      {"vsi", kVsi},
                                      {"vn", 70002},
