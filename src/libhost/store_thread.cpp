@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pthread.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -11,6 +12,14 @@
 #include "splitnve/host/store.hpp"
 
 namespace splitnve::host {
+namespace {
+
+/// Where one transaction had so many records, more are on their way: the next one waits for them, because waking a
+/// thread, a transaction and its answer cost as much as fifty records do.
+constexpr std::size_t kBusyRecords = 32;
+constexpr std::chrono::milliseconds kGather{1};
+
+}  // namespace
 
 struct StoreThread::Impl {
   Impl(std::unique_ptr<Store> the_store, AnswerTo the_answer)
@@ -25,6 +34,9 @@ struct StoreThread::Impl {
       } else if (turn.group.empty()) {
         return;
       } else {
+        std::size_t records = 0;
+        for (const auto& batch : turn.group) records += batch.records.size();
+        busy = records >= kBusyRecords;
         answer(store->apply_group(turn.group));
       }
     }
@@ -36,6 +48,9 @@ struct StoreThread::Impl {
   };
   Turn take() {
     std::unique_lock lock(guard);
+    gathering = busy;
+    if (gathering) arrived.wait_for(lock, kGather, [this] { return ending || is_full_group(); });
+    gathering = false;
     arrived.wait(lock, [this] { return ending || !queue.empty(); });
     Turn turn;
     while (!queue.empty() && turn.group.size() < kStoreGroupBatchesMax) {
@@ -60,9 +75,15 @@ struct StoreThread::Impl {
     return records;
   }
 
+  bool is_full_group() const { return queue.size() >= kStoreGroupBatchesMax; }
+  /// Requires the lock. Who gathers is left to sleep until it has enough.
+  bool wants_to_know() const { return !gathering || is_full_group(); }
+
   std::unique_ptr<Store> store;
   AnswerTo answer;
-  std::mutex guard;  ///< of queue and ending
+  bool busy = false;       ///< the thread's own
+  std::mutex guard;        ///< of what follows
+  bool gathering = false;  ///< the thread waits for more to come
   std::condition_variable arrived;
   std::deque<std::variant<agent::Persist, ReadTo>> queue;
   bool ending = false;
@@ -84,12 +105,14 @@ StoreThread::~StoreThread() {
 }
 
 bool StoreThread::submit(agent::Persist batch) {
+  bool tell = false;
   {
     const std::lock_guard lock(impl_->guard);
     if (impl_->queue.size() >= kStoreQueueBatchesMax) return false;
     impl_->queue.emplace_back(std::move(batch));
+    tell = impl_->wants_to_know();
   }
-  impl_->arrived.notify_one();
+  if (tell) impl_->arrived.notify_one();
   return true;
 }
 

@@ -198,6 +198,50 @@ TEST_F(StoreTest, OfSeveralRecordsUnderOneKeyTheLastIsKept) {
   EXPECT_EQ(records_of(*store), (Records{{3, {2}}, {5, {4}}}));
 }
 
+TEST_F(StoreTest, ManyRecordsAtOnceAreWrittenAsIfOneByOne) {
+  Records wanted;
+  auto store = open();
+  ASSERT_TRUE(store);
+  // More than a statement takes at once, new ones, known ones and erased ones in between.
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    std::vector<agent::StoreRecord> records;
+    for (std::uint64_t key = 1; key <= 150; ++key) {
+      const std::uint64_t mixed = key * 37 % 151;
+      const bool erased = mixed % (20 * round) == 7;
+      records.push_back({mixed, erased ? OctetString() : OctetString(key, static_cast<std::uint8_t>(round))});
+      if (erased)
+        wanted.erase(mixed);
+      else
+        wanted[mixed] = records.back().value;
+    }
+    EXPECT_TRUE(store->apply(batch(round, records)).ok());
+    EXPECT_EQ(records_of(*store), wanted) << round;
+  }
+}
+
+TEST_F(StoreTest, UnderLoadTheThreadGathersAndStillAnswersAll) {
+  constexpr std::uint64_t kBatches = 400, kRecords = 40;
+  std::mutex guard;
+  std::condition_variable told;
+  std::vector<BatchId> answered;
+  StoreThread thread(open(), [&](const std::vector<agent::BatchResult>& results) {
+    const std::lock_guard lock(guard);
+    for (const auto& result : results) {
+      EXPECT_TRUE(result.ok()) << result.error;
+      answered.push_back(result.batch);
+    }
+    told.notify_one();
+  });
+  for (std::uint64_t i = 0; i < kBatches; ++i) {
+    std::vector<agent::StoreRecord> records;
+    for (std::uint64_t n = 0; n < kRecords; ++n) records.push_back({1 + i * kRecords + n, {1}});
+    ASSERT_TRUE(thread.submit(batch(i + 1, std::move(records))));
+  }
+  std::unique_lock lock(guard);
+  ASSERT_TRUE(told.wait_for(lock, std::chrono::seconds(20), [&] { return answered.size() == kBatches; }));
+  EXPECT_TRUE(std::is_sorted(answered.begin(), answered.end()));
+}
+
 TEST_F(StoreTest, TheThreadAnswersEveryBatchOnceAndInOrder) {
   std::mutex guard;
   std::condition_variable changed;
