@@ -126,6 +126,15 @@ TEST_F(BpfMigration, carries_rows_and_counters_of_the_older_layout) {
   EXPECT_TRUE(eventually([&] { return dropped(Drop::kControlFrame) == 1; }));
 }
 
+TEST_F(BpfMigration, carries_the_layout_whose_rows_were_allocated_on_demand) {
+  open();  // layout 1 becomes that of today
+  bpf_switch_.reset();
+  fs::rename(folder(SWITCH_LAYOUT), folder(3));
+  open();
+  EXPECT_FALSE(fs::exists(folder(3)));
+  expect_migrated();
+}
+
 TEST_F(BpfMigration, carries_the_layout_without_ip_and_guards_none) {
   open();  // layout 1 becomes that of today
   bpf_switch_.reset();

@@ -268,13 +268,15 @@ TEST_F(BpfRestart, leave_nothing_after_tear_down) {
 }
 
 TEST_F(BpfRestart, refuse_pins_of_a_newer_layout) {
-  fs::create_directories(pin_root_ + "/v4");
+  fs::create_directories(pin_root_ + "/v5");
   const auto refused = BpfSwitch::open(config_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().to_string(), pin_root_ +
-                                             ": pins of a newer layout, 4; this version knows 3 (start the newer "
+                                             ": pins of a newer layout, 5; this version knows 4 (start the newer "
                                              "version, or let it drain first)");
-  EXPECT_FALSE(fs::exists(pin_root_ + "/v3"));
+  EXPECT_FALSE(fs::exists(pin_root_ + "/v4"));
+  EXPECT_TRUE(fs::exists(pin_root_ + "/v5")) << "left alone";
+  fs::remove_all(pin_root_);
 }
 
 TEST_F(BpfRestart, refuse_a_pin_root_that_is_on_no_bpffs) {

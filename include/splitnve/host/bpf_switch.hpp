@@ -33,7 +33,7 @@ class BpfSwitch final : public Datapath {
   struct Config {
     std::string pin_root;        ///< on a bpffs; the maps lie below it in v<layout>/ (Paths::pins)
     std::optional<Vxlan> vxlan;  ///< nnved
-    /// Sizes new maps: an empty map costs 16 octets per entry. Pinned maps keep the size they have.
+    /// Sizes new maps, which cost about 300 octets per instance. Pinned maps keep the size they have.
     std::uint32_t instances_max = limits::kInstancesMax;
   };
   enum class Program : std::uint8_t { kPort, kUplink, kTunnel };

@@ -41,13 +41,15 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
   } map SEC(".maps")
 #define SWITCH_HASH(map, key_type, value_type, entries) \
   SWITCH_MAP(map, BPF_MAP_TYPE_HASH, key_type, value_type, entries, BPF_F_NO_PREALLOC)
+#define SWITCH_HASH_AT_HAND(map, key_type, value_type, entries) \
+  SWITCH_MAP(map, BPF_MAP_TYPE_HASH, key_type, value_type, entries, 0)
 
 SWITCH_HASH(ports, __u32, struct switch_port, SWITCH_PORTS_MAX);
 SWITCH_HASH(access, struct switch_access_key, struct switch_access, SWITCH_ACCESS_MAX);
-SWITCH_HASH(guard, struct switch_guard_key, struct switch_guard, SWITCH_INSTANCES_MAX);
+SWITCH_HASH_AT_HAND(guard, struct switch_guard_key, struct switch_guard, SWITCH_INSTANCES_MAX);
 SWITCH_MAP(ips, BPF_MAP_TYPE_LPM_TRIE, struct switch_ip_key, __u32, SWITCH_INSTANCES_MAX* SWITCH_IPS_PER_INSTANCE,
            BPF_F_NO_PREALLOC);
-SWITCH_HASH(fdb, struct switch_fdb_key, struct switch_fdb, SWITCH_INSTANCES_MAX* SWITCH_FDB_PER_INSTANCE);
+SWITCH_HASH_AT_HAND(fdb, struct switch_fdb_key, struct switch_fdb, SWITCH_INSTANCES_MAX* SWITCH_FDB_PER_INSTANCE);
 SWITCH_HASH(domains, __u32, struct switch_domain, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(vnis, __u32, __u32, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(instance_counters, __u32, struct switch_counters, SWITCH_INSTANCES_MAX);
