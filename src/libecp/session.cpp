@@ -53,6 +53,7 @@ Session::Verdict Session::handle_request(const Frame& frame, Instant now) {
   }
   if (inbox_count_ == inbox_.size()) return Verdict::kInboxFull;
   receiver_.accept(frame.sequence, frame.payload, now);
+  backoff_until_.reset();  // who speaks may hear again; the next failure waits longer than the last all the same
   acks_.push_back(frame.sequence);
   push_inbox(frame.payload);
   return Verdict::kDelivered;

@@ -234,13 +234,19 @@ TEST(EcpSession, EndsItsBackOffWithADelivery) {
   EXPECT_EQ(session.next_deadline(), failed_at + 2 * timer) << "the count began anew";
 }
 
-TEST(EcpSession, StillAcknowledgesWhileItBacksOff) {
+TEST(EcpSession, AcknowledgesWhileItBacksOffAndTriesAgainWhenThePeerSpeaks) {
   Session session(config());
-  const Instant now = fail_once(session, kStart);
+  const Duration timer = config().timing.ack_timer();
+  Instant now = fail_once(session, kStart);
   ASSERT_FALSE(session.ready(now));
   EXPECT_EQ(session.handle_frame(request(1), now), Verdict::kDelivered);
   EXPECT_EQ(drain(session).size(), 1u);
-  EXPECT_FALSE(session.ready(now)) << "a request of the peer is no delivery of ours";
+  EXPECT_TRUE(session.ready(now)) << "it is there again";
+  EXPECT_TRUE(session.idle());
+  const Instant failed_at = fail_once(session, now);
+  EXPECT_EQ(session.next_deadline(), failed_at + 4 * timer) << "in vain: the pause is the longer one";
+  EXPECT_EQ(session.handle_frame(request(1), failed_at), Verdict::kDuplicate);
+  EXPECT_FALSE(session.ready(failed_at)) << "a repeat says nothing new";
 }
 
 TEST(EcpSession, ForgetsWhatIsOutstandingWhenTheLinkGoesDownButKeepsWhatItAcknowledged) {

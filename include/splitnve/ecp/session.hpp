@@ -183,7 +183,7 @@ class Session {
   /// Requires ready(now) and at most limits::kVdpduOctetsMax octets.
   void send(Octets vdpdu, Instant now);
   /// The n-th failure in a row holds ready() back for the ack timer x 2^n, at most limits::kEcpBackoffMax (S10);
-  /// next_deadline() covers it. A delivery ends the back-off.
+  /// next_deadline() covers it. A delivery ends the back-off, and so does a new ECPDU: the peer is there again.
   std::optional<Transmitter::Outcome> poll_outcome();
 
   /// Oldest received VDPDU (with padding); empty optional when none. Valid until pop_inbox().
