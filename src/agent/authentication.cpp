@@ -27,8 +27,7 @@ Authentication::Authentication(const auth::Authenticator::Config& config, std::s
     : authenticator_(config), subject_(std::move(subject)) {}
 
 Authentication::Heard Authentication::handle_frame(const ecp::Frame& frame, ecp::Session& session,
-                                                   const vdp::Capabilities& own, Instant now,
-                                                   std::deque<Effect>& effects) {
+                                                   const vdp::Capabilities& own, Instant now, EffectQueue& effects) {
   using Verdict = auth::Authenticator::Verdict;
   auto judged = authenticator_.check(frame, own, now);
   Heard heard;
@@ -71,7 +70,7 @@ void Authentication::handled(ecp::Session::Verdict verdict, std::uint64_t counte
 
 /// With a session a refusal is a forger's or a late frame, and changes no state. Frames of a session that we have lost
 /// are the ordinary beginning of a new one.
-void Authentication::log_refusal(const char* cause, Instant now, std::deque<Effect>& effects) {
+void Authentication::log_refusal(const char* cause, Instant now, EffectQueue& effects) {
   if (cause == kUnknownSession) return;
   if (authenticator_.session() == nullptr) {
     refusal_ = cause;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <deque>
 #include <string>
 
 #include "splitnve/agent/effects.hpp"
@@ -35,7 +34,7 @@ class Authentication {
 
   /// Judges a frame of the peer before anything else looks at it. `own` are the capabilities that it is shown.
   Heard handle_frame(const ecp::Frame& frame, ecp::Session& session, const vdp::Capabilities& own, Instant now,
-                     std::deque<Effect>& effects);
+                     EffectQueue& effects);
   void handled(ecp::Session::Verdict verdict, std::uint64_t counter);
   void handle_delivery_failed() { authenticator_.handle_delivery_failed(); }
   void handle_time(Instant now) { authenticator_.handle_time(now); }
@@ -64,7 +63,7 @@ class Authentication {
   View view() const;
 
  private:
-  void log_refusal(const char* cause, Instant now, std::deque<Effect>& effects);
+  void log_refusal(const char* cause, Instant now, EffectQueue& effects);
 
   auth::Authenticator authenticator_;
   std::string subject_;

@@ -31,7 +31,7 @@ const char* to_string_state(const evb::Operational& operational) {
 EvbPort::EvbPort(evb::Role role, const Config& config)
     : port_(config.port), interface_name_(config.interface_name), machine_(machine_config(role, config)) {}
 
-std::optional<evb::Machine::Change> EvbPort::drain(std::deque<Effect>& effects) {
+std::optional<evb::Machine::Change> EvbPort::drain(EffectQueue& effects) {
   OctetString frame;
   while (machine_.poll_frame(frame)) effects.push_back(Transmit{port_, std::exchange(frame, {})});
   std::optional<evb::Machine::Change> sum;
@@ -44,17 +44,16 @@ std::optional<evb::Machine::Change> EvbPort::drain(std::deque<Effect>& effects) 
   return sum;
 }
 
-void EvbPort::report(const evb::Machine::Change& change, std::deque<Effect>& effects) const {
+void EvbPort::report(const evb::Machine::Change& change, EffectQueue& effects) const {
   const char* from = to_string_state(change.before);
   const char* to = to_string_state(change.now);
-  if (std::strcmp(from, to) != 0)
-    effects.push_back(Transition{"evb", interface_name_, from, to, change.reason});
+  if (std::strcmp(from, to) != 0) effects.push_back(Transition{"evb", interface_name_, from, to, change.reason});
   if (!change.now.acceptable)
     effects.push_back(Notice{"EVB_REFUSED", Notice::Level::kWarning, "port=" + interface_name_ + " " + refusal()});
   else if (change.now.values != change.before.values)
-    effects.push_back(Notice{"EVB_TIMERS", Notice::Level::kInfo,
-                             "port=" + interface_name_ + " now " + evb::to_string(change.now.values) + ": " +
-                                 change.reason});
+    effects.push_back(
+        Notice{"EVB_TIMERS", Notice::Level::kInfo,
+               "port=" + interface_name_ + " now " + evb::to_string(change.now.values) + ": " + change.reason});
 }
 
 std::string EvbPort::refusal() const {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What both agents share: EVB on one of their ports.
 #pragma once
-#include <deque>
 #include <optional>
 #include <string>
 
@@ -31,7 +30,7 @@ class EvbPort {
   const evb::Machine& machine() const { return machine_; }
 
   /// Moves frames, transitions and notices into `effects`. The sum of what changed, if anything did.
-  std::optional<evb::Machine::Change> drain(std::deque<Effect>& effects);
+  std::optional<evb::Machine::Change> drain(EffectQueue& effects);
 
   /// The timers that hold: the operational ones, or our own while the neighbour's are refused.
   ecp::Timing ecp() const;
@@ -40,7 +39,7 @@ class EvbPort {
   std::string refusal() const;
 
  private:
-  void report(const evb::Machine::Change& change, std::deque<Effect>& effects) const;
+  void report(const evb::Machine::Change& change, EffectQueue& effects) const;
 
   PortId port_;
   std::string interface_name_;

@@ -144,6 +144,7 @@ class Runtime {
   bool draining() const { return draining_; }
 
   Agent& agent() { return agent_; }
+  host::Loop& loop() { return loop_; }
   host::Log& log() { return log_; }
   host::Datapath& datapath() { return *datapath_; }
   host::Driver<Agent>& driver() { return *driver_; }
@@ -266,7 +267,8 @@ class Runtime {
 
   void audit(bool fix, host::Responder respond) {
     if (recovering())
-      return respond.fail({"the store was lost: the stations are still telling what shall be", "audit", "try again later"});
+      return respond.fail(
+          {"the store was lost: the stations are still telling what shall be", "audit", "try again later"});
     AuditReport report;
     const datapath::Rows want = agent_.desired_rows();
     const auto have = datapath_->dump();
@@ -297,7 +299,8 @@ class Runtime {
         if (!*have) return host::Responder(respond).fail(have->error());
         auto found = differences(*want, **have);
         // Batch 0 is nobody's: the agent ignores its result, the next audit tells.
-        if (fix && !found.empty() && store_->submit({BatchId(0), repairs(*want, **have)})) shared->fixed += found.size();
+        if (fix && !found.empty() && store_->submit({BatchId(0), repairs(*want, **have)}))
+          shared->fixed += found.size();
         shared->add("store", std::move(found));
         answer_audit(std::move(*shared), respond);
       });
@@ -348,7 +351,8 @@ class Runtime {
     driver_->ports().close(row.port);
     if (!row.present) return;
     if (auto watched = driver_->ports().watch(row.port, row.interface_name); !watched)
-      log_.event(host::LogLevel::kWarning, "port.unwatched", {{"interface", row.interface_name}}, watched.error().to_string());
+      log_.event(host::LogLevel::kWarning, "port.unwatched", {{"interface", row.interface_name}},
+                 watched.error().to_string());
   }
 
   /// Rows are keyed by interface index in the kernel: a new index needs all rows of the port again.

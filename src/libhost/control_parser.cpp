@@ -15,7 +15,7 @@ namespace splitnve::host {
 
 /// Outlives the parser while a result is on its way through the loop.
 struct ControlParser::Impl : std::enable_shared_from_this<Impl> {
-  explicit Impl(Loop& the_loop) : loop(the_loop) {}
+  Impl(Loop& the_loop, Read the_read) : loop(the_loop), read(std::move(the_read)) {}
 
   /// A line to parse, or with nobody to tell something to free.
   struct Job {
@@ -46,7 +46,7 @@ struct ControlParser::Impl : std::enable_shared_from_this<Impl> {
   }
   void carry_out(Job job) {
     if (!job.done) return;
-    job.parsed = std::make_shared<Parsed>(parse_request(job.line));
+    job.parsed = std::make_shared<Parsed>(read(job.line));
     loop.post([weak = weak_from_this(), done = std::move(job.done), parsed = std::move(job.parsed)]() mutable {
       const auto self = weak.lock();
       if (!self) return;
@@ -56,6 +56,7 @@ struct ControlParser::Impl : std::enable_shared_from_this<Impl> {
   }
 
   Loop& loop;
+  Read read;
   std::mutex guard;  ///< of jobs and ending
   std::condition_variable arrived;
   std::deque<Job> jobs;
@@ -63,7 +64,7 @@ struct ControlParser::Impl : std::enable_shared_from_this<Impl> {
   std::thread thread;
 };
 
-ControlParser::ControlParser(Loop& loop) : impl_(std::make_shared<Impl>(loop)) {}
+ControlParser::ControlParser(Loop& loop, Read read) : impl_(std::make_shared<Impl>(loop, std::move(read))) {}
 
 ControlParser::~ControlParser() {
   {

@@ -15,14 +15,16 @@ class Loop;
 /// Lines from this length on are parsed aside: a millisecond of parsing is one in which no frame is served.
 inline constexpr std::size_t kParsedAsideOctetsMin = 4096;
 
-/// Parses request lines on a thread of its own, in the order in which they come, and frees there what came of them. The
+/// Reads request lines on a thread of its own, in the order in which they come, and frees there what came of them. The
 /// thread starts with the first line. It holds at most one line for each connection of the control socket.
 class ControlParser {
  public:
   using Parsed = Result<ControlRequest, const char*>;
   using Done = std::function<void(const Parsed&)>;
 
-  explicit ControlParser(Loop& loop);
+  using Read = std::function<Parsed(std::string_view line)>;
+
+  ControlParser(Loop& loop, Read read);
   /// Waits for the line that is being parsed; `done` of those behind it is never called.
   ~ControlParser();
   ControlParser(const ControlParser&) = delete;

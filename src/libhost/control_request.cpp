@@ -22,7 +22,7 @@ Result<ControlRequest, const char*> parse_request(std::string_view line) {
   const auto args = request.find("args");
   if (args != request.end() && !args->is_object()) return malformed("\"args\" is not an object");
   return ControlRequest{std::move(*id), std::move(verb->get_ref<std::string&>()),
-                        args == request.end() ? json::object() : std::move(*args)};
+                        args == request.end() ? json::object() : std::move(*args), nullptr};
 }
 
 }  // namespace splitnve::host

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -12,7 +13,8 @@ namespace splitnve::host {
 struct ControlRequest {
   nlohmann::json id;  ///< an integer
   std::string verb;
-  nlohmann::json args;  ///< an object
+  nlohmann::json args;            ///< an object; null once the verb has read it
+  std::shared_ptr<void> reading;  ///< what the verb's own reader made of `args`, if it has one
 };
 
 /// Reads one line without its newline. Error: what is wrong with it, for the one who sent it.

@@ -129,7 +129,8 @@ Access access_of(const ControlPeer& peer, uid_t own_uid, std::optional<gid_t> ad
 struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_this<Responder::Backend> {
   struct Verb {
     Access needed = Access::kAdmin;
-    ControlServer::Handler handler;
+    std::function<void(const ControlRequest&, Responder)> handler;
+    std::function<std::shared_ptr<void>(const json& args)> read;  ///< may be empty
   };
   explicit Backend(Loop& the_loop) : loop(the_loop) {}
   ~Backend() override {
@@ -144,6 +145,7 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   void on_line(ControlConnection& connection, std::string_view line) override;
   void on_oversize(ControlConnection& connection) override;
   void on_closed(ControlConnection& connection) override;
+  ControlParser::Parsed read(std::string_view line) const;
   void serve(ControlConnection& connection, std::uint64_t asker, const ControlRequest& request);
   void serve_parsed(std::uint64_t asker, const ControlParser::Parsed& request);
   /// The connection that waits for this answer; nullptr when it has gone. The asker is then known no more.
@@ -160,7 +162,7 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   std::uint64_t last_asker = 0;
   ControlStats stats;
   std::unique_ptr<FdWatch> listener;
-  ControlParser parser{loop};
+  ControlParser parser{loop, [this](std::string_view line) { return read(line); }};
 };
 
 void Responder::Backend::on_connect() {
@@ -200,10 +202,21 @@ void Responder::Backend::on_line(ControlConnection& connection, std::string_view
   const std::uint64_t asker = ++last_asker;
   askers.emplace(asker, connection.id());
   connection.begin(asker, nullptr);
-  if (line.size() < kParsedAsideOctetsMin) return serve_parsed(asker, parse_request(line));
+  if (line.size() < kParsedAsideOctetsMin) return serve_parsed(asker, read(line));
   // The parser does not outlive the backend.
   parser.parse(std::string(line),
                [this, asker](const ControlParser::Parsed& request) { serve_parsed(asker, request); });
+}
+
+ControlParser::Parsed Responder::Backend::read(std::string_view line) const {
+  auto request = parse_request(line);
+  if (!request) return request;
+  const auto verb = verbs.find(request->verb);
+  if (verb != verbs.end() && verb->second.read) {
+    request->reading = verb->second.read(request->args);
+    request->args = nullptr;
+  }
+  return request;
 }
 
 /// The connection may have gone meanwhile.
@@ -231,7 +244,7 @@ void Responder::Backend::serve(ControlConnection& connection, std::uint64_t aske
                            "run it as root or as a member of the admin group"});
   }
   try {
-    verb->second.handler(request.args, responder);
+    verb->second.handler(request, responder);
   } catch (const json::exception& error) {
     responder.fail({std::string("bad argument: ") + error.what(), "args", ""});
   }
@@ -288,7 +301,21 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(Loop& loop, const Con
 }
 
 void ControlServer::add(const std::string& verb, Access needed, Handler handler) {
-  backend_->verbs.insert_or_assign(verb, Responder::Backend::Verb{needed, std::move(handler)});
+  backend_->verbs.insert_or_assign(
+      verb,
+      Responder::Backend::Verb{needed,
+                               [handler = std::move(handler)](const ControlRequest& request, Responder responder) {
+                                 handler(request.args, std::move(responder));
+                               },
+                               {}});
+}
+
+void ControlServer::add_read_erased(const std::string& verb, Access needed, Reader read,
+                                    std::function<void(void* reading, Responder)> handle) {
+  const auto handler = [handle = std::move(handle)](const ControlRequest& request, Responder responder) {
+    handle(request.reading.get(), std::move(responder));
+  };
+  backend_->verbs.insert_or_assign(verb, Responder::Backend::Verb{needed, handler, std::move(read)});
 }
 
 void ControlServer::answer(const agent::Answer& answer) {

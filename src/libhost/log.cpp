@@ -135,7 +135,7 @@ void Log::event(LogLevel level, std::string_view id, std::initializer_list<LogFi
 }
 
 void Log::transition(const agent::Transition& transition) {
-  if (!impl_->admit(impl_->transitions)) return;
+  if (!impl_->logger.should_log(spdlog_level(LogLevel::kInfo)) || !impl_->admit(impl_->transitions)) return;
   event(LogLevel::kInfo, "TRANSITION",
         {{"machine", transition.machine},
          {"subject", to_string(transition.subject)},

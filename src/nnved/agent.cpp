@@ -286,13 +286,7 @@ void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
 void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
-std::optional<agent::Effect> Agent::poll_effect() {
-  auto& effects = impl_->journal.effects;
-  if (effects.empty()) return std::nullopt;
-  std::optional<agent::Effect> effect(std::move(effects.front()));
-  effects.pop_front();
-  return effect;
-}
+std::optional<agent::Effect> Agent::poll_effect() { return impl_->journal.effects.poll(); }
 std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }
 const AgentConfig& Agent::config() const { return impl_->config; }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <deque>
 #include <string>
 #include <utility>
 
@@ -17,7 +16,7 @@ class Journal {
   void notice(const char* id, agent::Notice::Level level, std::string text) {
     effects.push_back(agent::Notice{id, level, std::move(text)});
   }
-  std::deque<agent::Effect> effects;
+  agent::EffectQueue effects;
 };
 
 }  // namespace splitnve::nnved

@@ -88,10 +88,9 @@ void Impl::answer(Index index, vdp::ResponseStatus status, vdp::ReasonText why) 
   Work& work = works[index];
   if (work.dead || std::exchange(work.answered, true)) return;
   // A refusal echoes the request's own entries.
-  peers[work.peer].bridge.respond(work.request, status,
-                                  status.success() ? std::span<const vdp::FilterEntry>(work.entries)
-                                                   : std::span<const vdp::FilterEntry>(),
-                                  why);
+  peers[work.peer].bridge.respond(
+      work.request, status,
+      status.success() ? std::span<const vdp::FilterEntry>(work.entries) : std::span<const vdp::FilterEntry>(), why);
   this->touch(work.peer);
 }
 
@@ -217,11 +216,9 @@ agent::Publish Impl::gather_publish(Batch& batch) {
   for (const AddressKey& key : std::exchange(changes.authority, {})) {
     Owner* owner = tsis.owner(key);
     if (owner == nullptr) continue;
-    const agent::AuthorityRow row = projection.authority(key);
-    if (projection.is_told(key, row)) continue;
-    owner->told_mapped = row.mapped;
-    owner->told_forwarding = row.forwarding;
-    owner->told_generation = row.generation;
+    const agent::AuthorityRow row = projection.authority(key, *owner);
+    if (owner->is_told(row)) continue;
+    owner->tell(row);
     publish.rows.push_back(row);
     batch.authority.push_back(key);
   }
@@ -359,8 +356,12 @@ void Impl::programmed(Batch& batch, const agent::BatchResult& result, Instant no
     }
   }
   sort_unique(failed);
-  const std::string cause = !result.error.empty() ? result.error : result.failures.empty() ? "" : result.failures[0].cause;
+  const std::string cause = !result.error.empty()     ? result.error
+                            : result.failures.empty() ? ""
+                                                      : result.failures[0].cause;
+  const bool any_failed = !failed.empty();
   const auto fails = [&](const Touch& touch) {
+    if (!any_failed) return false;
     const AddressKey key{touch.vn, touch.name.mac};
     const PortId port = vaps[tsis[touch.instance].vap].port;
     return std::binary_search(failed.domains.begin(), failed.domains.end(), touch.vn) ||

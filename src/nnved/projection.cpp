@@ -137,20 +137,13 @@ datapath::Rows Projection::all_rows() const {
   return all;
 }
 
-agent::AuthorityRow Projection::authority(const AddressKey& key) const {
-  const Owner& owner = *tsis_.owner(key);
+agent::AuthorityRow Projection::authority(const AddressKey& key, const Owner& owner) const {
   agent::AuthorityRow row{key.vn, key.mac, tsis_[owner.holder].vsi, owner.generation, false, false};
   tsis_.for_each_holder(key, [&](Index, const AddressRow& address) {
     row.mapped = row.mapped || address.effective() != Level::kNone;
     row.forwarding = row.forwarding || address.effective() == Level::kActive;
   });
   return row;
-}
-
-bool Projection::is_told(const AddressKey& key, const agent::AuthorityRow& row) const {
-  const Owner& owner = *tsis_.owner(key);
-  return owner.told_mapped == row.mapped && owner.told_forwarding == row.forwarding &&
-         (!row.mapped || owner.told_generation == row.generation);
 }
 
 agent::AuthorityTag Projection::tag(const TagKey& key) const {

@@ -26,9 +26,7 @@ class Projection {
   datapath::Rows all_rows() const;
 
   /// The authority's row of an address that somebody here has.
-  agent::AuthorityRow authority(const AddressKey& key) const;
-  /// True if `row` says what the authority was told last.
-  bool is_told(const AddressKey& key, const agent::AuthorityRow& row) const;
+  agent::AuthorityRow authority(const AddressKey& key, const Owner& owner) const;
   agent::AuthorityTag tag(const TagKey& key) const;
 
   /// The stored form; empty if the TSI is gone or on its way only.

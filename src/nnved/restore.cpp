@@ -17,7 +17,10 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
     const bool tsi = agent::record_kind(stored.key) == agent::RecordKind::kTsi;
     const bool vn = agent::record_kind(stored.key) == agent::RecordKind::kVn;
     journal.notice("nnved.record_dropped", agent::Notice::Level::kWarning,
-                   std::string(tsi ? "stored TSI " : vn ? "stored VN " : "stored latch ") + std::to_string(id) + ": " + cause);
+                   std::string(tsi  ? "stored TSI "
+                               : vn ? "stored VN "
+                                    : "stored latch ") +
+                       std::to_string(id) + ": " + cause);
     // Only a number that no row took is erased with its record.
     if (tsi && id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
     if (vn && id > 0 && id <= limits::kInstancesMax) dropped_connects.push_back(static_cast<Index>(id - 1));
@@ -31,13 +34,7 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
     if (!tsis.rows().contains(instance)) changes.records.push_back(instance);
   for (const Index number : dropped_connects)
     if (!connects.rows().contains(number)) changes.connects.push_back(number);
-  tsis.for_each_owner([&](const AddressKey& key, const Owner&) {
-    const agent::AuthorityRow row = projection.authority(key);
-    Owner& owner = *tsis.owner(key);
-    owner.told_mapped = row.mapped;
-    owner.told_forwarding = row.forwarding;
-    owner.told_generation = row.generation;
-  });
+  tsis.for_each_owner([&](const AddressKey& key, Owner& owner) { owner.tell(projection.authority(key, owner)); });
   if (!records.empty()) vaps.begin_round_at(random());
   settle(now);
   return unreadable;

@@ -130,6 +130,8 @@ bool TsiTable::has(const VsiId& vsi, Index peer) const {
 
 AddressRow* TsiTable::find_address(Index instance, const AddressName& name) {
   auto& addresses = rows_[instance].addresses;
+  if (addresses.size() == 1 && name.ip.is_none())  // nearly always
+    return addresses.front().mac == name.mac ? &addresses.front() : nullptr;
   for (auto place = place_of(addresses, name.mac); place != addresses.end() && place->mac == name.mac; ++place)
     if (place->ip == 0 ? name.ip.is_none() : ips_.get(instance, place->ip) == name.ip) return &*place;
   return nullptr;

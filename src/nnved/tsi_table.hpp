@@ -9,6 +9,7 @@
 #include "nnved/changes.hpp"
 #include "nnved/config.hpp"
 #include "nnved/reason.hpp"
+#include "splitnve/agent/effects.hpp"
 #include "splitnve/base/ip_table.hpp"
 #include "splitnve/base/slab.hpp"
 #include "splitnve/vdp/codec.hpp"
@@ -68,6 +69,16 @@ struct Owner {
   std::uint32_t generation = 0;       ///< rises with every takeover (S27)
   std::uint32_t told_generation = 0;  ///< as last published
   bool told_mapped = false, told_forwarding = false;
+
+  bool is_told(const agent::AuthorityRow& row) const {
+    return told_mapped == row.mapped && told_forwarding == row.forwarding &&
+           (!row.mapped || told_generation == row.generation);
+  }
+  void tell(const agent::AuthorityRow& row) {
+    told_mapped = row.mapped;
+    told_forwarding = row.forwarding;
+    told_generation = row.generation;
+  }
 };
 
 /// The TSI rows and their indexes. It keeps the indexes true; what a change means is the TSI machine's business.
@@ -105,13 +116,14 @@ class TsiTable {
   void for_each_holder(const AddressKey& key, F&& visit) const {
     const Owner* found = owner(key);
     if (found == nullptr) return;
+    if (found->holders == 1) return visit(found->holder, std::as_const(*find_address(found->holder, key.mac)));
     for (Index i = first_of_vsi(rows_[found->holder].vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
       if (rows_[i].vn == key.vn)
         if (const AddressRow* address = find_address(i, key.mac)) visit(i, *address);
   }
   template <class F>
-  void for_each_owner(F&& visit) const {
-    for (const auto& [key, owner] : owners_) visit(key, owner);
+  void for_each_owner(F&& visit) {
+    for (auto& [key, owner] : owners_) visit(key, owner);
   }
 
   /// Managers are interned and counted: few managers, many rows.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the control socket shows.
+#include <algorithm>
+
 #include "nnved/agent_impl.hpp"
 
 namespace splitnve::nnved {
@@ -7,11 +9,10 @@ namespace splitnve::nnved {
 datapath::Rows Agent::desired_rows() const { return impl_->projection.all_rows(); }
 
 std::vector<agent::AuthorityRow> Agent::desired_authority() const {
-  std::vector<AddressKey> keys;
-  impl_->tsis.for_each_owner([&](const AddressKey& key, const Owner&) { keys.push_back(key); });
-  sort_unique(keys);
   std::vector<agent::AuthorityRow> rows;
-  for (const AddressKey& key : keys) rows.push_back(impl_->projection.authority(key));
+  impl_->tsis.for_each_owner(
+      [&](const AddressKey& key, const Owner& owner) { rows.push_back(impl_->projection.authority(key, owner)); });
+  std::ranges::sort(rows, {}, [](const agent::AuthorityRow& row) { return std::pair(row.vn, row.mac); });
   return rows;
 }
 
@@ -32,7 +33,8 @@ std::vector<agent::StoreRecord> Agent::desired_records() const {
     if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
   });
   impl_->latches.rows().for_each([&](Index number, const Latch&) { records.push_back(impl_->latches.record(number)); });
-  impl_->connects.rows().for_each([&](Index number, const Connect&) { records.push_back(impl_->connect_record(number)); });
+  impl_->connects.rows().for_each(
+      [&](Index number, const Connect&) { records.push_back(impl_->connect_record(number)); });
   return records;
 }
 
@@ -60,8 +62,11 @@ std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {
       view.addresses.back().ips.push_back(impl_->tsis.name(slot, address).ip);
       continue;
     }
-    view.addresses.push_back({address.mac, address.vid.is_null() ? vap.vid : address.vid,
-                              address.level == Level::kActive, address.superseded, {}});
+    view.addresses.push_back({address.mac,
+                              address.vid.is_null() ? vap.vid : address.vid,
+                              address.level == Level::kActive,
+                              address.superseded,
+                              {}});
     view.superseded = view.superseded || address.superseded;
     view.guarded = view.guarded && !address.mac.is_zero();
   }
@@ -109,7 +114,8 @@ std::vector<PeerView> Agent::peers() const {
 std::vector<PortView> Agent::ports() const {
   std::vector<PortView> views;
   for (std::uint32_t i = 0; i < impl_->ports.size(); ++i)
-    views.push_back({impl_->config.ports[i].id, impl_->ports[i].up, impl_->ports[i].peers, 0, impl_->vaps.vids_free(i)});
+    views.push_back(
+        {impl_->config.ports[i].id, impl_->ports[i].up, impl_->ports[i].peers, 0, impl_->vaps.vids_free(i)});
   impl_->peers.for_each([&](Index, const Peer& peer) { views[peer.port_index].tsis += peer.tsis; });
   return views;
 }
@@ -117,7 +123,8 @@ std::vector<PortView> Agent::ports() const {
 std::vector<agent::EvbView> Agent::evb() const {
   std::vector<agent::EvbView> views;
   for (std::uint32_t i = 0; i < impl_->ports.size(); ++i)
-    if (const auto& evb = impl_->ports[i].evb) views.push_back({impl_->config.ports[i].interface_name, &evb->machine()});
+    if (const auto& evb = impl_->ports[i].evb)
+      views.push_back({impl_->config.ports[i].interface_name, &evb->machine()});
   return views;
 }
 

@@ -81,6 +81,8 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
     case ecp::Session::Verdict::kUnexpectedAck: count_drop("unexpected acknowledgement"); break;
   }
   drain_session(uplink, now);
+  // What waits goes on its way before the work of this wake-up is done; not if a port is to be closed here first.
+  if (verdict == ecp::Session::Verdict::kAck && !flush_wanted_) compose(uplink, now);
 }
 
 /// The uplink's nNVE is this one from now on.
@@ -171,10 +173,10 @@ void Agent::Impl::pump(Instant now) {
     place_vns(now);
     drain_stations(now);
     drain_vns(now);
-    std::vector<Slot> checking;
-    checking.swap(check_list_);
-    for (Slot slot : checking)
+    checking_.swap(check_list_);
+    for (Slot slot : checking_)
       if (tsis_.contains(slot) && std::exchange(tsis_[slot].to_check, false)) check(slot, now);
+    checking_.clear();
   } while (!check_list_.empty());
   flush_store();
   flush_program();
@@ -191,12 +193,14 @@ void Agent::Impl::drain_stations(Instant now) {
       while (const auto event = uplinks_[i].station.poll_event()) handle_station(i, *event, now);
     opened = !to_open_.empty();
     // A new association may get the handle of one whose Closed is still queued: it waits until none is.
-    for (Slot slot : std::exchange(to_open_, {})) {
+    opening_.swap(to_open_);
+    for (Slot slot : opening_) {
       if (!tsis_.contains(slot) || tsis_[slot].handle != kNoHandle || tsis_[slot].vm == VmState::kLeaving) continue;
       if (paths_.of(tsis_[slot].vn)->opens_at) continue;  // finish_switch() asks again
       open_association(slot, now);
       pursue(slot, now);
     }
+    opening_.clear();
   } while (opened);
 }
 
@@ -391,12 +395,7 @@ void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
-std::optional<agent::Effect> Agent::poll_effect() {
-  if (impl_->effects_.empty()) return std::nullopt;
-  auto effect = std::move(impl_->effects_.front());
-  impl_->effects_.pop_front();
-  return effect;
-}
+std::optional<agent::Effect> Agent::poll_effect() { return impl_->effects_.poll(); }
 std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }
 std::uint32_t Agent::tsi_slots() const { return impl_->tsis_.slots(); }
 std::optional<TsiView> Agent::tsi(std::uint32_t slot) const { return impl_->view(slot); }

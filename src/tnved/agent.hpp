@@ -53,6 +53,9 @@ struct LifecycleEvent {
   std::optional<ManagerId> manager;
   std::optional<VsiType> type;
   bool migration_unknown = false;  ///< who tells of the VM cannot tell whether it migrates (D13)
+  bool starts = false;             ///< of kCreate: the VM is about to run, as if kStart followed at once
+  /// The asker wants to know that it is stored, no more: the nNVE is asked on and on, as for a VM that runs already.
+  bool unattended = false;
 };
 
 /// What happens to some addresses of a live TSI; the TSI's state and its other addresses stay as they are (C7, D8).
@@ -130,6 +133,7 @@ struct PeerView : agent::ConversationView {  ///< the nNVE behind an uplink
   bool link_up = true;
   std::optional<MacAddress> nnve;  ///< who answered
   std::uint32_t tsis = 0, unconfirmed = 0;
+  std::uint32_t settled = 0;  ///< TSIs for which the nNVE's word, the datapath and the store are as wanted
   std::uint64_t ecpdus_received = 0, requests = 0, keepalives = 0, refused = 0, timeouts = 0, reasserted = 0,
                 set_changes = 0;
 };

@@ -30,10 +30,17 @@ Phase phase_after(Phase phase, std::optional<VmState> before, VmState next) {
 void Agent::Impl::handle_event(const LifecycleEvent& event, Instant now) {
   drain_stations(now);
   const auto known = tsis_.find(event.vsi);
-  const auto before = known ? std::optional(tsis_[*known].vm) : std::nullopt;
-  const Outcome outcome = apply(before, event.verb);
+  auto before = known ? std::optional(tsis_[*known].vm) : std::nullopt;
+  Outcome outcome = apply(before, event.verb);
+  const bool starts = outcome.legal && event.starts;
+  const VmState created = outcome.next;
+  if (starts) outcome = apply(created, Verb::kStart);
   if (!outcome.legal) return answer(event.asker, false, outcome.refusal);
   if (outcome.wait == Wait::kNothing) return answer(event.asker, true, "nothing changes");
+  if (event.unattended && outcome.wait == Wait::kSettled) outcome.wait = Wait::kStored;
+  const bool has_port = !event.interface_name.empty() || (known && tsis_[*known].port.value() != 0);
+  if (outcome.next == VmState::kRunning && !has_port)
+    return answer(event.asker, false, "the VM's interface is not known: name it");
   std::string refusal;
   if (!before || (describes(event.verb) && *before == VmState::kLeaving)) {
     refusal = create(event, known, now);
@@ -43,10 +50,8 @@ void Agent::Impl::handle_event(const LifecycleEvent& event, Instant now) {
     refusal = bind(*known, event.interface_name);
   }
   if (!refusal.empty()) return answer(event.asker, false, refusal);
-  const Slot slot = *tsis_.find(event.vsi);
-  if (outcome.next == VmState::kRunning && tsis_[slot].port.value() == 0)
-    return answer(event.asker, false, "the VM's interface is not known: name it");
-  carry_out(slot, event, before, outcome, now);
+  if (starts) before = created;
+  carry_out(*tsis_.find(event.vsi), starts ? Verb::kStart : event.verb, event.asker, before, outcome, now);
   drain_stations(now);
 }
 
@@ -110,6 +115,7 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   Tsi& tsi = tsis_[slot];
   if (!known) ++uplinks_[*via].tsis;
   if (known && tsi.uplink != *via) {
+    count_settled(tsi, false);
     --uplink(tsi).tsis;
     ++uplinks_[*via].tsis;
   }
@@ -176,24 +182,24 @@ std::string Agent::Impl::bind(Slot slot, const std::string& interface_name) {
   tsi.port = *port;
   touch_addresses(slot);
   to_store(slot);
-  refresh_ports(slot, "interface " + interface_name);
+  refresh_ports(slot, "its interface was named");
   return "";
 }
 
-void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optional<VmState> before,
+void Agent::Impl::carry_out(Slot slot, Verb verb, std::uint64_t asker, std::optional<VmState> before,
                             const Outcome& outcome, Instant now) {
   Tsi& tsi = tsis_[slot];
-  const std::string because = to_string(event.verb);
-  const bool ends = ends_waiting_to_run(event.verb);
-  const auto superseded = [ends](const Asker& asker) {
-    return ends ? asker.wait == Wait::kSettled : asker.wait == Wait::kClosed || asker.wait == Wait::kGone;
+  const std::string because = to_string(verb);
+  const bool ends = ends_waiting_to_run(verb);
+  const auto superseded = [ends](const Asker& waiting) {
+    return ends ? waiting.wait == Wait::kSettled : waiting.wait == Wait::kClosed || waiting.wait == Wait::kGone;
   };
-  if (before != outcome.next) answer_if(slot, superseded, false, "superseded by " + because);
+  if (before != outcome.next && askers_.contains(slot)) answer_if(slot, superseded, false, "superseded by " + because);
   const Phase phase = phase_after(tsi.phase, before, outcome.next);
   // Only a VM that someone waits for can be refused; another one's intent stands until it is met.
-  tsi.phase = event.asker == 0 && before != outcome.next ? Phase::kSteady : phase;
+  tsi.phase = (asker == 0 || outcome.wait == Wait::kStored) && before != outcome.next ? Phase::kSteady : phase;
   if (before && before != outcome.next) tsi.fall_back = *before;
-  if (asks_again(event.verb)) release_hold(slot);
+  if (asks_again(verb)) release_hold(slot);
   tsi.retries = 0;
   retries_.clear(slot);
   if (outcome.next == VmState::kLeaving) {
@@ -206,7 +212,7 @@ void Agent::Impl::carry_out(Slot slot, const LifecycleEvent& event, std::optiona
     }
     enter(slot, outcome.next, because, now);
   }
-  ask(slot, {event.asker, outcome.wait, now + config_.start_deadline});
+  ask(slot, {asker, outcome.wait, now + config_.start_deadline});
 }
 
 void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant now) {

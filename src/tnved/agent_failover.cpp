@@ -28,8 +28,8 @@ void Agent::Impl::look_at_paths(Instant now) {
   }
 }
 
-/// All TSIs of the path leave the active uplink's nNVE for another one's. The old one is told to let go; where it can be
-/// reached, the new one is asked only when it has, or has had the time for it.
+/// All TSIs of the path leave the active uplink's nNVE for another one's. The old one is told to let go; where it can
+/// be reached, the new one is asked only when it has, or has had the time for it.
 void Agent::Impl::switch_path(Path& path, std::uint8_t to, const std::string& why, Instant now) {
   const std::uint8_t from = std::exchange(path.active, to);
   emit(agent::Transition{"path", uplinks_[from].config.interface_name, "active", "standby", why});
@@ -84,6 +84,7 @@ void Agent::Impl::leave_uplink(Slot slot, const std::string& why, Instant now) {
     if (!closes_already) old.station.close(handle, now);
   }
   announce_level(slot, why);
+  count_settled(tsi, false);
   --old.tsis;
 }
 

@@ -107,7 +107,7 @@ struct Agent::Impl {
   std::string may_hold_ips(const std::vector<HostIp>& ips, const std::vector<MacAddress>& macs,
                            std::optional<Slot> self) const;
   std::string bind(Slot slot, const std::string& interface_name);
-  void carry_out(Slot slot, const LifecycleEvent& event, std::optional<VmState> before, const Outcome& outcome,
+  void carry_out(Slot slot, Verb verb, std::uint64_t asker, std::optional<VmState> before, const Outcome& outcome,
                  Instant now);
   void enter(Slot slot, VmState next, const std::string& reason, Instant now);
   void pursue(Slot slot, Instant now);
@@ -199,6 +199,7 @@ struct Agent::Impl {
   void check(Slot slot, Instant now);
   bool stands_on(const Tsi& tsi, const RowKeys& failed) const;
   bool settled(const Tsi& tsi) const;
+  void count_settled(Tsi& tsi, bool is_settled);
   bool closed_here(const Tsi& tsi) const;
   bool datapath_settled(const Tsi& tsi) const;  ///< nothing of it is on its way to the datapath
   bool fulfilled(const Tsi& tsi, Wait wait) const;
@@ -242,7 +243,7 @@ struct Agent::Impl {
   std::deque<Uplink> uplinks_;  ///< neither copied nor moved
   TsiTable tsis_;
   VSwitch vswitch_;
-  std::deque<agent::Effect> effects_;
+  agent::EffectQueue effects_;
   boost::unordered_flat_map<Slot, std::string> reasons_;
   /// Manager and type that the nNVE had confirmed, while it has not confirmed others.
   boost::unordered_flat_map<Slot, std::pair<ManagerId, VsiType>> attributes_before_;
@@ -250,8 +251,9 @@ struct Agent::Impl {
   boost::unordered_flat_map<std::uint64_t, Batch> batches_;
   std::uint64_t last_batch_ = 0;
   std::vector<Slot> store_list_, program_list_, check_list_, to_open_;
-  DeadlineHeap deadlines_;  ///< by slot: its earliest asker
-  DeadlineHeap retries_;    ///< by slot: when to ask the nNVE again
+  std::vector<Slot> checking_, opening_;  ///< empty but while they are walked: they keep their memory
+  DeadlineHeap deadlines_;                ///< by slot: its earliest asker
+  DeadlineHeap retries_;                  ///< by slot: when to ask the nNVE again
   std::optional<Instant> program_retry_at_, store_retry_at_;
   unsigned program_failures_ = 0;
   bool flush_wanted_ = false;       ///< rows changed; what failed before waits for `program_retry_at_` or goes along

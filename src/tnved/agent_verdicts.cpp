@@ -392,6 +392,11 @@ bool Agent::Impl::settled(const Tsi& tsi) const {
   return stored(tsi) && datapath_settled(tsi) && (!shall_open || tsi.port_open);
 }
 
+void Agent::Impl::count_settled(Tsi& tsi, bool is_settled) {
+  if (std::exchange(tsi.counted_settled, is_settled) == is_settled) return;
+  uplink(tsi).settled += is_settled ? 1 : static_cast<std::uint32_t>(-1);
+}
+
 bool Agent::Impl::closed_here(const Tsi& tsi) const { return !tsi.member_open && datapath_settled(tsi); }
 
 bool Agent::Impl::datapath_settled(const Tsi& tsi) const {
@@ -420,7 +425,8 @@ void Agent::Impl::check(Slot slot, Instant now) {
   }
   if (tsi.member_open && programmed_now && tsi.program_failed && tsi.phase != Phase::kSteady)
     return meet(slot, Word::kDeadline, std::string(reason(slot)), now);
-  if (tsi.phase != Phase::kSteady && settled(tsi)) tsi.phase = Phase::kSteady;
+  count_settled(tsi, settled(tsi));
+  if (tsi.counted_settled) tsi.phase = Phase::kSteady;
   answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait); }, true, "");
   if (!tsi.gone || tsi.vm != VmState::kLeaving || tsi.handle != kNoHandle) return;
   if (tsi.store_dirty || tsi.stores_waiting != 0 || tsi.program_dirty || tsi.programs_waiting != 0) return;
@@ -428,6 +434,7 @@ void Agent::Impl::check(Slot slot, Instant now) {
   reasons_.erase(slot);
   attributes_before_.erase(slot);
   retries_.clear(slot);
+  count_settled(tsi, false);
   --uplink(tsi).tsis;
   tsis_.remove(slot);
 }

@@ -188,6 +188,7 @@ std::vector<PeerView> Agent::Impl::peers() const {
                   uplink.nnve};
     view.tsis = uplink.tsis;
     view.unconfirmed = uplink.unconfirmed;
+    view.settled = uplink.settled;
     view.ecpdus_received = uplink.ecpdus_received;
     view.set_changes = station.set_changes;
     view.requests = station.requests;

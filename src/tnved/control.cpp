@@ -85,6 +85,7 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"link_up", peer.link_up},
                     {"tsis", peer.tsis},
                     {"unconfirmed", peer.unconfirmed},
+                    {"settled", peer.settled},
                     {"ecpdus_received", peer.ecpdus_received},
                     {"set_changes", peer.set_changes},
                     {"requests", peer.requests},

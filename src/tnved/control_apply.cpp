@@ -2,10 +2,14 @@
 // tsi.apply: the lifecycle source for those who know their whole desired state, such as a file of static JSON (A15).
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "control.hpp"
 #include "control_arguments.hpp"
@@ -30,8 +34,55 @@ Result<Goal> goal_of(const json& item) {
 
 /// What the one who asked called it, whether that is a VSI-ID or not.
 std::string name_of(const json& item) {
-  const auto vsi = item.find("vsi");
+  const auto vsi = item.is_object() ? item.find("vsi") : item.end();
   return vsi != item.end() && vsi->is_string() ? vsi->get<std::string>() : "";
+}
+
+/// One TSI of a request, or why it cannot be brought to anything.
+struct Wanted {
+  LifecycleEvent create;
+  Goal goal = Goal::kActivated;
+  std::string refusal;
+  std::string name{};  ///< of one that is refused
+};
+struct WantedList {
+  std::vector<Wanted> tsis;
+  bool wait = true;              ///< for the nNVE's word, not only until the TSIs are stored
+  std::optional<Error> refusal;  ///< of the request as a whole
+};
+
+Result<Wanted> wanted_from(const json& item, const AgentConfig& config) {
+  if (!item.is_object()) return unexpected<Error>(Error{"a TSI is an object", "", ""});
+  const auto goal = goal_of(item);
+  if (!goal) return unexpected<Error>(goal.error());
+  auto create = event_from(Verb::kCreate, item, config);
+  if (!create) return unexpected<Error>(create.error());
+  return Wanted{std::move(*create), *goal, ""};
+}
+
+WantedList read_list(const json& args, const AgentConfig& config) {
+  WantedList list;
+  const auto tsis = args.find("tsis");
+  if (tsis == args.end() || !tsis->is_array()) {
+    list.refusal = Error{"no list of TSIs given", "args.tsis", "give \"tsis\" as an array of objects"};
+    return list;
+  }
+  const auto wait = args.find("wait");
+  if (wait != args.end() && !wait->is_boolean()) {
+    list.refusal = Error{wait->dump() + " is neither true nor false", "args.wait", "leave it out to wait"};
+    return list;
+  }
+  list.wait = wait == args.end() || wait->get<bool>();
+  list.tsis.reserve(tsis->size());
+  for (const auto& item : *tsis) {
+    try {
+      auto wanted = wanted_from(item, config);
+      list.tsis.push_back(wanted ? std::move(*wanted) : Wanted{{}, {}, wanted.error().to_string(), name_of(item)});
+    } catch (const json::exception& error) {
+      list.tsis.push_back({{}, {}, std::string("bad member: ") + error.what(), name_of(item)});
+    }
+  }
+  return list;
 }
 
 bool describes(const TsiView& tsi, const LifecycleEvent& wanted) {
@@ -62,39 +113,28 @@ bool is_there(const TsiView& tsi, Goal goal) {
   return false;
 }
 
-/// Turns each request into lifecycle events and collects their verdicts. An asker stands for one TSI of one request and
-/// is owed as many answers as it has loud events.
+/// TSIs that are looked at before the loop serves its sockets again, as many as an ECPDU or two carry.
+constexpr std::size_t kAppliedTogether = 32;
+
+/// Turns each request into lifecycle events and collects their verdicts. An asker stands for one TSI of one request.
 class BulkRequests {
  public:
-  explicit BulkRequests(Agent& agent) : agent_(agent) {}
+  explicit BulkRequests(daemon::Runtime<Agent>& runtime) : runtime_(runtime), agent_(runtime.agent()) {}
 
-  void apply(const json& args, const Responder& respond) {
-    const auto list = args.find("tsis");
-    if (list == args.end() || !list->is_array())
-      return Responder(respond).fail({"no list of TSIs given", "args.tsis", "give \"tsis\" as an array of objects"});
-    auto request = std::make_shared<Request>(Request{respond});
-    ++request->undecided;  // itself, so that no early verdict ends it
-    const Instant now = host::Loop::now();
-    for (const auto& item : *list) {
-      try {
-        apply_one(item, request, now);
-      } catch (const json::exception& error) {  // a member of another type: thrown before anything was asked
-        refuse(*request, name_of(item), std::string("bad member: ") + error.what());
-      }
-    }
-    decided(*request);
+  void add(WantedList list, const Responder& respond) {
+    auto request = std::make_shared<Request>(Request{respond, list.wait, list.tsis.size()});
+    request->undecided = list.tsis.size() + 1;  // itself, so that no early verdict ends it
+    queue_.push_back({std::move(request), std::move(list.tsis), 0});
+    go_on_soon();
   }
 
   /// True if the answer was for one of ours.
   bool take(const agent::Answer& answer) {
-    const auto at = waiting_.find(answer.asker);
-    if (at == waiting_.end()) return false;
-    Waiting& waiting = at->second;
-    if (!answer.ok && waiting.refusal.empty()) waiting.refusal = answer.reason.empty() ? "refused" : answer.reason;
-    if (--waiting.owed != 0) return true;
-    const Waiting done = std::move(waiting);
-    waiting_.erase(at);
-    if (!done.refusal.empty()) refuse(*done.request, done.vsi.to_string(), done.refusal);
+    const auto at = asked_.find(answer.asker);
+    if (at == asked_.end()) return false;
+    const Asked done = std::move(at->second);
+    asked_.erase(at);
+    if (!answer.ok) refuse(*done.request, done.vsi.to_string(), answer.reason.empty() ? "refused" : answer.reason);
     decided(*done.request);
     return true;
   }
@@ -102,81 +142,107 @@ class BulkRequests {
  private:
   struct Request {
     Responder respond;
-    std::size_t undecided = 0;
+    bool wait = true;
     std::size_t tsis = 0;
+    std::size_t undecided = 0;
     json refused = json::array();
   };
   struct Waiting {
     std::shared_ptr<Request> request;
+    std::vector<Wanted> tsis;
+    std::size_t next = 0;
+  };
+  struct Asked {
+    std::shared_ptr<Request> request;
     VsiId vsi;
-    std::string refusal;  ///< the first one: what follows from it says less
-    std::uint8_t owed = 0;
   };
 
   static void refuse(Request& request, const std::string& vsi, const std::string& reason) {
     request.refused.push_back({{"vsi", vsi}, {"reason", reason}});
   }
-
   static void decided(Request& request) {
     if (--request.undecided != 0) return;
     const std::size_t accepted = request.tsis - request.refused.size();
     request.respond.ok({{"accepted", accepted}, {"refused", std::move(request.refused)}});
   }
 
-  void apply_one(const json& item, const std::shared_ptr<Request>& request, Instant now) {
-    ++request->tsis;
-    if (!item.is_object()) return refuse(*request, "", "a TSI is an object");
-    const std::string vsi = name_of(item);
-    const auto goal = goal_of(item);
-    if (!goal) return refuse(*request, vsi, goal.error().to_string());
-    auto event = event_from(Verb::kCreate, item, agent_.config());
-    if (!event) return refuse(*request, vsi, event.error().to_string());
-    if (const auto slot = agent_.find(event->vsi)) {
+  void go_on_soon() {
+    if (queue_.empty() || posted_) return;
+    posted_ = true;
+    runtime_.loop().post([this] {
+      posted_ = false;
+      go_on();
+    });
+  }
+  /// Some of what waits, in the order of the requests. Between two parts of a long list the loop serves frames and
+  /// others.
+  void go_on() {
+    const Instant now = host::Loop::now();
+    for (std::size_t n = 0; n < kAppliedTogether && !queue_.empty(); ++n) {
+      Waiting& first = queue_.front();
+      if (first.next < first.tsis.size()) {
+        apply_one(first.tsis[first.next++], first.request, now);
+      } else {
+        const auto request = std::move(first.request);
+        queue_.pop_front();
+        decided(*request);
+      }
+    }
+    runtime_.driver().kick();
+    go_on_soon();
+  }
+  void apply_one(Wanted& wanted, const std::shared_ptr<Request>& request, Instant now) {
+    if (!bring(wanted, request, now)) decided(*request);
+  }
+  /// True if an answer is owed. The description comes first even for a known TSI: it may name other addresses.
+  bool bring(Wanted& wanted, const std::shared_ptr<Request>& request, Instant now) {
+    LifecycleEvent& create = wanted.create;
+    if (!wanted.refusal.empty()) return refuse(*request, wanted.name, wanted.refusal), false;
+    if (const auto refused = refusal_while_draining(runtime_.draining(), Verb::kCreate))  // it began meanwhile
+      return refuse(*request, create.vsi.to_string(), refused->to_string()), false;
+    if (const auto slot = agent_.find(create.vsi)) {
       const auto tsi = agent_.tsi(*slot);
       if (tsi->vm == VmState::kDeparting || tsi->vm == VmState::kArriving)
-        return refuse(*request, vsi, "a migration of this VM is under way");
-      if (describes(*tsi, *event) && is_there(*tsi, *goal)) return;
-      if (*goal == Goal::kAssociated && tsi->vm == VmState::kRunning) send(Verb::kSuspend, event->vsi, 0, now);
+        return refuse(*request, create.vsi.to_string(), "a migration of this VM is under way"), false;
+      if (describes(*tsi, create) && is_there(*tsi, wanted.goal)) return false;
+      if (wanted.goal == Goal::kAssociated && tsi->vm == VmState::kRunning) suspend(create.vsi, now);
     }
-    bring(*event, *goal, request, now);
-  }
-
-  /// The description comes first even for a known TSI: it may name other addresses. Nothing is sent to the nNVE before
-  /// the list is through, so that a start right behind its create costs no second request.
-  void bring(LifecycleEvent& create, Goal goal, const std::shared_ptr<Request>& request, Instant now) {
-    const bool activate = goal == Goal::kActivated;
+    create.starts = wanted.goal == Goal::kActivated;
+    create.unattended = !request->wait;
     create.asker = ++last_asker_;
-    ++request->undecided;
-    waiting_.emplace(create.asker, Waiting{request, create.vsi, {}, static_cast<std::uint8_t>(activate ? 2 : 1)});
+    asked_.emplace(create.asker, Asked{request, create.vsi});
     agent_.handle_event(create, now);
-    if (activate) send(Verb::kStart, create.vsi, create.asker, now);
+    return true;
   }
-
-  void send(Verb verb, const VsiId& vsi, std::uint64_t asker, Instant now) {
+  void suspend(const VsiId& vsi, Instant now) {
     LifecycleEvent event;
-    event.verb = verb;
+    event.verb = Verb::kSuspend;
     event.vsi = vsi;
-    event.asker = asker;
     agent_.handle_event(event, now);
   }
 
+  daemon::Runtime<Agent>& runtime_;
   Agent& agent_;
-  boost::unordered_flat_map<std::uint64_t, Waiting> waiting_;
+  bool posted_ = false;
+  std::deque<Waiting> queue_;
+  boost::unordered_flat_map<std::uint64_t, Asked> asked_;
   std::uint64_t last_asker_ = kFirstAsker;
 };
 
 }  // namespace
 
 void add_apply_verb(daemon::Runtime<Agent>& runtime) {
-  auto bulk = std::make_shared<BulkRequests>(runtime.agent());
+  auto bulk = std::make_shared<BulkRequests>(runtime);
   runtime.on_answer([bulk](const agent::Answer& answer) { return bulk->take(answer); });
-  runtime.control().add("tsi.apply", host::Access::kAdmin,
-                        [&runtime, bulk](const json& args, const Responder& respond) {
-                          if (const auto refused = refusal_while_draining(runtime.draining(), Verb::kCreate))
-                            return Responder(respond).fail(*refused);
-                          bulk->apply(args, respond);
-                          runtime.driver().kick();
-                        });
+  runtime.control().add_read<WantedList>(
+      "tsi.apply", host::Access::kAdmin,
+      [&config = runtime.agent().config()](const json& args) { return read_list(args, config); },
+      [&runtime, bulk](WantedList& list, Responder respond) {
+        if (const auto refused = refusal_while_draining(runtime.draining(), Verb::kCreate))
+          return respond.fail(*refused);
+        if (list.refusal) return respond.fail(*list.refusal);
+        bulk->add(std::move(list), respond);
+      });
 }
 
 }  // namespace splitnve::tnved

@@ -69,7 +69,7 @@ Decoded<void> read_address(BoundedReader& reader, std::uint8_t version, TsiRecor
   return {};
 }
 
-bool has_twice(const std::vector<TsiRecord::Address>& addresses) {
+bool has_twice(const TsiRecord::Addresses& addresses) {
   std::vector<std::pair<MacAddress, IpPrefix>> names;
   for (const auto& address : addresses) names.emplace_back(address.mac, address.ip);
   std::sort(names.begin(), names.end());

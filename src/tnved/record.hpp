@@ -8,6 +8,7 @@
 //   Version 3, which only a TSI with IPs has, goes on: IP count(1)  then per IP: MAC(6) level(1) VID(2) wanted(1)
 //   hold(1) family(1) length(1) octets(4 or 16).
 #pragma once
+#include <boost/container/small_vector.hpp>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,8 @@ struct TsiRecord {
     Priority priority{};                      ///< as answered
     friend bool operator==(const Address&, const Address&) = default;
   };
-  std::vector<Address> addresses;
+  using Addresses = boost::container::small_vector<Address, 1>;
+  Addresses addresses;
   friend bool operator==(const TsiRecord&, const TsiRecord&) = default;
 };
 

@@ -60,6 +60,7 @@ struct Tsi {
   bool joined = false;                       ///< has its share in the virtual switch
   bool member_open = false;                  ///< its port is in the flood list
   bool port_open = false;                    ///< open, and the datapath said so
+  bool counted_settled = false;              ///< in its uplink's count
   bool store_dirty = false;
   bool program_dirty = false;
   bool program_failed = false;

@@ -20,8 +20,8 @@ std::string said(std::string_view why);
 /// ": code 4 (...)" and what goes with it, then the same.
 std::string status_text(const vdp::ResponseStatus& status, std::string_view why);
 
-/// A restarted nNVE begins with a random ECP sequence, and so does one that lost ECPDUs on the way skip some: both cost at
-/// most one repetition of all associations in this time.
+/// A restarted nNVE begins with a random ECP sequence, and so does one that lost ECPDUs on the way skip some: both cost
+/// at most one repetition of all associations in this time.
 inline constexpr Duration kReassertPause = std::chrono::seconds(1);
 
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
@@ -39,8 +39,8 @@ struct Uplink {
         watched(uplink.discovery.has_value()) {
     if (uplink.evb)
       evb.emplace(evb::Role::kStation,
-                  agent::EvbPort::Config{uplink.id, uplink.interface_name, uplink.mac, agent.uplinks.front().mac, agent.ecp,
-                                         agent.vdp, agent.lldp_interval});
+                  agent::EvbPort::Config{uplink.id, uplink.interface_name, uplink.mac, agent.uplinks.front().mac,
+                                         agent.ecp, agent.vdp, agent.lldp_interval});
   }
 
   static MacAddress where_first(const UplinkConfig& uplink) {
@@ -59,6 +59,7 @@ struct Uplink {
   bool link_up = true;
   std::uint32_t tsis = 0;
   std::uint32_t unconfirmed = 0;
+  std::uint32_t settled = 0;  ///< TSIs of which everything is as wanted
   std::uint64_t ecpdus_received = 0;
   std::vector<std::uint32_t> slot_of;  ///< by station handle; kOrphan: a TSI that has moved to another uplink left it
   static constexpr std::uint32_t kOrphan = 0xFFFFFFFF;
@@ -70,8 +71,8 @@ struct Uplink {
   bool watched;  ///< its silence matters: another nNVE can take over, by discovery or on another uplink (D3)
   std::optional<Instant> watched_since;  ///< silence counts from here, or from the last frame
   std::optional<Instant> probed_at;
-  bool death_noted = false;   ///< and nothing heard since
-  std::uint32_t orphans = 0;  ///< associations that take leave without a TSI
+  bool death_noted = false;                      ///< and nothing heard since
+  std::uint32_t orphans = 0;                     ///< associations that take leave without a TSI
   boost::unordered_flat_map<GroupId, Vid> vids;  ///< that the nNVE gave to TSIs which have left it (S13)
 
   /// No nNVE has answered to the discovery group: nothing but capabilities is sent (S17).

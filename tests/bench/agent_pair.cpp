@@ -121,6 +121,7 @@ void AgentPair::tell(tnved::Verb verb, std::uint32_t n) {
     event.macs = {MacAddress(0x02AA00000000u + n)};
     event.interface_name = "trunk0";
     event.guest_tag = Vid(static_cast<std::uint16_t>(1000 + n % kVns));
+    event.starts = true;  // as tsi.apply asks
   }
   tnved_.handle_event(event, now_);
 }
@@ -137,7 +138,6 @@ std::uint32_t AgentPair::nnved_tsis() const {
 std::uint32_t AgentPair::associate(std::uint32_t count) {
   for (std::uint32_t n = 0; n < count; ++n) {
     tell(tnved::Verb::kCreate, n);
-    tell(tnved::Verb::kStart, n);
     if (n % kTsisAtOnce == kTsisAtOnce - 1 || n + 1 == count) run_until(now_ + milliseconds(1));
   }
   return nnved_tsis();

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "benches.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "codec_work.hpp"
@@ -44,25 +48,82 @@ double fastest_us(const std::function<void()>& work) {
 
 }  // namespace
 
+namespace {
+
+constexpr double kPatienceSeconds = 120;
+constexpr std::chrono::milliseconds kLook{1}, kLookMax{50};
+
+/// What one way of bringing all TSIs to Activated has cost.
+struct Brought {
+  double seconds = 0;
+  double nnved_cpu = 0, tnved_cpu = 0;  ///< seconds of processor time
+};
+template <class Bring>
+Brought bring(const Setting& setting, Report& report, const Pair& pair, Bring how) {
+  pair.spread();
+  const Usage nnved = pair.nnved.usage(), tnved = pair.tnved.usage();
+  Brought brought;
+  brought.seconds = how();
+  brought.nnved_cpu = pair.nnved.usage().cpu_seconds - nnved.cpu_seconds;
+  brought.tnved_cpu = pair.tnved.usage().cpu_seconds - tnved.cpu_seconds;
+  progress("asking both daemons what they hold");
+  report.require(pair.all_active(setting.tsis), "both daemons hold every TSI as activated");
+  return brought;
+}
+
+/// tnved has been told all, and sees the link come up: until of every TSI the nNVE has programmed, stored and answered,
+/// and tnved has programmed and stored that.
+Brought bring_desired(const Setting& setting, Report& report) {
+  progress("starting nnved and tnved");
+  const Pair pair(setting);
+  pair.set_link(false);
+  progress("telling tnved what is wanted");
+  apply(pair.tnved.socket(), apply_requests(0, setting.tsis, "activated", R"("wait":false,)"), setting.connections);
+  report.require(pair.peer_counter("tsis") == setting.tsis && pair.peer_counter("settled") == 0,
+                 "tnved wants every TSI, and none is settled while the link is down");
+  return bring(setting, report, pair, [&] {
+    progress("activating");
+    pair.set_link(true);
+    const auto begun = Clock::now();
+    while (true) {
+      const double settled = pair.peer_counter("settled");
+      const double took = seconds_since(begun);
+      if (settled >= setting.tsis) return took;
+      if (took > kPatienceSeconds) give_up("not every TSI was settled in time");
+      // Looking takes time of what is looked at: seldom at first, often towards the end.
+      const std::chrono::duration<double> left(took * (setting.tsis - settled) / std::max(settled, 1.0) / 4);
+      std::this_thread::sleep_for(std::clamp<std::chrono::duration<double>>(left, kLook, kLookMax));
+    }
+  });
+}
+
+/// By tsi.apply, from the first request written to the last answer read.
+Brought bring_asked(const Setting& setting, Report& report) {
+  progress("starting nnved and tnved anew");
+  for (const char* instance : {"sw", "hv"}) wipe(instance);
+  const Pair pair(setting);
+  const auto requests = apply_requests(0, setting.tsis, "activated");
+  return bring(setting, report, pair, [&] {
+    progress("activating by requests");
+    return apply(pair.tnved.socket(), requests, setting.connections);
+  });
+}
+
+}  // namespace
+
 Report bench_associate(const Setting& setting) {
   Report report("associate", !setting.smoke);
   report.parameter("tsis", setting.tsis);
   report.parameter("connections", setting.connections);
   progress("raw round trips");
   const double round_trip = add_wire_baseline(report);
-  progress("starting nnved and tnved");
-  const Pair pair(setting);
-  const Usage nnved = pair.nnved.usage(), tnved = pair.tnved.usage();
-  const auto requests = apply_requests(0, setting.tsis, "activated");
-  progress("activating");
-  const double seconds = apply(pair.tnved.socket(), requests, setting.connections);
-  const Usage nnved_after = pair.nnved.usage(), tnved_after = pair.tnved.usage();
-  const double rate = setting.tsis / seconds;
+  const Brought desired = bring_desired(setting, report);
+  const double rate = setting.tsis / desired.seconds;
   const double wire = kTlvsPerRoundTrip * kMillion / round_trip;
-  report.figure("seconds", seconds);
+  report.figure("seconds", desired.seconds);
   report.at_least("activates_per_second", rate, 150'000);
-  report.figure("nnved_cpu_us_per_tsi", (nnved_after.cpu_seconds - nnved.cpu_seconds) * kMillion / setting.tsis);
-  report.figure("tnved_cpu_us_per_tsi", (tnved_after.cpu_seconds - tnved.cpu_seconds) * kMillion / setting.tsis);
+  report.figure("nnved_cpu_us_per_tsi", desired.nnved_cpu * kMillion / setting.tsis);
+  report.figure("tnved_cpu_us_per_tsi", desired.tnved_cpu * kMillion / setting.tsis);
   report.baseline("wire_tlvs_per_second", wire);
   report.ratio_at_least("ratio_to_wire", rate / wire, 0.15);
   // lldpad beside it: how many associations a second it brought through the same nnved, and how many were timed.
@@ -70,8 +131,10 @@ Report bench_associate(const Setting& setting) {
     report.baseline(key, value);
     if (key == "lldpad_associations_per_second" && value > 0) report.ratio("ratio_to_lldpad", rate / value);
   }
-  progress("asking both daemons what they hold");
-  report.require(pair.all_active(setting.tsis), "both daemons hold every TSI as activated");
+  const Brought asked = bring_asked(setting, report);
+  report.figure("requested_per_second", setting.tsis / asked.seconds);
+  report.figure("nnved_cpu_us_per_requested", asked.nnved_cpu * kMillion / setting.tsis);
+  report.figure("tnved_cpu_us_per_requested", asked.tnved_cpu * kMillion / setting.tsis);
   return report;
 }
 

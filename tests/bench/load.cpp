@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "load.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -8,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <thread>
 
@@ -20,6 +23,7 @@ constexpr std::uint32_t kTsisPerRequest = 400;
 constexpr std::uint32_t kFirstGuestTag = 1000;
 constexpr std::size_t kFullFrame = 1514, kMinimalFrame = 60;
 constexpr std::size_t kRoundTrips = 4000;
+constexpr double kLinkSeconds = 10;
 
 std::string item(std::uint32_t i, const char* state) {
   std::array<char, 256> text;
@@ -39,11 +43,11 @@ std::string vsi_of(std::uint32_t i) {
   return text.data();
 }
 
-std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state) {
+std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state, const char* more) {
   std::vector<std::string> requests;
   for (std::uint32_t done = 0; done < count;) {
     const std::uint32_t size = std::min(kTsisPerRequest, count - done);
-    std::string line = R"({"id":1,"verb":"tsi.apply","args":{"tsis":[)";
+    std::string line = std::string(R"({"id":1,"verb":"tsi.apply","args":{)") + more + R"("tsis":[)";
     for (std::uint32_t n = 0; n < size; ++n) line += (n == 0 ? "" : ",") + item(first + done + n, state);
     requests.push_back(line + "]}}\n");
     done += size;
@@ -111,6 +115,32 @@ Client::Reply show(const Daemon& daemon, const std::string& text) {
   auto reply = client.call("{\"id\":1,\"verb\":\"tsi.show\"}\n", text);
   if (!reply.ok()) give_up("tsi.show: " + reply.end);
   return reply;
+}
+
+void Pair::set_link(bool up) const {
+  if (std::system(up ? "ip -n sw link set p1 up" : "ip -n sw link set p1 down") != 0) give_up("cannot set the link");
+  Client client(tnved.socket());
+  const auto begun = Clock::now();
+  const std::string told = up ? "\"link_up\":true" : "\"link_up\":false";
+  while (client.call("{\"id\":1,\"verb\":\"peer.show\"}\n", told).matching == 0) {
+    if (seconds_since(begun) > kLinkSeconds) give_up("tnved does not see the link change");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+void Pair::spread() const {
+  int processor = 0;
+  for (const Daemon* daemon : {&nnved, &tnved}) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor++, &one);
+    if (sched_setaffinity(daemon->pid(), sizeof one, &one) != 0) give_up("cannot give a daemon its processor");
+  }
+}
+
+void wipe(const std::string& instance) {
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove("/run/splitnve/" + instance + ".db" + suffix);
+  std::filesystem::remove_all("/sys/fs/bpf/splitnve/" + instance);
 }
 
 bool Pair::all_active(std::uint32_t count) const {

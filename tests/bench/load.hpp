@@ -17,7 +17,8 @@ inline constexpr std::uint32_t kTlvsPerRoundTrip = 37;
 
 std::string vsi_of(std::uint32_t i);
 /// Request lines of tsi.apply for TSIs first .. first + count - 1, each below the control socket's 64 KiB.
-std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state);
+std::vector<std::string> apply_requests(std::uint32_t first, std::uint32_t count, const char* state,
+                                        const char* more = "");
 
 /// What a row of tsi.show contains when its TSI is activated; the daemons differ in the first letter's case.
 inline constexpr const char* kActivated = "ctivated\"";
@@ -40,8 +41,16 @@ struct Pair {
   double cpu_seconds() const { return nnved.usage().cpu_seconds + tnved.usage().cpu_seconds; }
   /// What tnved counts of its nNVE: a member of `peer.show`, such as keepalives, or sent (ECPDUs).
   double peer_counter(const std::string& name) const;
+  /// Takes the link between them down, or up again, and returns as soon as tnved knows: the kernel takes up to a second
+  /// to tell.
+  void set_link(bool up) const;
+  /// Gives each daemon's loop a processor of its own, as it has on a host of its own; the other threads run where the
+  /// kernel puts them. Left alone it wakes both loops on one, because each is woken by the other's frames.
+  void spread() const;
   Daemon nnved, tnved;
 };
+/// The store and the maps that a daemon of this instance has left.
+void wipe(const std::string& instance);
 
 /// Rows of tsi.show that contain `text`, and all of them.
 Client::Reply show(const Daemon& daemon, const std::string& text);

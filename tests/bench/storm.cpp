@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "benches.hpp"
 #include "daemon.hpp"
@@ -15,11 +14,6 @@ namespace splitnve::bench {
 namespace {
 
 constexpr double kPatienceSeconds = 120;
-
-void wipe(const std::string& instance) {
-  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove("/run/splitnve/" + instance + ".db" + suffix);
-  std::filesystem::remove_all("/sys/fs/bpf/splitnve/" + instance);
-}
 
 }  // namespace
 

@@ -153,6 +153,8 @@ void Pair::lifecycle(Verb verb, unsigned vm) {
         event.ips.push_back({event.macs[i % event.macs.size()], any_ip()});
     if ((bits & 4) != 0) event.guest_tag = Vid(static_cast<std::uint16_t>(10 + vm));
     if ((bits & 8) != 0) event.type = VsiType{2, 1};
+    event.starts = verb == Verb::kCreate && (bits & 0xC0) == 0x80;
+    event.unattended = (bits & 0xC0) == 0x40;
   }
   if ((bits & 16) == 0) event.interface_name = (bits & 4) != 0 ? "trunk" : "tap" + std::to_string(vm);
   unanswered_.insert(event.asker);

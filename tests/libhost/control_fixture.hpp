@@ -48,6 +48,20 @@ class ControlFixture : public ::testing::Test {
             return true;
           });
     });
+    struct Sum {
+      std::int64_t sum = 0;
+      std::thread::id thread;
+    };
+    server_->add_read<Sum>(
+        "sum", Access::kRead,
+        [](const nlohmann::json& args) {
+          Sum read{0, std::this_thread::get_id()};
+          for (const auto& number : args.at("numbers")) read.sum += number.get<std::int64_t>();
+          return read;
+        },
+        [](const Sum& read, Responder responder) {
+          responder.ok({{"sum", read.sum}, {"aside", read.thread != std::this_thread::get_id()}});
+        });
     server_->add("later", Access::kAdmin,
                  [this](const nlohmann::json&, Responder responder) { asker_.set_value(responder.asker()); });
   }

@@ -20,6 +20,16 @@ TEST_F(ControlTest, AVerbGetsItsArgumentsAndTheClientTheResult) {
   EXPECT_EQ(*result, (json{{"name", "blue\n"}, {"n", 7}}));
 }
 
+TEST_F(ControlTest, AVerbWithAReaderGetsWhatItReadFromShortRequestsAndLongOnes) {
+  auto connected = client();
+  for (const std::size_t count : {std::size_t{3}, std::size_t{9000}}) {
+    const auto result = connected->call("sum", {{"numbers", std::vector<int>(count, 2)}});
+    ASSERT_TRUE(result) << result.error().to_string();
+    EXPECT_EQ(result->at("sum"), 2 * count);
+    EXPECT_EQ(result->at("aside"), count > 1000) << "long ones are read beside the loop";
+  }
+}
+
 TEST_F(ControlTest, OneConnectionServesManyRequestsInOrder) {
   auto connection = client();
   for (int i = 0; i < 100; ++i) {

@@ -104,6 +104,7 @@ class World {
     unsigned host;
     tnved::Verb verb{};
     std::optional<AddressChange> change{};  ///< instead of the verb
+    bool starts = false;                    ///< with kCreate
   };
   /// A MAC that a VM may have, as its hypervisor believes it to be. The first one always is there.
   struct Address {

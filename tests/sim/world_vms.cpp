@@ -75,7 +75,10 @@ void World::plan_for(std::size_t index) {
   switch (vm.phase) {
     case Phase::kAbsent:
       then(Verb::kCreate);
-      if (chance(0.8)) then(Verb::kStart);
+      if (chance(0.3))
+        vm.plan.back().starts = true;
+      else if (chance(0.7))
+        then(Verb::kStart);
       break;
     case Phase::kCreated: then(chance(0.8) ? Verb::kStart : Verb::kShutdown); break;
     case Phase::kSuspended: then(chance(0.8) ? Verb::kResume : Verb::kShutdown); break;
@@ -132,7 +135,7 @@ void World::issue(std::size_t index, const Step& step) {
   asked_[asker] = {index, step, node.incarnation};
   if (step.change) return issue_change(index, step, asker);
   count(tnved::to_string(step.verb));
-  if (step.verb == Verb::kStart || step.verb == Verb::kResume) {
+  if (step.verb == Verb::kStart || step.verb == Verb::kResume || step.starts) {
     vm.ever_started = true;
     vm.excused.erase(step.host);
   }
@@ -141,6 +144,7 @@ void World::issue(std::size_t index, const Step& step) {
   if (step.verb == Verb::kCreate) describe(vm);
   tnved::LifecycleEvent event;
   event.verb = step.verb;
+  event.starts = step.starts;
   event.vsi = vm.vsi;
   event.asker = asker;
   event.vn = vm.vn;
@@ -192,7 +196,7 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
     }
   }
   switch (step.verb) {
-    case Verb::kCreate: vm.phase = Phase::kCreated; break;
+    case Verb::kCreate: vm.phase = step.starts ? Phase::kRunning : Phase::kCreated; break;
     case Verb::kStart: vm.phase = Phase::kRunning; break;
     case Verb::kResume:
       vm.phase = Phase::kRunning;

@@ -53,6 +53,121 @@ TEST(AgentLifecycle, StartOpensThePortAfterTheNnveTheDatapathAndTheStoreHaveIt) 
   EXPECT_TRUE(bench.consistent());
 }
 
+LifecycleEvent created_to_run(const Bench& bench, unsigned number) {
+  LifecycleEvent event = bench.vm(number, Verb::kCreate);
+  event.starts = true;
+  return event;
+}
+
+TEST(AgentLifecycle, ACreateThatStartsActivatesWithOneRequestAndOneAnswer) {
+  Bench bench;
+  const auto answer = bench.ask(created_to_run(bench, 1));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(answer->ok) << answer->reason;
+  EXPECT_EQ(bench.answers.size(), 1u);
+  ASSERT_EQ(bench.requests.size(), 1u);
+  EXPECT_EQ(bench.requests[0].command, TlvType::kAssociate);
+  EXPECT_TRUE(bench.view(1)->port_open);
+  EXPECT_EQ(bench.view(1)->vm, VmState::kRunning);
+  EXPECT_TRUE(bench.consistent());
+}
+
+TEST(AgentLifecycle, ACreateThatStartsRaisesWhatIsThere) {
+  Bench bench;
+  bench.ask(1, Verb::kCreate);
+  const auto answer = bench.ask(created_to_run(bench, 1));
+  ASSERT_TRUE(answer && answer->ok);
+  EXPECT_TRUE(bench.view(1)->port_open);
+}
+
+TEST(AgentLifecycle, ACreateThatStartsWithoutInterfaceIsRefusedAndLeavesNothing) {
+  Bench bench;
+  LifecycleEvent event = created_to_run(bench, 1);
+  event.interface_name.clear();
+  const auto answer = bench.ask(event);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_FALSE(answer->ok);
+  EXPECT_EQ(answer->reason, "the VM's interface is not known: name it");
+  EXPECT_EQ(bench.tsis(), 0u);
+  EXPECT_TRUE(bench.requests.empty());
+  EXPECT_TRUE(bench.consistent());
+}
+
+TEST(AgentLifecycle, ACreateThatStartsAndIsRefusedByTheNnveIsForgotten) {
+  Bench bench;
+  bench.verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kInsufficientResources, false, false}; };
+  const auto answer = bench.ask(created_to_run(bench, 1), seconds(1));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_FALSE(answer->ok);
+  EXPECT_EQ(bench.tsis(), 0u) << "nobody runs a VM that was refused";
+}
+
+TEST(AgentLifecycle, AnUnattendedTsiIsAnsweredWhenStoredAndAskedForUntilTheNnveAgrees) {
+  Bench bench;
+  bench.settle();
+  bench.verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kInsufficientResources, false, false}; };
+  LifecycleEvent event = created_to_run(bench, 1);
+  event.unattended = true;
+  const auto answer = bench.ask(event, seconds(1));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_TRUE(answer->ok) << answer->reason;
+  EXPECT_EQ(bench.store.size(), 1u);
+  EXPECT_FALSE(bench.view(1)->port_open);
+  EXPECT_EQ(bench.agent->peers().front().settled, 0u);
+  bench.verdict = {};
+  bench.run(seconds(31));  // the longest pause between two tries
+  EXPECT_TRUE(bench.view(1)->port_open);
+  EXPECT_EQ(bench.agent->peers().front().settled, 1u);
+}
+
+TEST(AgentLifecycle, SettledCountsTheTsisOfWhichEverythingIsAsWanted) {
+  Bench bench;
+  const auto settled = [&] { return bench.agent->peers().front().settled; };
+  for (unsigned i = 1; i <= 3; ++i) bench.ask(i, Verb::kCreate);
+  EXPECT_EQ(settled(), 3u);
+  bench.mute = true;
+  bench.tell(1, Verb::kStart);
+  EXPECT_EQ(settled(), 2u) << "the nNVE has not answered";
+  bench.mute = false;
+  bench.hold_results = true;
+  bench.tell(2, Verb::kStart);
+  bench.settle();
+  EXPECT_EQ(settled(), 1u) << "neither datapath nor store have reported";
+  bench.hold_results = false;
+  while (!bench.held.empty()) {
+    const auto result = bench.held.front();
+    bench.held.pop_front();
+    bench.agent->handle_result(result, bench.now);
+    bench.work();
+  }
+  EXPECT_EQ(settled(), 2u);
+  bench.ask(3, Verb::kShutdown);
+  EXPECT_EQ(settled(), 1u);
+}
+
+TEST(AgentLifecycle, WhatWaitsLeavesWithTheAcknowledgementButNotBeforeAPortIsClosed) {
+  Bench bench;
+  bench.ask(1, Verb::kCreate);
+  bench.ask(1, Verb::kStart);
+  bench.silent = true;  // its acknowledgements are written here
+  bench.tell(2, Verb::kCreate);
+  bench.tell(3, Verb::kCreate);
+  auto acknowledge = [&, sequence = bench.last_sequence]() mutable {
+    OctetString frame;
+    ecp::encode_frame(bench.speaks_to, bench.nnve_mac, ecp::Operation::kAck, sequence, {}, frame);
+    bench.agent->handle_frame(PortId(1), frame, bench.now);
+    sequence = EcpSequence(static_cast<std::uint16_t>(sequence.value() + 1));
+    const auto effect = bench.agent->poll_effect();
+    return effect && std::holds_alternative<agent::Transmit>(*effect);
+  };
+  EXPECT_TRUE(acknowledge()) << "before any work is done";
+  LifecycleEvent event = bench.vm(1, Verb::kSuspend);
+  bench.agent->handle_event(event, bench.now);
+  while (bench.agent->poll_effect()) {  // transitions
+  }
+  EXPECT_FALSE(acknowledge()) << "the port is closed first";
+}
+
 TEST(AgentLifecycle, APauseChangesNothing) {
   Bench bench;
   bench.ask(1, Verb::kCreate);

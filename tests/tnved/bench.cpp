@@ -164,7 +164,7 @@ void Bench::work() {
   for (bool more = true; more;) {
     more = agent->handle_work(8, now);
     drain();
-    while (!to_agent_.empty()) {
+    for (std::size_t n = to_agent_.size(); n > 0; --n) {  // as the driver: what has come, then the work
       const auto [port, frame] = std::move(to_agent_.front());
       to_agent_.pop_front();
       agent->handle_frame(port, frame, now);
@@ -226,6 +226,7 @@ void Bench::receive(PortId port, const OctetString& octets) {
   ensure(frame.has_value(), "the agent sends well-formed frames");
   if (frame->operation == ecp::Operation::kAck) return;
   nnve(port).asked_at.push_back(frame->destination);
+  last_sequence = frame->sequence;
   if (nnve(port).silent) return;
   nnve_frame(port, ecp::Operation::kAck, frame->sequence, {});
   respond(port, frame->payload);

@@ -138,6 +138,7 @@ class Bench : public Nnve {
   Nnve& nnve(PortId port) { return port == PortId(1) ? *this : others.at(port); }
   std::vector<std::size_t> tlvs_per_ecpdu;
   std::vector<OctetString> lldp;  ///< every LLDP frame, in order
+  EcpSequence last_sequence;      ///< of the last ECPDU that was sent
 
   SwitchModel model;
   std::map<std::uint64_t, OctetString> store, meta;  ///< TSIs; the epoch

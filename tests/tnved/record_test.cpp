@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 namespace splitnve::tnved {
@@ -100,7 +101,9 @@ TEST(TsiRecord, RefusesAnAddressThatStandsTwice) {
 
 TEST(TsiRecord, ReadsTheFirstVersionWhoseAddressesFollowTheVm) {
   auto record = sample();
-  std::erase_if(record.addresses, [](const auto& address) { return !address.ip.is_none(); });
+  auto& all = record.addresses;
+  all.erase(std::remove_if(all.begin(), all.end(), [](const auto& address) { return !address.ip.is_none(); }),
+            all.end());
   for (auto& address : record.addresses) {
     address.wanted = vdp::Level::kActive;
     address.hold = Hold::kFree;

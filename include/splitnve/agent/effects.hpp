@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -124,6 +125,28 @@ struct Answer {
 };
 
 using Effect = std::variant<Transmit, Program, Persist, Publish, Transition, Notice, Answer>;
+
+/// What an agent wants done and has not handed out yet, in order. Its memory is kept for the next effects.
+class EffectQueue {
+ public:
+  template <class E>
+  void push_back(E&& effect) {
+    effects_.emplace_back(std::forward<E>(effect));
+  }
+  /// The next one; nothing when all are handed out.
+  std::optional<Effect> poll() {
+    if (next_ < effects_.size()) return std::move(effects_[next_++]);
+    next_ = 0;
+    effects_.clear();
+    if (effects_.capacity() > kKeptMax) effects_.shrink_to_fit();
+    return std::nullopt;
+  }
+
+ private:
+  static constexpr std::size_t kKeptMax = 4096;
+  std::vector<Effect> effects_;
+  std::size_t next_ = 0;
+};
 
 /// How a batch went. `failures` may be non-empty only for a Program; `error` says why a whole batch failed.
 struct BatchResult {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -10,6 +11,15 @@
 #include "splitnve/base/result.hpp"
 
 namespace splitnve {
+
+/// An integer of 1, 2, 4 or 8 octets between the order of the wire and this machine's.
+template <class T>
+constexpr T wire_order(T value) {
+  if constexpr (std::endian::native == std::endian::big || sizeof(T) == 1) return value;
+  if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(value));
+  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(value));
+  if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(value));
+}
 
 using Octets = std::span<const std::uint8_t>;
 using MutableOctets = std::span<std::uint8_t>;
@@ -69,10 +79,10 @@ class BoundedReader {
   template <class T>
   bool integer(T& out) {
     if (!fits(sizeof(T))) return false;
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) value = (value << 8) | octets_[at_ + i];
+    T value = 0;
+    std::memcpy(&value, octets_.data() + at_, sizeof(T));
     at_ += sizeof(T);
-    out = static_cast<T>(value);
+    out = wire_order(value);
     return true;
   }
 
@@ -117,8 +127,8 @@ class BoundedWriter {
   template <class T>
   void integer(T value) {
     if (!fits(sizeof(T))) return;
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      buffer_[at_ + i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * (sizeof(T) - 1 - i)));
+    const T swapped = wire_order(value);
+    std::memcpy(buffer_.data() + at_, &swapped, sizeof(T));
     at_ += sizeof(T);
   }
 

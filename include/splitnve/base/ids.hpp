@@ -2,14 +2,29 @@
 // The identifiers of the field as types. All are regular values, comparable, hashable by boost::hash.
 #pragma once
 #include <array>
+#include <bit>
 #include <boost/container_hash/hash.hpp>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace splitnve {
+
+/// Identifiers are compared and hashed with every look-up: as words, where a default would call memcmp and hash octets.
+struct Octets16 {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+  explicit Octets16(const std::array<std::uint8_t, 16>& octets) {
+    std::memcpy(&first, octets.data(), sizeof first);
+    std::memcpy(&second, octets.data() + sizeof first, sizeof second);
+  }
+  friend bool operator==(const Octets16&, const Octets16&) = default;
+  /// One word of both; the hash tables mix its bits.
+  std::size_t hash() const { return first ^ (second * 0x9E3779B97F4A7C15u); }
+};
 
 /// An integer of one meaning; never converts by itself.
 template <class Tag, class Rep>
@@ -101,15 +116,23 @@ class MacAddress {
 
   constexpr const Bytes& octets() const { return octets_; }
   constexpr std::uint64_t value() const {
-    std::uint64_t value = 0;
-    for (auto octet : octets_) value = (value << 8) | octet;
-    return value;
+    if (std::is_constant_evaluated() || std::endian::native != std::endian::little) {
+      std::uint64_t value = 0;
+      for (auto octet : octets_) value = (value << 8) | octet;
+      return value;
+    }
+    std::uint32_t high = 0;
+    std::uint16_t low = 0;
+    std::memcpy(&high, octets_.data(), sizeof high);
+    std::memcpy(&low, octets_.data() + sizeof high, sizeof low);
+    return std::uint64_t{__builtin_bswap32(high)} << 16 | __builtin_bswap16(low);
   }
   constexpr bool is_zero() const { return value() == 0; }
   constexpr bool is_group() const { return (octets_[0] & 1) != 0; }
   /// A tenant's address: neither zero, nor group, nor reserved.
   constexpr bool is_usable_source() const { return !is_zero() && !is_group(); }
-  friend constexpr auto operator<=>(const MacAddress&, const MacAddress&) = default;
+  friend constexpr bool operator==(const MacAddress& a, const MacAddress& b) { return a.value() == b.value(); }
+  friend constexpr auto operator<=>(const MacAddress& a, const MacAddress& b) { return a.value() <=> b.value(); }
   friend std::size_t hash_value(const MacAddress& mac) { return boost::hash<std::uint64_t>()(mac.value()); }
 
  private:
@@ -126,18 +149,18 @@ struct VsiId {
   /// UUID text for format 5, address text for 1..3, hexadecimal for the others.
   std::string to_string() const;
   friend constexpr auto operator<=>(const VsiId&, const VsiId&) = default;
-  friend std::size_t hash_value(const VsiId& id) {
-    std::size_t seed = id.format;
-    boost::hash_range(seed, id.octets.begin(), id.octets.end());
-    return seed;
+  friend bool operator==(const VsiId& a, const VsiId& b) {
+    return a.format == b.format && Octets16(a.octets) == Octets16(b.octets);
   }
+  friend std::size_t hash_value(const VsiId& id) { return Octets16(id.octets).hash() ^ id.format; }
 };
 
 /// VSI manager ID: 16 raw octets, an IPv6 address by the standard; zero is "unknown".
 struct ManagerId {
   std::array<std::uint8_t, 16> octets{};
   friend constexpr auto operator<=>(const ManagerId&, const ManagerId&) = default;
-  friend std::size_t hash_value(const ManagerId& id) { return boost::hash_range(id.octets.begin(), id.octets.end()); }
+  friend bool operator==(const ManagerId& a, const ManagerId& b) { return Octets16(a.octets) == Octets16(b.octets); }
+  friend std::size_t hash_value(const ManagerId& id) { return Octets16(id.octets).hash(); }
 };
 
 /// VSI type: 24-bit id and version. With the manager ID it names a profile.

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "splitnve/base/ids.hpp"
+
 namespace splitnve {
 
 enum class IpFamily : std::uint8_t { kNone = 0, kV4 = 4, kV6 = 6 };
@@ -33,10 +35,11 @@ struct IpPrefix {
   /// What a tenant may send from: no single unspecified, loopback or broadcast address, and nothing of multicast.
   bool is_usable_source() const;
   friend constexpr auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
+  friend bool operator==(const IpPrefix& a, const IpPrefix& b) {
+    return a.family == b.family && a.length == b.length && Octets16(a.octets) == Octets16(b.octets);
+  }
   friend std::size_t hash_value(const IpPrefix& ip) {
-    std::size_t seed = static_cast<std::size_t>(ip.family) << 8 | ip.length;
-    boost::hash_range(seed, ip.octets.begin(), ip.octets.end());
-    return seed;
+    return Octets16(ip.octets).hash() ^ (static_cast<std::size_t>(ip.family) << 8 | ip.length);
   }
 };
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "splitnve/agent/effects.hpp"
@@ -104,12 +105,27 @@ class ControlServer {
 
   /// `args` is always an object. A handler that throws a JSON type error gets the request refused with its text.
   void add(const std::string& verb, Access needed, Handler handler);
+  /// A verb that may be told much at once. `read` makes of `args` what `handle` is given; for a long request it is
+  /// called on another thread than the loop's: it touches nothing that changes, and throws nothing. Added before the
+  /// loop runs.
+  template <class T>
+  void add_read(const std::string& verb, Access needed, std::function<T(const nlohmann::json& args)> read,
+                std::function<void(T&, Responder)> handle) {
+    add_read_erased(
+        verb, needed, [read = std::move(read)](const nlohmann::json& args) { return std::make_shared<T>(read(args)); },
+        [handle = std::move(handle)](void* reading, Responder responder) {
+          handle(*static_cast<T*>(reading), std::move(responder));
+        });
+  }
   /// The agent's verdict on a request whose handler passed `asker()` on; unknown askers are ignored.
   void answer(const agent::Answer& answer);
   ControlStats stats() const;
 
  private:
+  using Reader = std::function<std::shared_ptr<void>(const nlohmann::json& args)>;
   explicit ControlServer(std::shared_ptr<Responder::Backend> backend);
+  void add_read_erased(const std::string& verb, Access needed, Reader read,
+                       std::function<void(void* reading, Responder)> handle);
   std::shared_ptr<Responder::Backend> backend_;
 };
 

@@ -2,6 +2,7 @@
 // Joins a pure agent to the world: frames, time and results go in, effects come out and are carried out. Both daemons,
 // and nothing else, use it. No logic of the protocol stands here.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -19,6 +20,11 @@ namespace splitnve::host {
 
 /// Steps of work an agent may do before the loop looks at its sockets again: a few milliseconds at most.
 inline constexpr std::size_t kWorkBudget = 64;
+/// When this much was received at once, and such an amount was long work the last time, acknowledgements leave before
+/// the work: the peer then makes its next ECPDU ready meanwhile. Short work, keep-alives for one, is done sooner than
+/// the peer is woken twice, and its answers go with them.
+inline constexpr std::size_t kAcknowledgeFirstOctets = 512;
+inline constexpr Duration kLongWork = std::chrono::microseconds(100);
 
 /// How a daemon carries out the effects that need an answer. nullopt: the answer comes later by `Driver::answer()`.
 struct EffectHandlers {
@@ -45,7 +51,7 @@ class Driver {
         agent_(agent),
         handlers_(std::move(handlers)),
         ports_(loop, log,
-               Ports::Events{[this](PortId port, Octets frame) { on_frame(port, frame); }, [this] { turn(); },
+               Ports::Events{[this](PortId port, Octets frame) { on_frame(port, frame); }, [this] { on_batch(); },
                              [this](PortId port, const LinkInfo& link) { on_link(port, link); }}),
         timer_(loop, [this] { turn(); }) {}
 
@@ -73,8 +79,16 @@ class Driver {
 
  private:
   void on_frame(PortId port, Octets frame) {
+    received_octets_ += frame.size();
     agent_.handle_frame(port, frame, Loop::now());
     drain();
+  }
+  void on_batch() {
+    if (std::exchange(received_octets_, 0) < kAcknowledgeFirstOctets) return turn();
+    if (long_work_) ports_.flush();
+    const Instant begun = Loop::now();
+    turn();
+    long_work_ = Loop::now() - begun > kLongWork;
   }
   void on_link(PortId port, const LinkInfo& link) {
     if (handlers_.link) handlers_.link(port, link);
@@ -132,6 +146,8 @@ class Driver {
   Agent& agent_;
   EffectHandlers handlers_;
   std::deque<agent::BatchResult> results_;
+  std::size_t received_octets_ = 0;
+  bool long_work_ = false;
   bool kicked_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   Ports ports_;
