@@ -129,11 +129,12 @@ void Pair::set_link(bool up) const {
 }
 
 void Pair::spread() const {
-  int processor = 0;
+  const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
+  unsigned next = 0;
   for (const Daemon* daemon : {&nnved, &tnved}) {
     cpu_set_t one;
     CPU_ZERO(&one);
-    CPU_SET(processor++, &one);
+    CPU_SET(next++ % processors, &one);
     if (sched_setaffinity(daemon->pid(), sizeof one, &one) != 0) give_up("cannot give a daemon its processor");
   }
 }
