@@ -149,6 +149,11 @@ Reason Impl::check_owner(Index instance, const vdp::Request& request, const Addr
 }
 
 std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
+  const auto grows = [&](const Step& step) {
+    const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, step.name);
+    return address == nullptr || address->level < step.level;
+  };
+  if (std::ranges::none_of(plan.steps, grows)) return std::nullopt;  // a keep-alive
   const std::uint32_t port_index = peers[peer].port_index;
   boost::container::small_vector<GroupId, 2> new_instances, opened;
   boost::container::small_vector<std::pair<GroupId, AddressName>, 2> new_addresses;
