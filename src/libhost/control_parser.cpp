@@ -17,21 +17,11 @@ namespace splitnve::host {
 struct ControlParser::Impl : std::enable_shared_from_this<Impl> {
   Impl(Loop& the_loop, Read the_read) : loop(the_loop), read(std::move(the_read)) {}
 
-  /// A line to parse, or with nobody to tell something to free.
   struct Job {
     std::string line;
     Done done;
-    std::shared_ptr<Parsed> parsed;
   };
 
-  void add(Job job) {
-    {
-      const std::lock_guard lock(guard);
-      if (ending) return;
-      jobs.push_back(std::move(job));
-    }
-    arrived.notify_one();
-  }
   void run() {
     ::pthread_setname_np(::pthread_self(), "parser");  // as top -H and /proc show it
     for (std::unique_lock lock(guard);;) {
@@ -45,13 +35,9 @@ struct ControlParser::Impl : std::enable_shared_from_this<Impl> {
     }
   }
   void carry_out(Job job) {
-    if (!job.done) return;
-    job.parsed = std::make_shared<Parsed>(read(job.line));
-    loop.post([weak = weak_from_this(), done = std::move(job.done), parsed = std::move(job.parsed)]() mutable {
-      const auto self = weak.lock();
-      if (!self) return;
-      done(*parsed);
-      self->add({{}, {}, std::move(parsed)});
+    auto parsed = std::make_shared<const Parsed>(read(job.line));
+    loop.post([weak = weak_from_this(), done = std::move(job.done), parsed = std::move(parsed)] {
+      if (weak.lock()) done(*parsed);
     });
   }
 
@@ -77,7 +63,11 @@ ControlParser::~ControlParser() {
 
 void ControlParser::parse(std::string line, Done done) {
   if (!impl_->thread.joinable()) impl_->thread = std::thread([raw = impl_.get()] { raw->run(); });
-  impl_->add({std::move(line), std::move(done), nullptr});
+  {
+    const std::lock_guard lock(impl_->guard);
+    impl_->jobs.push_back({std::move(line), std::move(done)});
+  }
+  impl_->arrived.notify_one();
 }
 
 }  // namespace splitnve::host

@@ -15,13 +15,12 @@ class Loop;
 /// Lines from this length on are parsed aside: a millisecond of parsing is one in which no frame is served.
 inline constexpr std::size_t kParsedAsideOctetsMin = 4096;
 
-/// Reads request lines on a thread of its own, in the order in which they come, and frees there what came of them. The
-/// thread starts with the first line. It holds at most one line for each connection of the control socket.
+/// Reads request lines on a thread of its own, in the order in which they come. The thread starts with the first line.
+/// It holds at most one line for each connection of the control socket.
 class ControlParser {
  public:
   using Parsed = Result<ControlRequest, const char*>;
   using Done = std::function<void(const Parsed&)>;
-
   using Read = std::function<Parsed(std::string_view line)>;
 
   ControlParser(Loop& loop, Read read);
@@ -30,7 +29,7 @@ class ControlParser {
   ControlParser(const ControlParser&) = delete;
   ControlParser& operator=(const ControlParser&) = delete;
 
-  /// `done` is called on the loop's thread; its argument is freed aside.
+  /// `done` is called on the loop's thread.
   void parse(std::string line, Done done);
 
  private:
