@@ -202,7 +202,7 @@ struct Agent::Impl {
   void count_settled(Tsi& tsi, bool is_settled);
   bool closed_here(const Tsi& tsi) const;
   bool datapath_settled(const Tsi& tsi) const;  ///< nothing of it is on its way to the datapath
-  bool fulfilled(const Tsi& tsi, Wait wait) const;
+  bool fulfilled(const Tsi& tsi, Wait wait, bool is_settled) const;
   bool stored(const Tsi& tsi) const { return !tsi.store_dirty && tsi.stores_waiting == 0; }
   void overdue(Slot slot, Instant now);
   void retry_later(Slot slot, Instant now);

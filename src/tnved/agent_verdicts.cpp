@@ -384,12 +384,13 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
 // --- those who asked ---
 
 bool Agent::Impl::settled(const Tsi& tsi) const {
+  if (!stored(tsi) || !datapath_settled(tsi)) return false;  // asked first: most checks end here
   const auto awaited = [](const Address& address) { return address.awaited; };
-  if (!levels_met(tsi) || std::any_of(tsi.addresses.begin(), tsi.addresses.end(), awaited)) return false;
+  if (std::any_of(tsi.addresses.begin(), tsi.addresses.end(), awaited) || !levels_met(tsi)) return false;
   const bool shall_open =
       intent(tsi.vm).forwards && std::any_of(tsi.addresses.begin(), tsi.addresses.end(),
                                              [&](const Address& a) { return wanted(tsi, a) == vdp::Level::kActive; });
-  return stored(tsi) && datapath_settled(tsi) && (!shall_open || tsi.port_open);
+  return !shall_open || tsi.port_open;
 }
 
 void Agent::Impl::count_settled(Tsi& tsi, bool is_settled) {
@@ -403,13 +404,13 @@ bool Agent::Impl::datapath_settled(const Tsi& tsi) const {
   return !tsi.program_dirty && tsi.programs_waiting == 0 && !tsi.program_failed;
 }
 
-bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait) const {
+bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait, bool is_settled) const {
   switch (wait) {
     case Wait::kNothing: return true;
     case Wait::kStored: return stored(tsi);
-    case Wait::kSettled: return settled(tsi);
-    case Wait::kTrimmed: return settled(tsi);
-    case Wait::kClosed: return closed_here(tsi) && settled(tsi);
+    case Wait::kSettled: return is_settled;
+    case Wait::kTrimmed: return is_settled;
+    case Wait::kClosed: return closed_here(tsi) && is_settled;
     case Wait::kGone: return closed_here(tsi) && tsi.gone && stored(tsi);
   }
   return false;
@@ -425,9 +426,10 @@ void Agent::Impl::check(Slot slot, Instant now) {
   }
   if (tsi.member_open && programmed_now && tsi.program_failed && tsi.phase != Phase::kSteady)
     return meet(slot, Word::kDeadline, std::string(reason(slot)), now);
-  count_settled(tsi, settled(tsi));
-  if (tsi.counted_settled) tsi.phase = Phase::kSteady;
-  answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait); }, true, "");
+  const bool is_settled = settled(tsi);
+  count_settled(tsi, is_settled);
+  if (is_settled) tsi.phase = Phase::kSteady;
+  answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait, is_settled); }, true, "");
   if (!tsi.gone || tsi.vm != VmState::kLeaving || tsi.handle != kNoHandle) return;
   if (tsi.store_dirty || tsi.stores_waiting != 0 || tsi.program_dirty || tsi.programs_waiting != 0) return;
   answer_if(slot, [](const Asker&) { return true; }, true, "");
