@@ -23,12 +23,11 @@ using nlohmann::json;
 /// The control server numbers its own askers from 1 on; ours stand above.
 constexpr std::uint64_t kFirstAsker = std::uint64_t{1} << 63;
 
-enum class Goal : std::uint8_t { kAssociated, kActivated };
-
-Result<Goal> goal_of(const json& item) {
+/// Shall the VM run, or be reserved only?
+Result<bool> starts_argument(const json& item) {
   const std::string text = item.value("state", "activated");
-  if (text == "activated") return Goal::kActivated;
-  if (text == "associated") return Goal::kAssociated;
+  if (text == "activated") return true;
+  if (text == "associated") return false;
   return unexpected<Error>(Error{"\"" + text + "\" is no state to bring a TSI to", "state", "associated or activated"});
 }
 
@@ -41,8 +40,7 @@ std::string name_of(const json& item) {
 /// One TSI of a request, or why it cannot be brought to anything.
 struct Wanted {
   LifecycleEvent create;
-  Goal goal = Goal::kActivated;
-  std::string refusal;
+  std::string refusal{};
   std::string name{};  ///< of one that is refused
 };
 struct WantedList {
@@ -53,11 +51,12 @@ struct WantedList {
 
 Result<Wanted> wanted_from(const json& item, const AgentConfig& config) {
   if (!item.is_object()) return unexpected<Error>(Error{"a TSI is an object", "", ""});
-  const auto goal = goal_of(item);
-  if (!goal) return unexpected<Error>(goal.error());
+  const auto starts = starts_argument(item);
+  if (!starts) return unexpected<Error>(starts.error());
   auto create = event_from(Verb::kCreate, item, config);
   if (!create) return unexpected<Error>(create.error());
-  return Wanted{std::move(*create), *goal, ""};
+  create->starts = *starts;
+  return Wanted{std::move(*create)};
 }
 
 WantedList read_list(const json& args, const AgentConfig& config) {
@@ -77,9 +76,9 @@ WantedList read_list(const json& args, const AgentConfig& config) {
   for (const auto& item : *tsis) {
     try {
       auto wanted = wanted_from(item, config);
-      list.tsis.push_back(wanted ? std::move(*wanted) : Wanted{{}, {}, wanted.error().to_string(), name_of(item)});
+      list.tsis.push_back(wanted ? std::move(*wanted) : Wanted{{}, wanted.error().to_string(), name_of(item)});
     } catch (const json::exception& error) {
-      list.tsis.push_back({{}, {}, std::string("bad member: ") + error.what(), name_of(item)});
+      list.tsis.push_back({{}, std::string("bad member: ") + error.what(), name_of(item)});
     }
   }
   return list;
@@ -103,14 +102,10 @@ bool describes(const TsiView& tsi, const LifecycleEvent& wanted) {
   });
 }
 
-bool is_there(const TsiView& tsi, Goal goal) {
+bool is_there(const TsiView& tsi, const LifecycleEvent& wanted) {
   const std::string_view state = tsi.state;
-  switch (goal) {
-    case Goal::kActivated: return tsi.vm == VmState::kRunning && state == "activated" && tsi.port_open;
-    case Goal::kAssociated:
-      return (tsi.vm == VmState::kDefined || tsi.vm == VmState::kSuspended) && state == "associated";
-  }
-  return false;
+  if (wanted.starts) return tsi.vm == VmState::kRunning && state == "activated" && tsi.port_open;
+  return (tsi.vm == VmState::kDefined || tsi.vm == VmState::kSuspended) && state == "associated";
 }
 
 /// TSIs that are looked at before the loop serves its sockets again, as many as an ECPDU or two carry.
@@ -119,7 +114,7 @@ constexpr std::size_t kAppliedTogether = 32;
 /// Turns each request into lifecycle events and collects their verdicts. An asker stands for one TSI of one request.
 class BulkRequests {
  public:
-  explicit BulkRequests(daemon::Runtime<Agent>& runtime) : runtime_(runtime), agent_(runtime.agent()) {}
+  explicit BulkRequests(daemon::Runtime<Agent>& runtime) : runtime_(runtime) {}
 
   void add(WantedList list, const Responder& respond) {
     auto request = std::make_shared<Request>(Request{respond, list.wait, list.tsis.size()});
@@ -191,38 +186,40 @@ class BulkRequests {
     runtime_.driver().kick();
     go_on_soon();
   }
+  /// The description comes first even for a known TSI: it may name other addresses.
   void apply_one(Wanted& wanted, const std::shared_ptr<Request>& request, Instant now) {
-    if (!bring(wanted, request, now)) decided(*request);
-  }
-  /// True if an answer is owed. The description comes first even for a known TSI: it may name other addresses.
-  bool bring(Wanted& wanted, const std::shared_ptr<Request>& request, Instant now) {
     LifecycleEvent& create = wanted.create;
-    if (!wanted.refusal.empty()) return refuse(*request, wanted.name, wanted.refusal), false;
-    if (const auto refused = refusal_while_draining(runtime_.draining(), Verb::kCreate))  // it began meanwhile
-      return refuse(*request, create.vsi.to_string(), refused->to_string()), false;
-    if (const auto slot = agent_.find(create.vsi)) {
-      const auto tsi = agent_.tsi(*slot);
-      if (tsi->vm == VmState::kDeparting || tsi->vm == VmState::kArriving)
-        return refuse(*request, create.vsi.to_string(), "a migration of this VM is under way"), false;
-      if (describes(*tsi, create) && is_there(*tsi, wanted.goal)) return false;
-      if (wanted.goal == Goal::kAssociated && tsi->vm == VmState::kRunning) suspend(create.vsi, now);
+    const auto known = agent().find(create.vsi);
+    const auto tsi = known ? agent().tsi(*known) : std::nullopt;
+    if (const std::string refusal = refusal_of(wanted, tsi); !refusal.empty()) {
+      refuse(*request, wanted.refusal.empty() ? create.vsi.to_string() : wanted.name, refusal);
+      return decided(*request);
     }
-    create.starts = wanted.goal == Goal::kActivated;
+    if (tsi && describes(*tsi, create) && is_there(*tsi, create)) return decided(*request);
+    if (tsi && !create.starts && tsi->vm == VmState::kRunning) suspend(create.vsi, now);
     create.unattended = !request->wait;
     create.asker = ++last_asker_;
     asked_.emplace(create.asker, Asked{request, create.vsi});
-    agent_.handle_event(create, now);
-    return true;
+    agent().handle_event(create, now);
+  }
+  std::string refusal_of(const Wanted& wanted, const std::optional<TsiView>& tsi) const {
+    if (!wanted.refusal.empty()) return wanted.refusal;
+    if (const auto draining = refusal_while_draining(runtime_.draining(), Verb::kCreate))  // it began meanwhile
+      return draining->to_string();
+    if (tsi && (tsi->vm == VmState::kDeparting || tsi->vm == VmState::kArriving))
+      return "a migration of this VM is under way";
+    return "";
   }
   void suspend(const VsiId& vsi, Instant now) {
     LifecycleEvent event;
     event.verb = Verb::kSuspend;
     event.vsi = vsi;
-    agent_.handle_event(event, now);
+    agent().handle_event(event, now);
   }
 
+  Agent& agent() { return runtime_.agent(); }
+
   daemon::Runtime<Agent>& runtime_;
-  Agent& agent_;
   bool posted_ = false;
   std::deque<Waiting> queue_;
   boost::unordered_flat_map<std::uint64_t, Asked> asked_;
