@@ -46,11 +46,6 @@ double fastest_us(const std::function<void()>& work) {
   return best;
 }
 
-}  // namespace
-
-namespace {
-
-constexpr double kPatienceSeconds = 120;
 constexpr std::chrono::milliseconds kLook{1}, kLookMax{50};
 
 /// What one way of bringing all TSIs to Activated has cost.

@@ -14,6 +14,8 @@ namespace splitnve::bench {
 inline constexpr std::uint32_t kVns = 100;
 inline constexpr std::uint32_t kFirstVn = 70000;
 inline constexpr std::uint32_t kTlvsPerRoundTrip = 37;
+/// How long a bench waits for what has to come in the end.
+inline constexpr double kPatienceSeconds = 120;
 
 std::string vsi_of(std::uint32_t i);
 /// Request lines of tsi.apply for TSIs first .. first + count - 1, each below the control socket's 64 KiB.

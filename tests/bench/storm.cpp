@@ -11,11 +11,6 @@
 #include "splitnve/host/loop.hpp"
 
 namespace splitnve::bench {
-namespace {
-
-constexpr double kPatienceSeconds = 120;
-
-}  // namespace
 
 Report bench_storm(const Setting& setting) {
   const std::uint32_t all = setting.hosts * setting.tsis;
