@@ -2,7 +2,9 @@
 #include "splitnve/host/link_monitor.hpp"
 
 #include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
@@ -37,6 +39,15 @@ struct Descriptor {
   int fd;
 };
 
+/// The kernel puts off what follows from a carrier, by up to a second: asked for the carrier, it does it now. Until then
+/// IFF_RUNNING is of yesterday, and what is sent is lost. A driver or kernel that does not know it is as it was.
+void catch_up(int fd, ifreq request) {
+  ethtool_value carrier{};
+  carrier.cmd = ETHTOOL_GLINK;
+  request.ifr_data = reinterpret_cast<char*>(&carrier);
+  ioctl(fd, SIOCETHTOOL, &request);
+}
+
 struct Hint {
   std::string name;
   unsigned index = 0;
@@ -70,6 +81,7 @@ Result<LinkInfo> link_of(const std::string& name) {
   info.name = name;
   if (ioctl(socket_fd.fd, SIOCGIFINDEX, &request) != 0) return unexpected<Error>(interface_error(name, errno));
   info.index = static_cast<unsigned>(request.ifr_ifindex);
+  catch_up(socket_fd.fd, request);
   if (ioctl(socket_fd.fd, SIOCGIFFLAGS, &request) != 0) return unexpected<Error>(interface_error(name, errno));
   // IFF_RUNNING follows the operational state: up, or unknown as drivers without carrier report it.
   info.up = (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/host/ports.hpp"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <map>
 
 #include "own_network.hpp"
@@ -114,6 +118,50 @@ TEST_F(PortsTest, AWatchedInterfaceMayBeAbsentAndAppear) {
   ASSERT_TRUE(run_until([&] { return links_[PortId(3)].back().index != 0; }));
   run("ip link set tap9 name west");
   ASSERT_TRUE(run_until([&] { return links_[PortId(3)].back().index == 0; }));
+}
+
+/// A process that keeps a network namespace of its own.
+class OtherNetwork {
+ public:
+  OtherNetwork() {
+    int ready[2];
+    EXPECT_EQ(pipe(ready), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      const char done = unshare(CLONE_NEWNET) == 0 ? 1 : 0;
+      if (write(ready[1], &done, 1) == 1) pause();
+      _exit(0);
+    }
+    char done = 0;
+    EXPECT_EQ(read(ready[0], &done, 1), 1);
+    EXPECT_EQ(done, 1);
+    close(ready[0]);
+    close(ready[1]);
+  }
+  ~OtherNetwork() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  OtherNetwork(const OtherNetwork&) = delete;
+  OtherNetwork& operator=(const OtherNetwork&) = delete;
+  std::string pid() const { return std::to_string(pid_); }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+/// Both ends of this pair have one index, which the kernel takes for a physical interface: it reports the link of such
+/// a one up to a second late.
+TEST_F(PortsTest, ALinkIsUpAsSoonAsItHasACarrier) {
+  const OtherNetwork other;
+  run("ip link add twin index 77 type veth peer name twin index 77 netns " + other.pid());
+  run("nsenter -t " + other.pid() + " -n ip link set twin up");
+  for (int round = 0; round < 3; ++round) {
+    run("ip link set twin up");
+    EXPECT_TRUE(link_of("twin").value_or(LinkInfo{}).up) << round;
+    run("ip link set twin down");
+    EXPECT_FALSE(link_of("twin").value_or(LinkInfo{}).up) << round;
+  }
 }
 
 TEST_F(PortsTest, AMissingInterfaceAndAUsedPortIdAreErrors) {
