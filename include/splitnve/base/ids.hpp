@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "splitnve/base/wire_order.hpp"
+
 namespace splitnve {
 
 /// Identifiers are compared and hashed with every look-up: as words, where a default would call memcmp and hash octets.
@@ -116,16 +118,9 @@ class MacAddress {
 
   constexpr const Bytes& octets() const { return octets_; }
   constexpr std::uint64_t value() const {
-    if (std::is_constant_evaluated() || std::endian::native != std::endian::little) {
-      std::uint64_t value = 0;
-      for (auto octet : octets_) value = (value << 8) | octet;
-      return value;
-    }
-    std::uint32_t high = 0;
-    std::uint16_t low = 0;
-    std::memcpy(&high, octets_.data(), sizeof high);
-    std::memcpy(&low, octets_.data() + sizeof high, sizeof low);
-    return std::uint64_t{__builtin_bswap32(high)} << 16 | __builtin_bswap16(low);
+    const auto high = std::bit_cast<std::uint32_t>(std::array{octets_[0], octets_[1], octets_[2], octets_[3]});
+    const auto low = std::bit_cast<std::uint16_t>(std::array{octets_[4], octets_[5]});
+    return std::uint64_t{wire_order(high)} << 16 | wire_order(low);
   }
   constexpr bool is_zero() const { return value() == 0; }
   constexpr bool is_group() const { return (octets_[0] & 1) != 0; }
