@@ -84,6 +84,7 @@ struct Agent::Impl {
   Index peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant now);
   Index create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination, Instant now);
   void forget_peer(Index peer);
+  void enqueue(Index peer);
   void take_vdpdu(Index peer, Instant now);
   vdp::Exchange new_exchange(std::uint32_t port_index);
   std::array<std::uint8_t, 16> new_nonce();
@@ -110,6 +111,7 @@ struct Agent::Impl {
 
   // --- decide.cpp: what a request comes to ---
   void handle_request(Index peer, vdp::Request request, Instant now);
+  bool renew(Index peer, vdp::Request& request, Instant now);
   void associate(Index peer, vdp::Request& request, Instant now);
   void deassociate(Index peer, vdp::Request& request, Instant now);
   std::optional<Refused> plan(Index peer, const vdp::Request& request, Plan& plan, Instant now);
@@ -124,6 +126,8 @@ struct Agent::Impl {
   std::optional<Refused> connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now);
   std::optional<Refused> connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now);
   void apply(Index peer, vdp::Request& request, const Plan& plan, Instant now);
+  void keep(AddressRow& address, const Step& step, Index vap, Instant now);
+  void grant(Index peer, const vdp::Request& request);
   void use_vid(AddressRow& address, const Step& step, Index vap);
   Index instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now);
   bool update_attributes(Index instance, const vdp::Request& request);

@@ -64,8 +64,8 @@ void Impl::handle_vn_request(Index peer, Asked asked, Instant now) {
 /// Why the station may not connect the VN, beside what its VAP says.
 std::optional<Refused> Impl::may_connect(Index peer, GroupId group) const {
   const std::uint32_t port_index = peers[peer].port_index;
-  if (const auto& evb = ports[port_index].evb; evb && !evb->refusal().empty())
-    return Refused{Reason::kTimersRefused, group, evb::to_string(evb->machine().operational().values)};
+  if (const Port& port = ports[port_index]; port.refuses_timers())
+    return Refused{Reason::kTimersRefused, group, port.timers()};
   if (group.is_null()) return Refused{Reason::kUnknownVn, group, ""};
   vdp::FilterEntry entry;
   entry.group = group;

@@ -12,6 +12,10 @@ namespace {
 
 bool arrives(vdp::Migration migration) { return migration == vdp::Migration::kArriving; }
 
+Level level_of(const vdp::Request& request) {
+  return request.command == vdp::TlvType::kAssociate ? Level::kActive : Level::kReserved;
+}
+
 bool same_entry(const Step& a, const Step& b) { return a.vn == b.vn && a.name == b.name; }
 
 /// Does a De-Associate entry name this address? What the entry's format lacks matches any, so that a MAC's IPs go with
@@ -31,17 +35,48 @@ Index Plan::vap_of(GroupId vn) const {
 }
 
 void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
+  const bool deassociates = request.command == vdp::TlvType::kDeAssociate;
+  const auto busy = inflight.find(request.vsi);
+  if (!deassociates && busy == inflight.end() && renew(peer, request, now)) return;
   peers[peer].bridge.set_keep_on_expiry(request.id, tsis.has(request.vsi, peer));
-  if (request.command == vdp::TlvType::kDeAssociate) {
+  if (deassociates) {
     cancel(peer, request.vsi, Cancel::kOvertaken, Reason::kCancelled, now);
     return deassociate(peer, request, now);
   }
-  if (const auto busy = inflight.find(request.vsi); busy != inflight.end()) {
+  if (busy != inflight.end()) {
     ask(peer, request.id, request.vsi);
     busy->second.waiting.push_back({peer, std::move(request)});
     return;
   }
   associate(peer, request, now);
+}
+
+/// A keep-alive of one MAC, as nearly every request is: what it asks for stands already, so that plan() would judge much
+/// to decide nothing. False, with nothing changed: that is for plan() to say.
+bool Impl::renew(Index peer, vdp::Request& request, Instant now) {
+  const std::uint32_t port_index = peers[peer].port_index;
+  if (request.entries.size() != 1 || vdp::has_ip(request.format) || draining ||
+      ports[port_index].refuses_timers())
+    return false;
+  vdp::FilterEntry& entry = request.entries.front();
+  const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
+  if (!vn || policy.check_mac(port_index, request.format, entry.mac) != Reason::kNone) return false;
+  const Level level = level_of(request);
+  if (latches.find(*vn, config.ports[port_index].interface_name, request.vsi, entry.mac, level == Level::kActive))
+    return false;
+  const Index instance = tsis.find(request.vsi, *vn, peer);
+  AddressRow* address = instance == kNoIndex ? nullptr : tsis.find_address(instance, entry.mac);
+  if (address == nullptr || address->level != level) return false;
+  const Index vap = tsis[instance].vap;
+  if (!entry.vid.is_null() && !vaps[vap].has(entry.vid)) return false;
+  if (entry.vid.is_null()) entry.vid = vaps[vap].vid;
+  keep(*address, {0, *vn, entry.mac, instance, level, entry.vid}, vap, now);
+  if (update_attributes(instance, request)) {
+    commit(open_work(peer, request));
+  } else {
+    grant(peer, request);
+  }
+  return true;
 }
 
 void Impl::associate(Index peer, vdp::Request& request, Instant now) {
@@ -61,8 +96,8 @@ void Impl::associate(Index peer, vdp::Request& request, Instant now) {
 /// Judges all entries before anything is changed (S4). Only VAPs are acquired, which the caller gives back on refusal.
 std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
   const std::uint32_t port_index = peers[peer].port_index;
-  if (const auto& evb = ports[port_index].evb; evb && !evb->refusal().empty())
-    return Refused{Reason::kTimersRefused, GroupId(), evb::to_string(evb->machine().operational().values)};
+  if (const Port& port = ports[port_index]; port.refuses_timers())
+    return Refused{Reason::kTimersRefused, GroupId(), port.timers()};
   for (std::size_t i = 0; i < request.entries.size(); ++i) {
     const vdp::FilterEntry& entry = request.entries[i];
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
@@ -123,7 +158,7 @@ Level Impl::level_beside(Index instance, const MacAddress& mac, Level level) con
 Result<Step, Reason> Impl::plan_address(Index peer, const vdp::Request& request, GroupId vn,
                                         const AddressName& name) const {
   Step step{0, vn, name, tsis.find(request.vsi, vn, peer),
-            request.command == vdp::TlvType::kAssociate ? Level::kActive : Level::kReserved};
+            level_of(request)};
   const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, name);
   const bool of_ip = name.ip.is_none() && vdp::has_ip(request.format);  // its MAC is not what the entry is about
   if (!of_ip && address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
@@ -240,8 +275,7 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
     AddressRow* address = tsis.find_address(instance, step.name);
     const Level level = address == nullptr ? Level::kNone : address->level;
     if (level == step.level) {
-      address->renewed = now;
-      use_vid(*address, step, vap);
+      keep(*address, step, vap, now);
       continue;
     }
     if (work == kNoIndex) work = open_work(peer, request);
@@ -250,16 +284,25 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
     works[work].touches.push_back({instance, step.vn, step.name, level, kNoIndex});
     raises = raises || step.level > level;
   }
-  if (work == kNoIndex && !attributes) {
-    peers[peer].bridge.respond(request.id, {vdp::Code::kSuccess, false, false}, request.entries);
-    return touch(peer);
-  }
+  if (work == kNoIndex && !attributes) return grant(peer, request);
   if (work == kNoIndex) work = open_work(peer, request);
   if (raises) {
     claims.push_back(work);
   } else {
     commit(work);
   }
+}
+
+/// What stands goes on standing.
+void Impl::keep(AddressRow& address, const Step& step, Index vap, Instant now) {
+  address.renewed = now;
+  use_vid(address, step, vap);
+}
+
+/// At once, for nothing has to be told to anybody first.
+void Impl::grant(Index peer, const vdp::Request& request) {
+  peers[peer].bridge.respond(request.id, {vdp::Code::kSuccess, false, false}, request.entries);
+  touch(peer);
 }
 
 /// Frames to the address leave with the VID of its first entry; one that names an IP leaves a known MAC its VID.

@@ -59,6 +59,9 @@ struct Port {
   vdp::Timing vdp;
   std::optional<agent::EvbPort> evb;
 
+  /// Did the negotiation end in timers that we refuse? Then nothing is granted.
+  bool refuses_timers() const { return evb && !evb->refusal().empty(); }
+  std::string timers() const { return evb::to_string(evb->machine().operational().values); }
   /// A request is decided before its station stops waiting for it (S29).
   Duration decision_deadline(const AgentConfig& config) const {
     return std::min(config.decision_deadline, vdp::Timing::units(vdp.resource_wait_exponent));
