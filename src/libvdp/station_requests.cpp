@@ -208,6 +208,9 @@ void Station::commit(Handle handle, const Plan& plan, Instant now) {
     if (entry.ip != 0) doubt_mac(row.entries, entry.mac, entry.sent);
   }
   if (row.command == TlvType::kDeAssociate && plan.command != row.command) row.removal_unanswered = true;
+  if (associations_.contains(last_sent_)) associations_[last_sent_].sent_next = handle;
+  last_sent_ = handle;
+  row.sent_next = kNoHandle;
   row.command = plan.command;
   row.state = State::kAwaitingResponse;
   row.vdpdu = serial_;

@@ -223,6 +223,7 @@ class Station {
     GroupId group;
     ManagerId manager;
     Handle next_of_vsi = kNoHandle;
+    Handle sent_next = kNoHandle;  ///< the association whose request followed this one's; it may be gone by now
     IndexLink link;
     std::uint32_t vdpdu = 0;  ///< serial of the VDPDU that carried the last command
     Instant keepalive_at{};   ///< epoch: not running
@@ -307,6 +308,7 @@ class Station {
   void for_each_named(Handle handle, const Association& association, F&& visit);
   void handle_whole_deassociate(const Association& association, Instant now);
   Handle first_of(const VsiId& vsi) const;
+  bool answers(Handle handle, const Association& association) const;
   Handle match(const Association& association) const;
   Handle match_refused(const Association& association) const;
   bool same_entries(Handle handle, const Association& association) const;
@@ -339,6 +341,8 @@ class Station {
   std::vector<Handle> composed_;       ///< associations of the VDPDU under way
   std::vector<std::uint32_t> chosen_;  ///< scratch: entry indexes of the request being planned
   std::vector<FilterEntry> written_;   ///< scratch: the same as octets will have them
+  Handle last_sent_ = kNoHandle;
+  Handle expected_ = kNoHandle;  ///< whose answer is likely to be the next: bridges answer in order
   std::uint32_t serial_ = 0;
   std::string_view why_;       ///< what the bridge said of the TLV that is being handled
   unsigned fresh_streak_ = 0;  ///< VDPDUs in a row that left waiting keep-alives behind
