@@ -32,7 +32,7 @@ inline constexpr std::size_t kControlConnectionsMax = 64;
 /// Rows wait here for a slow reader; when it is full no further row is made.
 inline constexpr std::size_t kControlOutputOctetsMax = 64 * 1024;
 /// Rows are made for one connection for this long before the loop looks at frames and at others.
-inline constexpr Duration kControlTurnMax = std::chrono::microseconds(30);
+inline constexpr Duration kControlTurnMax = std::chrono::microseconds(60);
 /// Between two such turns of one connection the processor is left to others: the kernel takes it from nobody before the
 /// next tick, up to 10 ms away.
 inline constexpr Duration kControlPause = std::chrono::microseconds(30);
