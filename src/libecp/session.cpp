@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/ecp/session.hpp"
 
+#include <utility>
+
 namespace splitnve::ecp {
 namespace {
 
@@ -37,13 +39,14 @@ Session::Verdict Session::handle_frame(const Frame& frame, Instant now) {
 }
 
 // S11: a repeat is acknowledged even with a full inbox, since it needs no room there; a new ECPDU without room is left
-// unremembered, so that its retransmission is delivered once there is room.
+// unremembered, so that its retransmission is delivered once there is room. Who waits for acknowledgements never sends
+// one, for the ECPDU that fills the inbox is acknowledged when the next one fits.
 Session::Verdict Session::handle_request(const Frame& frame, Instant now) {
   if (acks_.size() >= kQueuedAcksMax) return Verdict::kInboxFull;
   const Duration window = config_.timing.duplicate_window();
   switch (receiver_.classify(frame.sequence, frame.payload, now, window)) {
     case Receiver::Verdict::kDuplicate:
-      acks_.push_back(frame.sequence);
+      if (held_ack_ != frame.sequence) acks_.push_back(frame.sequence);
       return Verdict::kDuplicate;
     case Receiver::Verdict::kStale:
       acks_.push_back(frame.sequence);
@@ -54,8 +57,12 @@ Session::Verdict Session::handle_request(const Frame& frame, Instant now) {
   if (inbox_count_ == inbox_.size()) return Verdict::kInboxFull;
   receiver_.accept(frame.sequence, frame.payload, now);
   backoff_until_.reset();  // who speaks may hear again; the next failure waits longer than the last all the same
-  acks_.push_back(frame.sequence);
   push_inbox(frame.payload);
+  if (inbox_count_ == inbox_.size()) {
+    held_ack_ = frame.sequence;
+  } else {
+    acks_.push_back(frame.sequence);
+  }
   return Verdict::kDelivered;
 }
 
@@ -75,6 +82,7 @@ void Session::link_down() {
   transmitter_.reset();
   receiver_.reset();
   acks_.clear();
+  held_ack_.reset();
   failures_ = 0;
   backoff_until_.reset();
 }
@@ -103,6 +111,7 @@ void Session::pop_inbox() {
   ensure(inbox_count_ > 0, "popping an empty inbox");
   inbox_head_ = (inbox_head_ + 1) % inbox_.size();
   --inbox_count_;
+  if (held_ack_) acks_.push_back(*std::exchange(held_ack_, std::nullopt));
 }
 
 std::optional<EcpSequence> Session::poll_ack() {

@@ -11,6 +11,9 @@ namespace {
 
 /// What compose() looks at for the leading answer's manager: bounds its work when managers alternate.
 constexpr std::size_t kLookAhead = 256;
+/// The most that a VDPDU can hold: associations without entries, and entries of the shortest kind.
+constexpr std::size_t kRequestsPerVdpduMax = limits::kVdpduOctetsMax / 25;
+constexpr std::size_t kEntriesPerVdpduMax = limits::kVdpduOctetsMax / 2;
 /// Requests beyond the limit are still answered (code 2); beyond twice the limit they are dropped, for an answer that
 /// waits takes memory as well. The station repeats.
 constexpr std::size_t kRequestsHeldMax = 2 * limits::kPendingRequestsPerPeerMax;
@@ -84,6 +87,11 @@ Request to_command(TlvType command, const ManagerId& manager, const VsiType& typ
 }  // namespace
 
 // --- requests ---
+
+bool Bridge::has_room() const {
+  return requests_ + kRequestsPerVdpduMax <= limits::kPendingRequestsPerPeerMax &&
+         entries_ + kEntriesPerVdpduMax <= limits::kPendingEntriesPerPeerMax;
+}
 
 Decoded<Heard> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
   const auto heard = survey(vdpdu);

@@ -32,9 +32,7 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto verdict = from.session.handle_frame(*frame, now);
   from.authentication.handled(verdict, *counter);
   switch (verdict) {
-    case ecp::Session::Verdict::kDelivered:
-      if (!std::exchange(from.queued, true)) queue.push_back(peer);
-      break;
+    case ecp::Session::Verdict::kDelivered: enqueue(peer); break;
     case ecp::Session::Verdict::kInboxFull: drop("inbox full"); break;
     case ecp::Session::Verdict::kDuplicate: drop("duplicate"); break;
     case ecp::Session::Verdict::kStale: drop("stale"); break;
@@ -107,11 +105,19 @@ bool Impl::handle_work(std::size_t budget, Instant now) {
     const Index peer = queue.front();
     queue.pop_front();
     take_vdpdu(peer, now);
-    peers[peer].queued = peers[peer].session.inbox_size() > 0;
-    if (peers[peer].queued) queue.push_back(peer);  // behind the others: one VDPDU per turn
+    peers[peer].queued = false;
+    enqueue(peer);  // behind the others: one VDPDU per turn
   }
   settle(now);
   return !queue.empty();
+}
+
+/// One whose answers pile up waits: its inbox fills, and then ECP holds it back.
+void Impl::enqueue(Index peer) {
+  Peer& from = peers[peer];
+  if (from.queued || from.session.inbox_size() == 0 || !from.bridge.has_room()) return;
+  from.queued = true;
+  queue.push_back(peer);
 }
 
 void Impl::take_vdpdu(Index peer, Instant now) {
@@ -125,7 +131,9 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
   from.bridge.for_each_received([this](const vdp::Request& request) { tsis.prefetch(request.vsi); });
+  // A keep-alive does not ask who has its addresses.
   from.bridge.for_each_received([this](const vdp::Request& request) {
+    if (tsis.first_of_vsi(request.vsi) != kNoIndex) return;
     for (const vdp::FilterEntry& entry : request.entries) tsis.prefetch(AddressKey{entry.group, entry.mac});
   });
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
@@ -247,6 +255,7 @@ void Impl::pump(Index peer, Instant now) {
         break;
     }
   }
+  enqueue(peer);  // what was delivered made room
   if (to.authentication.may_send() && to.session.ready(now) && now >= to.next_send && compose(peer, now)) {
     to.authentication.send(to.session, scratch, now);
   }

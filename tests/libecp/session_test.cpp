@@ -129,18 +129,33 @@ TEST(EcpSession, LeavesARequestUnacknowledgedWhileTheInboxIsFullAndAcceptsItsRep
   Session session(config());
   for (unsigned i = 0; i < limits::kInboxEcpdusMax; ++i) {
     ASSERT_EQ(session.handle_frame(request(i), kStart), Verdict::kDelivered);
-    ASSERT_EQ(drain(session).size(), 1u);
+    ASSERT_EQ(drain(session).size(), i + 1 < limits::kInboxEcpdusMax ? 1u : 0u);
   }
   EXPECT_EQ(session.handle_frame(request(99), kStart), Verdict::kInboxFull);
   EXPECT_TRUE(drain(session).empty());
   EXPECT_EQ(session.inbox_size(), limits::kInboxEcpdusMax);
-  EXPECT_EQ(session.handle_frame(request(15), kStart), Verdict::kDuplicate) << "a repeat needs no room";
+  EXPECT_EQ(session.handle_frame(request(14), kStart), Verdict::kDuplicate) << "a repeat needs no room";
   EXPECT_EQ(drain(session).size(), 1u);
 
   session.pop_inbox();
+  EXPECT_EQ(drain(session).size(), 1u) << "of the ECPDU that filled the inbox";
   EXPECT_EQ(session.handle_frame(request(99), kStart + milliseconds(3)), Verdict::kDelivered);
-  EXPECT_EQ(drain(session).size(), 1u);
   EXPECT_EQ(session.inbox_size(), limits::kInboxEcpdusMax);
+  EXPECT_TRUE(drain(session).empty()) << "it fills the inbox in its turn";
+}
+
+TEST(EcpSession, AcknowledgesTheEcpduThatFillsTheInboxWhenTheNextOneFits) {
+  Session session(config());
+  for (unsigned i = 0; i < limits::kInboxEcpdusMax; ++i) session.handle_frame(request(i), kStart);
+  EXPECT_EQ(drain(session).size(), limits::kInboxEcpdusMax - 1);
+  EXPECT_EQ(session.handle_frame(request(15), kStart + milliseconds(9)), Verdict::kDuplicate);
+  EXPECT_TRUE(drain(session).empty()) << "its repeat waits like it";
+  session.pop_inbox();
+  const auto acks = drain(session);
+  ASSERT_EQ(acks.size(), 1u);
+  EXPECT_EQ(decode_frame(acks.front())->sequence, EcpSequence(15));
+  session.pop_inbox();
+  EXPECT_TRUE(drain(session).empty()) << "once";
 }
 
 TEST(EcpSession, QueuesABoundedNumberOfAcksAndAcceptsTheRestAfterTheDrain) {

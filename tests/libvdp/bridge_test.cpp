@@ -217,6 +217,18 @@ TEST_F(BridgeTest, TooManyRequestsAreRefusedWithKeepAndThenDropped) {
   EXPECT_EQ(refused, limits::kPendingRequestsPerPeerMax);
 }
 
+TEST_F(BridgeTest, SaysBeforehandWhetherThereIsRoomForAnyVdpdu) {
+  std::uint32_t n = 0;
+  while (bridge_.has_room()) associate(n++);
+  EXPECT_EQ(bridge_.stats().overflow, 0u);
+  EXPECT_GE(n + limits::kVdpduOctetsMax / 25, limits::kPendingRequestsPerPeerMax);
+  while (const auto asked = bridge_.poll_request()) bridge_.respond(asked->id, {Code::kOther, false, false}, {});
+  EXPECT_FALSE(bridge_.has_room()) << "an answer takes its room until it is delivered";
+  sent();
+  bridge_.handle_delivered(now_);
+  EXPECT_TRUE(bridge_.has_room());
+}
+
 TEST_F(BridgeTest, EntriesOfAnswersThatAreNeverAcknowledgedAreBounded) {
   const std::vector<FilterEntry> full(243, entry(mac(1), 7));
   for (std::uint32_t n = 0; n < 1000; ++n)

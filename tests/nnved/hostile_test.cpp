@@ -208,4 +208,37 @@ TEST(Hostile, ExponentsOfAPeerStayWithinOurBounds) {
 }
 
 }  // namespace
+/// A station that sends as soon as it may, to an authority that takes its time.
+TEST(Hostile, AStationThatIsFasterThanTheAuthorityIsHeldBackAndLosesNothing) {
+  constexpr unsigned kTsis = limits::kPendingRequestsPerPeerMax + 2000, kPerVdpdu = 30;
+  AgentConfig config = make_config(1);
+  config.instances_per_station_max = kTsis;
+  Rig rig(config);
+  Station& station = rig.station(1);
+  rig.hold_publish = true;
+  unsigned asked = 0, sent = 0;
+  const auto send_while_acknowledged = [&] {
+    while (asked < kTsis && station.acked == sent) {
+      std::vector<Tlv> tlvs;
+      for (unsigned n = 0; n < kPerVdpdu && asked < kTsis; ++n, ++asked)
+        tlvs.push_back({vdp::TlvType::kAssociate, vsi(asked), {entry(70001, mac(asked))}});
+      rig.send(station, tlvs);
+      ++sent;
+    }
+  };
+  send_while_acknowledged();
+  EXPECT_LT(asked, kTsis);
+  EXPECT_LE(rig.tsis(), limits::kPendingRequestsPerPeerMax);
+  EXPECT_EQ(rig.dropped("inbox full"), 0u) << "who waits for its acknowledgement meets no full inbox";
+
+  rig.release_publishes();
+  send_while_acknowledged();
+  EXPECT_EQ(asked, kTsis);
+  EXPECT_EQ(rig.tsis(), kTsis);
+  EXPECT_EQ(station.received.size(), kTsis);
+  EXPECT_TRUE(std::ranges::all_of(station.received, [](const Tlv& tlv) { return tlv.response().success(); }));
+  EXPECT_EQ(rig.agent.peers().front().overflow, 0u);
+  EXPECT_TRUE(rig.consistent()) << rig.difference();
+}
+
 }  // namespace splitnve::nnved::test

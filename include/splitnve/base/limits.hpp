@@ -20,7 +20,8 @@ inline constexpr std::size_t kVdpduOctetsMax = 1496;
 // --- ECP ---
 /// Peers per port: a flood of source addresses must not take memory without bound; a segment of 256 hypervisors is large.
 inline constexpr std::size_t kPeersPerPortMax = 256;
-/// Received ECPDUs that wait per peer; full means no acknowledgement, ECP's own back-pressure (architecture: frame path).
+/// Received ECPDUs that wait per peer; full means no acknowledgement, ECP's own back-pressure. Towards a station it grows
+/// full while kPendingRequestsPerPeerMax of its requests wait.
 inline constexpr std::size_t kInboxEcpdusMax = 16;
 /// Accepted ECPDUs remembered per peer for the duplicate test (S11).
 inline constexpr std::size_t kDuplicateMemoryEcpdus = 16;
@@ -30,7 +31,8 @@ inline constexpr Duration kEcpBackoffMax = std::chrono::seconds(1);
 // --- VDP ---
 /// Entries per association TLV: the 9-bit TLV length leaves 486 octets, 243 entries of the smallest format.
 inline constexpr std::size_t kEntriesPerTlvMax = 243;
-/// Requests of one station that may wait for resources at once; beyond it code 2, so that one station cannot fill us.
+/// Requests of one station that may wait at once, for a decision or for the acknowledgement of their answer, so that one
+/// station cannot fill us: its further VDPDUs are read when there is room.
 inline constexpr std::size_t kPendingRequestsPerPeerMax = 4096;
 /// Filter entries of these requests: full TLVs whose answers a station never acknowledges shall not take tens of
 /// megabytes. What is beyond is dropped, and the station repeats it.

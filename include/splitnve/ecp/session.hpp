@@ -136,7 +136,7 @@ class Session {
     EcpSequence first_sequence;
   };
   enum class Verdict : std::uint8_t {
-    kDelivered,      ///< request: acknowledged, its payload is in the inbox
+    kDelivered,      ///< request: its payload is in the inbox; acknowledged, now or when there is room for the next
     kDuplicate,      ///< request: acknowledged, not delivered
     kStale,          ///< request: behind what was accepted from a peer in order; acknowledged, not delivered
     kInboxFull,      ///< request: no room in the inbox (or for its ack): neither acknowledged nor delivered
@@ -188,6 +188,7 @@ class Session {
 
   /// Oldest received VDPDU (with padding); empty optional when none. Valid until pop_inbox().
   std::optional<Octets> inbox_front() const;
+  /// An acknowledgement may have waited for this: drain poll_frame().
   void pop_inbox();
   std::size_t inbox_size() const { return inbox_count_; }
 
@@ -213,6 +214,7 @@ class Session {
   std::size_t inbox_head_ = 0;
   std::size_t inbox_count_ = 0;
   std::vector<EcpSequence> acks_;  ///< waiting for poll_frame(), bounded
+  std::optional<EcpSequence> held_ack_;  ///< of the ECPDU that filled the inbox
   unsigned failures_ = 0;
   std::optional<Instant> backoff_until_;
   Instant last_heard_{};

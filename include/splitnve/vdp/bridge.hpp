@@ -57,6 +57,8 @@ class Bridge {
   Bridge(Timing timing, Duration decision_deadline) : timing_(timing), decision_deadline_(decision_deadline) {}
 
   // --- wire ---
+  /// Is there room for what any VDPDU can hold? Who hands one over without is told so by code 2, and then by nothing.
+  bool has_room() const;
   /// A structurally broken VDPDU is refused whole with its error; nothing of it is processed.
   Decoded<Heard> handle_vdpdu(Octets vdpdu, Instant now);
   /// Writes the next VDPDU; false when nothing waits to be sent. One ECP manager TLV per VDPDU, so answers to different
