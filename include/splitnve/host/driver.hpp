@@ -20,11 +20,10 @@ namespace splitnve::host {
 
 /// Steps of work an agent may do before the loop looks at its sockets again: a few milliseconds at most.
 inline constexpr std::size_t kWorkBudget = 64;
-/// When this much was received at once, and such an amount was long work the last time, acknowledgements leave before
-/// the work: the peer then makes its next ECPDU ready meanwhile. Short work, keep-alives for one, is done sooner than
-/// the peer is woken twice, and its answers go with them.
+/// When this much was received at once, and what came before it changed something, acknowledgements leave before the
+/// work: the peer then makes its next ECPDU ready meanwhile. What changes nothing, keep-alives for one, is done sooner
+/// than the peer is woken twice, and its answers go with them.
 inline constexpr std::size_t kAcknowledgeFirstOctets = 512;
-inline constexpr Duration kLongWork = std::chrono::microseconds(100);
 
 /// How a daemon carries out the effects that need an answer. nullopt: the answer comes later by `Driver::answer()`.
 struct EffectHandlers {
@@ -85,10 +84,8 @@ class Driver {
   }
   void on_batch() {
     if (std::exchange(received_octets_, 0) < kAcknowledgeFirstOctets) return turn();
-    if (long_work_) ports_.flush();
-    const Instant begun = Loop::now();
+    if (std::exchange(changing_, false)) ports_.flush();
     turn();
-    long_work_ = Loop::now() - begun > kLongWork;
   }
   void on_link(PortId port, const LinkInfo& link) {
     if (handlers_.link) handlers_.link(port, link);
@@ -136,6 +133,7 @@ class Driver {
   void carry_out(agent::Notice&& notice) { log_.notice(notice); }
   void carry_out(agent::Answer&& answer) { handlers_.answer(answer); }
   void keep(std::optional<agent::BatchResult> result) {
+    changing_ = true;
     if (!result) return;
     results_.push_back(std::move(*result));
     kick();
@@ -147,7 +145,7 @@ class Driver {
   EffectHandlers handlers_;
   std::deque<agent::BatchResult> results_;
   std::size_t received_octets_ = 0;
-  bool long_work_ = false;
+  bool changing_ = false;  ///< effects that need an answer were made since frames last came
   bool kicked_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   Ports ports_;
