@@ -38,9 +38,9 @@ struct EffectHandlers {
 };
 
 /// Everything runs on the loop's thread. One turn: results that came back -> due deadlines -> work within the budget ->
-/// effects -> one send per port; while there is more, the loop serves its sockets between two turns. Results are
-/// queued, never fed from within the agent. Whoever calls the agent directly (a control verb) calls `kick()`
-/// afterwards.
+/// effects and their results -> one send per port; while there is more, the loop serves its sockets between two turns.
+/// Results are queued, never fed from within the agent. Whoever calls the agent directly (a control verb) calls
+/// `kick()` afterwards.
 template <class Agent>
 class Driver {
  public:
@@ -96,21 +96,26 @@ class Driver {
 
   void turn() {
     const Instant now = Loop::now();
-    for (std::size_t n = results_.size(); n > 0; --n) {
-      const agent::BatchResult result = std::move(results_.front());
-      results_.pop_front();
-      agent_.handle_result(result, now);
-      drain();
-    }
+    take_results(now);
     if (const auto deadline = agent_.next_deadline(); deadline && *deadline <= now) {
       agent_.handle_time(now);
       drain();
     }
     const bool more = agent_.handle_work(kWorkBudget, now);
     drain();
+    take_results(now);  // of the datapath, for the most part: the store's thread begins before frames leave
     ports_.flush();
     if (more || !results_.empty()) kick();
     arm();
+  }
+  /// Those that are there; what they bring is taken with the next ones.
+  void take_results(Instant now) {
+    for (std::size_t n = results_.size(); n > 0; --n) {
+      const agent::BatchResult result = std::move(results_.front());
+      results_.pop_front();
+      agent_.handle_result(result, now);
+      drain();
+    }
   }
   void arm() {
     if (const auto deadline = agent_.next_deadline())
