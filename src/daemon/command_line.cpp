@@ -11,7 +11,8 @@ std::optional<CommandLine> parse_command_line(int argc, char** argv, const char*
   CLI::App app{std::string(daemon) + ": Split-NVE agent", daemon};
   app.set_version_flag("--version", std::string(daemon) + " " SPLITNVE_VERSION);
   auto* config = app.add_option("--config,-c", line.config, "run with this configuration file");
-  auto* only_check = app.add_option("--check", check, "read this configuration file, say what is wrong with it, and exit");
+  auto* only_check =
+      app.add_option("--check", check, "read this configuration file, say what is wrong with it, and exit");
   config->excludes(only_check);
   if (std::string_view(daemon) == "nnved")
     app.add_flag("--recover-from-peers", line.recover_from_peers,

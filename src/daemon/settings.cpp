@@ -23,8 +23,10 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
 
   if (root.has("system_id")) {
     const auto id = VsiId::from_uuid(root.text("system_id", ""));
-    if (!id) root.refuse("system_id", "a UUID");
-    else settings.system = id->octets;
+    if (!id)
+      root.refuse("system_id", "a UUID");
+    else
+      settings.system = id->octets;
   }
   const auto paths = root.object("paths");
   settings.paths.control_socket = paths.text("socket", settings.paths.control_socket);
@@ -39,9 +41,9 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
 
 void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp) {
   const auto ecp_node = root.object("ecp");
-  static_assert(evb::kParametersLeast == evb::Parameters{0, 4, 10, 10} &&
-                    evb::kParametersMost == evb::Parameters{7, 20, 24, 24},
-                "a file may say what EVB may announce");
+  static_assert(
+      evb::kParametersLeast == evb::Parameters{0, 4, 10, 10} && evb::kParametersMost == evb::Parameters{7, 20, 24, 24},
+      "a file may say what EVB may announce");
   ecp.retries_max = ecp_node.u32("retries", 0, 7, 3);
   ecp.retransmission_exponent = ecp_node.u32("rte", 4, 20, 8);
   const auto vdp_node = root.object("vdp");
@@ -52,7 +54,8 @@ void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vd
 }
 
 Duration read_lldp_interval(const host::ConfigNode& root) {
-  return root.object("lldp").milliseconds("interval_ms", evb::kLldpFastInterval, std::chrono::hours(1), evb::kLldpInterval);
+  return root.object("lldp").milliseconds("interval_ms", evb::kLldpFastInterval, std::chrono::hours(1),
+                                          evb::kLldpInterval);
 }
 
 bool read_evb(const host::ConfigNode& node) {
@@ -68,8 +71,10 @@ vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able) {
   vdp::Flags offered;
   for (const auto& item : root.array("offer")) {
     const auto flag = vdp::flag_from_string(item.as_text());
-    if (flag && able.has(*flag)) offered.set(*flag);
-    else item.refuse(names);
+    if (flag && able.has(*flag))
+      offered.set(*flag);
+    else
+      item.refuse(names);
   }
   return offered;
 }
@@ -82,8 +87,7 @@ Result<vdp::SystemId> system_id(const Settings& settings) {
     return unexpected<Error>(Error{"the machine has no id", "/etc/machine-id",
                                    "run systemd-machine-id-setup, or set \"system_id\" to a UUID"});
   // The machine's id itself is not told to the network (machine-id(5)).
-  static const boost::uuids::uuid kNames =
-      boost::uuids::string_generator()("6f1d9f5e-5a0c-4c57-9d0f-53504c495445");
+  static const boost::uuids::uuid kNames = boost::uuids::string_generator()("6f1d9f5e-5a0c-4c57-9d0f-53504c495445");
   const auto name = boost::uuids::name_generator_sha1(kNames)(machine + " " + settings.instance);
   vdp::SystemId id;
   std::copy(name.begin(), name.end(), id.begin());
@@ -106,8 +110,10 @@ std::optional<GroupId> find_vn(const std::vector<VnName>& vns, std::string_view 
 std::vector<GroupId> read_vns(const host::ConfigNode& node, std::string_view key, const std::vector<VnName>& vns) {
   std::vector<GroupId> ids;
   for (const auto& item : node.array(key)) {
-    if (const auto id = find_vn(vns, item.as_text())) ids.push_back(*id);
-    else item.refuse("the alias or id of a VN in /vns");
+    if (const auto id = find_vn(vns, item.as_text()))
+      ids.push_back(*id);
+    else
+      item.refuse("the alias or id of a VN in /vns");
   }
   return ids;
 }

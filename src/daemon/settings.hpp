@@ -25,7 +25,7 @@ struct Settings {
   host::LogLevel log_level = host::LogLevel::kInfo;
   host::ControlOptions control;
   std::optional<vdp::SystemId> system;  ///< configured; else it is derived (system_id)
-  bool recover_from_peers = false;  ///< nnved: a damaged store is moved aside, the stations tell their state again
+  bool recover_from_peers = false;      ///< nnved: a damaged store is moved aside, the stations tell their state again
 };
 
 /// Reads `role` (must be `role`), `instance`, `log_level`, `paths` and `control`.
@@ -40,8 +40,8 @@ MacAddress read_group(const host::ConfigNode& node, std::string_view key);
 /// Reads `offer`: the names of what peers are told that we understand; default: all of `able`.
 vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able);
 
-/// The configured system id, else one that follows from the machine (machine-id(5)) and the instance. Error: the machine
-/// has no id.
+/// The configured system id, else one that follows from the machine (machine-id(5)) and the instance. Error: the
+/// machine has no id.
 Result<vdp::SystemId> system_id(const Settings& settings);
 
 /// A VN as other keys refer to it: by alias, or by its id in decimal.

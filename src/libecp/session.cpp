@@ -26,8 +26,7 @@ Session::Verdict Session::handle_frame(const Frame& frame, Instant now) {
   ensure(frame.source == config_.peer_mac, "a frame was given to another peer's session");
   last_heard_ = now;
   switch (frame.operation) {
-    case Operation::kRequest:
-      return handle_request(frame, now);
+    case Operation::kRequest: return handle_request(frame, now);
     case Operation::kAck:
       if (!transmitter_.handle_ack(frame.sequence, now)) return Verdict::kUnexpectedAck;
       failures_ = 0;
@@ -48,11 +47,8 @@ Session::Verdict Session::handle_request(const Frame& frame, Instant now) {
     case Receiver::Verdict::kDuplicate:
       if (held_ack_ != frame.sequence) acks_.push_back(frame.sequence);
       return Verdict::kDuplicate;
-    case Receiver::Verdict::kStale:
-      acks_.push_back(frame.sequence);
-      return Verdict::kStale;
-    case Receiver::Verdict::kNew:
-      break;
+    case Receiver::Verdict::kStale: acks_.push_back(frame.sequence); return Verdict::kStale;
+    case Receiver::Verdict::kNew: break;
   }
   if (inbox_count_ == inbox_.size()) return Verdict::kInboxFull;
   receiver_.accept(frame.sequence, frame.payload, now);

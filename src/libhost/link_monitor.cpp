@@ -39,8 +39,8 @@ struct Descriptor {
   int fd;
 };
 
-/// The kernel puts off what follows from a carrier, by up to a second: asked for the carrier, it does it now. Until then
-/// IFF_RUNNING is of yesterday, and what is sent is lost. A driver or kernel that does not know it is as it was.
+/// The kernel puts off what follows from a carrier, by up to a second: asked for the carrier, it does it now. Until
+/// then IFF_RUNNING is of yesterday, and what is sent is lost. A driver or kernel that does not know it is as it was.
 void catch_up(int fd, ifreq request) {
   ethtool_value carrier{};
   carrier.cmd = ETHTOOL_GLINK;

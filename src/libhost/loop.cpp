@@ -83,7 +83,7 @@ struct Timer::State : std::enable_shared_from_this<State> {
   std::function<void()> expired;
   std::optional<Instant> due;      ///< when to call
   std::optional<Instant> waiting;  ///< until when the kernel sleeps: never later than `due`
-  std::uint64_t arming = 0;  ///< a cancelled wait may already be queued as expired; it names an old arming
+  std::uint64_t arming = 0;        ///< a cancelled wait may already be queued as expired; it names an old arming
 };
 
 void Timer::State::wait(Instant at) {

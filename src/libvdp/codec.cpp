@@ -239,9 +239,7 @@ bool VdpduWriter::fits(FilterFormat format, std::size_t count, std::size_t behin
          association_octets(format, count) + behind + kHeaderOctets + reserved_ <= writer_.room();
 }
 
-bool VdpduWriter::has_room(std::size_t octets) const {
-  return octets + kHeaderOctets + reserved_ <= writer_.room();
-}
+bool VdpduWriter::has_room(std::size_t octets) const { return octets + kHeaderOctets + reserved_ <= writer_.room(); }
 
 void VdpduWriter::association(TlvType command, std::uint8_t status, const VsiType& type, const VsiId& vsi,
                               FilterFormat format, std::span<const FilterEntry> entries) {

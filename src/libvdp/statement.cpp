@@ -24,7 +24,8 @@ bool annotate(Statement& statement, const Tlv& tlv) {
 
 }  // namespace
 
-StatementReader::StatementReader(Octets vdpdu) : reader_(vdpdu), manager_(*reader_.manager()), ahead_(*reader_.next()) {}
+StatementReader::StatementReader(Octets vdpdu)
+    : reader_(vdpdu), manager_(*reader_.manager()), ahead_(*reader_.next()) {}
 
 std::optional<Statement> StatementReader::next() {
   while (ahead_ && annotates(*ahead_)) {
@@ -33,7 +34,8 @@ std::optional<Statement> StatementReader::next() {
   }
   if (!ahead_) return std::nullopt;
   Statement statement{*ahead_, {}, {}, {}};
-  const bool subject = is_association(static_cast<TlvType>(ahead_->type)) || extension_type(*ahead_) == ExtensionType::kVnRequest;
+  const bool subject =
+      is_association(static_cast<TlvType>(ahead_->type)) || extension_type(*ahead_) == ExtensionType::kVnRequest;
   ahead_ = *reader_.next();
   for (; subject && ahead_ && annotates(*ahead_); ahead_ = *reader_.next())
     if (!annotate(statement, *ahead_)) ++unusable_;

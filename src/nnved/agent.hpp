@@ -25,7 +25,7 @@ const char* to_string(VapState state);
 
 /// Rows as the control socket shows them (C2, B2).
 struct AddressView {
-  MacAddress mac;       ///< zero for formats without MAC
+  MacAddress mac;  ///< zero for formats without MAC
   Vid vid;
   bool active = false;
   bool superseded = false;
@@ -43,7 +43,7 @@ struct TsiView {
   Vid vid;
   vdp::Migration migration = vdp::Migration::kUnknown;
   bool suspended = false, superseded = false, guarded = true;
-  std::string last_refusal;  ///< the reason of the last refused command, empty if none
+  std::string last_refusal;            ///< the reason of the last refused command, empty if none
   std::vector<AddressView> addresses;  ///< by MAC
 };
 struct VapView {
@@ -62,7 +62,8 @@ struct PeerView : agent::ConversationView {
   MacAddress station;
   std::uint32_t tsis = 0;
   std::uint64_t ecpdus_received = 0, requests = 0, refused = 0;
-  std::uint64_t malformed_tlvs = 0, skipped_tlvs = 0, stray_responses = 0, overflow = 0;  ///< of its VDPDUs, and not used
+  std::uint64_t malformed_tlvs = 0, skipped_tlvs = 0, stray_responses = 0,
+                overflow = 0;  ///< of its VDPDUs, and not used
 };
 struct PortView {
   PortId port;
@@ -138,8 +139,8 @@ class Agent {
   /// Associates get code 4 with the reason, also after a restart. False: limits::kLatchesMax stand, or no such port.
   bool latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now);
   bool latch_vn(PortId port, GroupId vn, const std::string& reason, Instant now);
-  /// Lets a TSI, or some of its addresses, be reserved only until it is released (D9): they close at once, the station is
-  /// told, Associates get code 4 with the reason. No addresses: all. False: no such instance or address, or no room.
+  /// Lets a TSI, or some of its addresses, be reserved only until it is released (D9): they close at once, the station
+  /// is told, Associates get code 4 with the reason. No addresses: all. False: no such instance or address, or no room.
   bool deactivate_tsi(InstanceId instance, std::span<const MacAddress> macs, const std::string& reason, Instant now);
   /// False: nothing is latched there.
   bool release_tsi(const VsiId& vsi, GroupId vn, Instant now);

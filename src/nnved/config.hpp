@@ -82,7 +82,7 @@ struct RemoteMapping {
 };
 
 struct AgentConfig {
-  vdp::SystemId system{};    ///< names this nNVE, whatever port it speaks from
+  vdp::SystemId system{};         ///< names this nNVE, whatever port it speaks from
   vdp::Flags offer = vdp::kAble;  ///< what stations are told that we understand
   std::vector<PortConfig> ports;
   std::vector<VnConfig> vns;

@@ -51,12 +51,11 @@ void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
   associate(peer, request, now);
 }
 
-/// A keep-alive of one MAC, as nearly every request is: what it asks for stands already, so that plan() would judge much
-/// to decide nothing. False, with nothing changed: that is for plan() to say.
+/// A keep-alive of one MAC, as nearly every request is: what it asks for stands already, so that plan() would judge
+/// much to decide nothing. False, with nothing changed: that is for plan() to say.
 bool Impl::renew(Index peer, vdp::Request& request, Instant now) {
   const std::uint32_t port_index = peers[peer].port_index;
-  if (request.entries.size() != 1 || vdp::has_ip(request.format) || draining ||
-      ports[port_index].refuses_timers())
+  if (request.entries.size() != 1 || vdp::has_ip(request.format) || draining || ports[port_index].refuses_timers())
     return false;
   vdp::FilterEntry& entry = request.entries.front();
   const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
@@ -157,8 +156,7 @@ Level Impl::level_beside(Index instance, const MacAddress& mac, Level level) con
 
 Result<Step, Reason> Impl::plan_address(Index peer, const vdp::Request& request, GroupId vn,
                                         const AddressName& name) const {
-  Step step{0, vn, name, tsis.find(request.vsi, vn, peer),
-            level_of(request)};
+  Step step{0, vn, name, tsis.find(request.vsi, vn, peer), level_of(request)};
   const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, name);
   const bool of_ip = name.ip.is_none() && vdp::has_ip(request.format);  // its MAC is not what the entry is about
   if (!of_ip && address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
@@ -249,7 +247,8 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
   }
   const Index known = vaps.find(config.ports[port_index].id, step.vn);
   const std::size_t before = known == kNoIndex ? 0 : vaps[known].more.size();
-  const auto granted = vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
+  const auto granted =
+      vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
   if (!granted) return Refused{granted.error(), step.vn, ""};
   step.vid = granted->vid;
   if (i > 0 && plan.steps[i - 1].beside) plan.steps[i - 1].vid = granted->vid;
@@ -262,8 +261,8 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   Index work = kNoIndex;  // a keep-alive needs none
   // A VID that came to a VAP is told to the datapath before the answer.
   bool raises = false, attributes = std::ranges::any_of(plan.vaps, [&](const Plan::Joined& joined) {
-    return vaps[joined.vap].more.size() > joined.vids_before;
-  });
+                         return vaps[joined.vap].more.size() > joined.vids_before;
+                       });
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     const Index vap = plan.vap_of(step.vn);
@@ -407,8 +406,8 @@ void Impl::note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason,
   if (refusals.size() == kRefusalsKept) refusals.pop_front();
   refusals.push_back({now, config.ports[from.port_index].id, from.station, vsi, vn, why.code, text});
   journal.notice("nnved.refused", agent::Notice::Level::kWarning,
-                 "reason=" + std::string(why.name) + " code=" + std::to_string(static_cast<int>(why.code)) + " port=" +
-                     config.ports[from.port_index].interface_name + " station=" + from.station.to_string() +
+                 "reason=" + std::string(why.name) + " code=" + std::to_string(static_cast<int>(why.code)) +
+                     " port=" + config.ports[from.port_index].interface_name + " station=" + from.station.to_string() +
                      " vsi=" + vsi.to_string() + " vn=" + std::to_string(vn.value()) + ": " + text);
 }
 

@@ -13,9 +13,10 @@ namespace splitnve::nnved {
 /// The embedded network virtualization authority: a pure registry of who has which address of a VN (S27). One nNVE of
 /// its own, or several in a simulation: each names itself by a number.
 ///
-/// An address belongs to one VSI. A claim for another VSI is refused; so is a claim whose generation is below the stored
-/// one of the same nNVE. The same VSI at another nNVE may map the address as well, and the last to claim forwarding has
-/// it. What an nNVE withdraws is only its own claim, so a late withdrawal takes nothing from a new owner (A10).
+/// An address belongs to one VSI. A claim for another VSI is refused; so is a claim whose generation is below the
+/// stored one of the same nNVE. The same VSI at another nNVE may map the address as well, and the last to claim
+/// forwarding has it. What an nNVE withdraws is only its own claim, so a late withdrawal takes nothing from a new owner
+/// (A10).
 class EmbeddedAuthority {
  public:
   using Nnve = std::uint32_t;

@@ -21,8 +21,10 @@ void Impl::handle_lldp(std::uint32_t port_index, Octets octets, Instant now) {
   const auto ethernet = decode_ethernet(reader);
   if (!ethernet) return drop(ethernet.error().cause);
   if (!policy.admits_station(port_index, ethernet->source)) return drop("station not admitted");
-  if (const auto read = evb->machine().handle_frame(octets, now); !read) drop(read.error().cause);
-  else ++frames_taken;
+  if (const auto read = evb->machine().handle_frame(octets, now); !read)
+    drop(read.error().cause);
+  else
+    ++frames_taken;
   settle_evb(port_index, now);
 }
 

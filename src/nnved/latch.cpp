@@ -35,7 +35,8 @@ Decoded<Latch> decode_latch(Octets octets) {
   Latch latch;
   std::uint8_t version = 0, has_vsi = 0;
   if (!reader.u8(version)) return reader.error("truncated");
-  if (version != kLatchRecordVersion && version != kActivationOnlyVersion) return reader.error("unknown record version");
+  if (version != kLatchRecordVersion && version != kActivationOnlyVersion)
+    return reader.error("unknown record version");
   if (!agent::read_id(reader, latch.vn) || !agent::read_text(reader, latch.interface_name) || !reader.u8(has_vsi))
     return reader.error("truncated");
   if (has_vsi > 1) return reader.error("unknown latch flags");

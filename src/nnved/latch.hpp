@@ -66,7 +66,9 @@ class LatchTable {
       return seed;
     }
   };
-  static Key key_of(const Latch& latch) { return {latch.vn, latch.interface_name, latch.vsi.value_or(VsiId{}), latch.activation_only, latch.mac}; }
+  static Key key_of(const Latch& latch) {
+    return {latch.vn, latch.interface_name, latch.vsi.value_or(VsiId{}), latch.activation_only, latch.mac};
+  }
 
   Changes& changes_;
   Slab<Latch, 16> rows_;

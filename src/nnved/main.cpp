@@ -54,7 +54,8 @@ agent::Publish claims_of(const nnved::Agent& nnved) {
   return {BatchId(0), nnved.desired_authority(), nnved.desired_tags()};
 }
 
-void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& authority, daemon::AuditReport& report, bool fix) {
+void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& authority, daemon::AuditReport& report,
+                     bool fix) {
   const auto found = [&] {
     auto rows = daemon::differences(nnved.desired_authority(), authority.rows());
     for (auto& tag : daemon::differences(nnved.desired_tags(), authority.tags())) rows.push_back(std::move(tag));
@@ -85,7 +86,8 @@ int run(nnved::FileConfig& file) {
   if (const auto started = runtime.start(datapath, *ports, publish); !started) return refuse(started.error());
   // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
   authority.reconcile(claims_of(runtime.agent()));
-  runtime.audit_also([&](daemon::AuditReport& report, bool fix) { audit_authority(runtime.agent(), authority, report, fix); });
+  runtime.audit_also(
+      [&](daemon::AuditReport& report, bool fix) { audit_authority(runtime.agent(), authority, report, fix); });
   nnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
   runtime.add_drain_verbs({[&](bool on) {

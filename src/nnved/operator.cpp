@@ -120,7 +120,8 @@ bool Impl::deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const
 
 bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now) {
   const std::string& interface_name = config.ports[port_index].interface_name;
-  if (!latches.set({vn, interface_name, std::nullopt, std::string(vdp::cut_reason_text(reason)), false, {}})) return false;
+  if (!latches.set({vn, interface_name, std::nullopt, std::string(vdp::cut_reason_text(reason)), false, {}}))
+    return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
   withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason,
@@ -135,8 +136,7 @@ bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& rea
 bool Impl::release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi, Instant now) {
   if (!latches.release(vn, interface_name, vsi)) return false;
   for (std::uint32_t i = 0; !vsi && i < config.ports.size(); ++i)
-    if (config.ports[i].interface_name == interface_name)
-      tell_stations(i, vn, vdp::VnRequest::Operation::kConnect, {});
+    if (config.ports[i].interface_name == interface_name) tell_stations(i, vn, vdp::VnRequest::Operation::kConnect, {});
   journal.notice("nnved.released", agent::Notice::Level::kInfo,
                  (vsi ? "vsi " + vsi->to_string() : "port " + interface_name) + " vn " + std::to_string(vn.value()));
   settle(now);
@@ -185,8 +185,9 @@ bool Agent::draining() const { return impl_->draining; }
 bool Agent::is_drained() const { return impl_->is_drained(); }
 std::vector<LatchView> Agent::latches() const {
   std::vector<LatchView> views;
-  impl_->latches.rows().for_each(
-      [&](Index, const Latch& latch) { views.push_back({latch.vn, latch.interface_name, latch.vsi, latch.reason, latch.activation_only, latch.mac}); });
+  impl_->latches.rows().for_each([&](Index, const Latch& latch) {
+    views.push_back({latch.vn, latch.interface_name, latch.vsi, latch.reason, latch.activation_only, latch.mac});
+  });
   return views;
 }
 

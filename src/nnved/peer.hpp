@@ -4,8 +4,8 @@
 #include <chrono>
 #include <optional>
 
-#include "agent/evb_port.hpp"
 #include "agent/authentication.hpp"
+#include "agent/evb_port.hpp"
 #include "nnved/config.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/bridge.hpp"
@@ -15,7 +15,8 @@ namespace splitnve::nnved {
 
 /// A station without TSIs is forgotten after this long without a frame: longer than any pause of a living one.
 inline constexpr Duration kIdlePeerForgotten = std::chrono::minutes(1);
-/// What a station without our capabilities needs between two ECPDUs: lldpad overwrites the first by the second within about 3 ms.
+/// What a station without our capabilities needs between two ECPDUs: lldpad overwrites the first by the second within
+/// about 3 ms.
 inline constexpr Duration kLegacyPace = std::chrono::milliseconds(4);
 
 /// A station behind a port: its ECP conversation and its VDP transactions.
@@ -37,14 +38,14 @@ struct Peer {
   vdp::Bridge bridge;
   vdp::Exchange exchange;
   agent::Authentication authentication;
-  Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
-  Instant back_since{};     ///< heard again after a silence: it may have restarted and has to renew everything yet
-  Instant next_send{};      ///< pacing of stations without our capabilities
+  Instant silent_since;  ///< restored, or its link came up: silence counts from here, or from the last frame
+  Instant back_since{};  ///< heard again after a silence: it may have restarted and has to renew everything yet
+  Instant next_send{};   ///< pacing of stations without our capabilities
   std::uint32_t tsis = 0;
   std::uint32_t connects = 0;  ///< VNs that it has connected by itself
-  std::uint32_t works = 0;  ///< requests of it on their way or waiting for another
-  bool queued = false;      ///< has VDPDUs to work on and stands in the queue
-  bool touched = false;     ///< its output has to be looked at
+  std::uint32_t works = 0;     ///< requests of it on their way or waiting for another
+  bool queued = false;         ///< has VDPDUs to work on and stands in the queue
+  bool touched = false;        ///< its output has to be looked at
 
   Instant heard_or_begun() const { return std::max(session.last_heard(), silent_since); }
 };

@@ -55,7 +55,7 @@ constexpr ReasonInfo kStationLimit{Code::kInsufficientResources, kSoft, "station
 constexpr ReasonInfo kAddressLimit{Code::kInsufficientResources, kSoft, "address_limit",
                                    "the TSI has as many addresses as one TSI may"};
 constexpr ReasonInfo kIpLimit{Code::kInsufficientResources, kSoft, "ip_limit",
-                                "the TSI, or the switch, has as many IP addresses as it may"};
+                              "the TSI, or the switch, has as many IP addresses as it may"};
 constexpr ReasonInfo kTsisPresent{Code::kOther, kSoft, "tsis_present",
                                   "the station has TSIs in the VN; disconnect it with all of them, or remove them"};
 constexpr ReasonInfo kConnectLimit{Code::kInsufficientResources, kSoft, "connect_limit",

@@ -45,8 +45,8 @@ void Impl::wake_peer(Index peer, Instant now) {
   woken.session.handle_time(now);
   exchanged(peer, woken.exchange.handle_time(now), now);
   while (const auto request = woken.bridge.poll_expired(now)) expire(peer, *request, now);
-  const bool idle = woken.tsis == 0 && woken.works == 0 && woken.connects == 0 && !woken.queued && !woken.bridge.queued() &&
-                    now >= woken.heard_or_begun() + kIdlePeerForgotten;
+  const bool idle = woken.tsis == 0 && woken.works == 0 && woken.connects == 0 && !woken.queued &&
+                    !woken.bridge.queued() && now >= woken.heard_or_begun() + kIdlePeerForgotten;
   if (idle) return forget_peer(peer);
   touch(peer);
 }
@@ -62,8 +62,8 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
   if (ports[*port_index].up == up) return;
   Port& state = ports[*port_index];
   state.up = up;
-  journal.transition("port", "port " + config.ports[*port_index].interface_name, up ? "Down" : "Up",
-                     up ? "Up" : "Down", "link");
+  journal.transition("port", "port " + config.ports[*port_index].interface_name, up ? "Down" : "Up", up ? "Up" : "Down",
+                     "link");
   if (up) {
     link_deadlines.clear(*port_index);
   } else {

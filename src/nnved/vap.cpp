@@ -124,7 +124,8 @@ void VapTable::mark_tags(const VapRow& row) {
 }
 
 void VapTable::begin_recovery(Instant until) {
-  for (std::uint32_t i = 0; i < config_.ports.size(); ++i) pool(i).begin_recovery(config_.ports[i].recovery_vids, until);
+  for (std::uint32_t i = 0; i < config_.ports.size(); ++i)
+    pool(i).begin_recovery(config_.ports[i].recovery_vids, until);
 }
 
 void VapTable::release_unused(Index vap, Reason reason, Instant now) {
@@ -236,8 +237,9 @@ void VapTable::disconnect(Index vap, Reason reason, Instant now) {
 
 void VapTable::enter(Index vap, VapState state, const char* reason) {
   VapRow& row = rows_[vap];
-  journal_.transition("vap", "port " + config_.ports[row.port_index].interface_name + " vn " +
-                                 std::to_string(row.vn.value()) + " vid " + std::to_string(row.vid.value()),
+  journal_.transition("vap",
+                      "port " + config_.ports[row.port_index].interface_name + " vn " + std::to_string(row.vn.value()) +
+                          " vid " + std::to_string(row.vid.value()),
                       to_string(row.state), to_string(state), reason);
   row.state = state;
   if (state == VapState::kConnected) row.reason = Reason::kNone;

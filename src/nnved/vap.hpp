@@ -29,8 +29,8 @@ struct VapRow {
   std::uint32_t port_index = 0;
   PortId port;
   GroupId vn;
-  Vid vid;                        ///< null: holds none
-  std::vector<Vid> more;          ///< further VIDs, for stations that ask for several (S14)
+  Vid vid;                ///< null: holds none
+  std::vector<Vid> more;  ///< further VIDs, for stations that ask for several (S14)
   VapState state = VapState::kDisconnected;
   Reason reason = Reason::kNone;  ///< why it is disconnected
   std::uint32_t instances = 0;    ///< TSI rows, those on their way included

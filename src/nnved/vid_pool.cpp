@@ -120,7 +120,8 @@ Result<Vid, Reason> VidPool::acquire_more(GroupId vn, Vid requested, Instant now
     requested = *chosen;
   }
   if (const Reason refused = check(requested, vn); refused != Reason::kNone) return unexpected(refused);
-  if (const auto rested = rested_.find(vn); rested != rested_.end() && rested->second == requested) rested_.erase(rested);
+  if (const auto rested = rested_.find(vn); rested != rested_.end() && rested->second == requested)
+    rested_.erase(rested);
   hold(requested, vn);
   more_.emplace(requested, 1);
   return requested;

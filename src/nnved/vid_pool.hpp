@@ -16,8 +16,9 @@
 
 namespace splitnve::nnved {
 
-/// The VIDs of one segment (S12, S13): each VN has one, and more if a station asks for several (S14), counted by the VAPs that use it. A released VID rests for the
-/// quarantine before it may name another VN; the VN that had it may take it back at once.
+/// The VIDs of one segment (S12, S13): each VN has one, and more if a station asks for several (S14), counted by the
+/// VAPs that use it. A released VID rests for the quarantine before it may name another VN; the VN that had it may take
+/// it back at once.
 ///
 ///   unassignable    free --acquire--> held --last release--> resting --quarantine over--> free
 ///                                      ^---- same VN -----------'
@@ -57,9 +58,9 @@ class VidPool {
   enum class State : std::uint8_t { kUnassignable, kFree, kPinned, kHeld, kResting };
   struct Slot {
     State state = State::kUnassignable;
-    GroupId vn;           ///< of a held, resting or pinned VID
+    GroupId vn;  ///< of a held, resting or pinned VID
     bool pinned = false;
-    Instant free_at{};    ///< of a resting one
+    Instant free_at{};  ///< of a resting one
   };
   struct Held {
     Vid vid;
@@ -83,12 +84,13 @@ class VidPool {
   std::array<Slot, 4096> slots_{};
   boost::unordered_flat_map<GroupId, Held, boost::hash<GroupId>> held_;
   boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> pinned_;
-  boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>> rested_;  ///< the VID that a VN had last, while it rests
-  std::map<Vid, std::uint32_t> more_;            ///< further VIDs of VNs: how many VAPs use them
-  std::deque<Resting> resting_;                  ///< oldest first; entries whose VID was taken back are skipped
+  boost::unordered_flat_map<GroupId, Vid, boost::hash<GroupId>>
+      rested_;                         ///< the VID that a VN had last, while it rests
+  std::map<Vid, std::uint32_t> more_;  ///< further VIDs of VNs: how many VAPs use them
+  std::deque<Resting> resting_;        ///< oldest first; entries whose VID was taken back are skipped
   std::optional<VidRange> recovery_range_;
   Instant recovery_until_{};
-  std::uint16_t cursor_ = 0;                     ///< round robin, so that a VID comes back as late as possible
+  std::uint16_t cursor_ = 0;  ///< round robin, so that a VID comes back as late as possible
   std::uint32_t free_ = 0;
 };
 

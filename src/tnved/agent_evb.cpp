@@ -12,8 +12,10 @@ void Agent::Impl::handle_lldp(Uplink& uplink, Octets octets, Instant now) {
   const auto& only = uplink.config.discovery ? uplink.nnve : uplink.config.nnve;
   if ((only || uplink.config.discovery) && ethernet->source != only)
     return count_drop("source is not the uplink's nNVE");
-  if (const auto read = uplink.evb->machine().handle_frame(octets, now); !read) count_drop(read.error().cause);
-  else ++taken_;
+  if (const auto read = uplink.evb->machine().handle_frame(octets, now); !read)
+    count_drop(read.error().cause);
+  else
+    ++taken_;
   settle_evb(uplink, now);
 }
 

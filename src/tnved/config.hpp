@@ -44,7 +44,7 @@ struct UplinkConfig {
 };
 
 struct AgentConfig {
-  vdp::SystemId system{};    ///< names this end device, whatever uplink it speaks from
+  vdp::SystemId system{};         ///< names this end device, whatever uplink it speaks from
   vdp::Flags offer = vdp::kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;
   std::vector<VnConfig> vns;

@@ -46,9 +46,9 @@ Outcome apply(std::optional<VmState> state, Verb verb);
 /// What a VM state asks of the nNVE and of the VM's port.
 struct Intent {
   vdp::Level level = vdp::Level::kNone;
-  bool suspended = false;  ///< S bit by itself; who departs says S too
+  bool suspended = false;                            ///< S bit by itself; who departs says S too
   vdp::Migration migration = vdp::Migration::kNone;  ///< arriving: M bit
-  bool forwards = false;   ///< the port is open for addresses that the nNVE has Activated
+  bool forwards = false;                             ///< the port is open for addresses that the nNVE has Activated
   friend bool operator==(const Intent&, const Intent&) = default;
 };
 /// What the nNVE's operator has taken from an address until someone asks for it again (S7).

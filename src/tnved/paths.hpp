@@ -18,7 +18,8 @@ struct Path {
   std::vector<std::uint8_t> uplinks;  ///< indexes into the configuration's
   std::uint8_t active = 0;            ///< one of them
   bool restored = false;              ///< the store has said which
-  /// The one before is reachable and takes leave of our TSIs: until it has, or until then, the active one is told nothing.
+  /// The one before is reachable and takes leave of our TSIs: until it has, or until then, the active one is told
+  /// nothing.
   std::optional<Instant> opens_at;
   std::uint8_t left = 0;  ///< while `opens_at`
 

@@ -31,7 +31,7 @@ constexpr MacAddress kAttacker(0x02BAD0000000ull);
 constexpr auto kPause = 100ms, kSlice = 300ms;
 
 struct Setting {
-  std::string attacked, good;        ///< interfaces that end in ports of the nNVE
+  std::string attacked, good;         ///< interfaces that end in ports of the nNVE
   MacAddress attacked_mac, good_mac;  ///< of those ports
   int pid = 0;
   double rate = 20000, seconds = 2;
@@ -95,8 +95,10 @@ class Flooder {
     while (!stop) {
       std::vector<const Case*> burst(kBurst, nullptr);
       for (std::size_t i = 0; i < kBurst; ++i) {
-        if (flood == Flood::kHostile) burst[i] = hostile(frames[i]);
-        else frames[i] = duplicate_;
+        if (flood == Flood::kHostile)
+          burst[i] = hostile(frames[i]);
+        else
+          frames[i] = duplicate_;
         views[i] = frames[i];
       }
       const std::size_t count = port_.send_all(views);
@@ -109,12 +111,15 @@ class Flooder {
   std::uint64_t sent() const { return sent_; }
   void report() const {
     std::printf("sent %llu\n", static_cast<unsigned long long>(sent_));
-    for (const auto& [cause, count] : early_) std::printf("early\t%s\t%llu\n", cause.c_str(), static_cast<unsigned long long>(count));
-    for (const auto& [name, count] : at_port_) std::printf("port\t%s\t%llu\n", name.c_str(), static_cast<unsigned long long>(count));
+    for (const auto& [cause, count] : early_)
+      std::printf("early\t%s\t%llu\n", cause.c_str(), static_cast<unsigned long long>(count));
+    for (const auto& [name, count] : at_port_)
+      std::printf("port\t%s\t%llu\n", name.c_str(), static_cast<unsigned long long>(count));
   }
 
  private:
-  /// One in ten comes from an address never seen; the others are the catalogue's, each with a sequence number of its own.
+  /// One in ten comes from an address never seen; the others are the catalogue's, each with a sequence number of its
+  /// own.
   const Case* hostile(OctetString& frame) {
     if (random_() % 10 == 0) {
       frame = unknown_;
@@ -215,8 +220,10 @@ class Measurement {
   void work(Phase& phase) {
     const auto ends = Clock::now() + kSlice;
     const auto note = [&](const std::optional<double>& took, std::vector<double>& into) {
-      if (took) into.push_back(*took);
-      else ++phase.failures;
+      if (took)
+        into.push_back(*took);
+      else
+        ++phase.failures;
     };
     while (Clock::now() < ends) {
       const std::uint32_t n = serial_ = serial_ % 1000 + 1;
@@ -263,15 +270,18 @@ void run(const Setting& setting) {
   measurement.report();
   // What the good station and the victim cost is in the quiet phase.
   const auto per_frame = [&](std::size_t which) {
-    return 1e6 * (all[which].cpu_seconds - setting.alternations * quiet.cpu_seconds) / static_cast<double>(all[which].frames);
+    return 1e6 * (all[which].cpu_seconds - setting.alternations * quiet.cpu_seconds) /
+           static_cast<double>(all[which].frames);
   };
-  std::printf("result activation_duplicates_us=%.0f activation_hostile_us=%.0f keepalive_duplicates_us=%.0f "
-              "keepalive_hostile_us=%.0f\n",
-              median(activation[0]), median(activation[1]), median(keepalive[0]), median(keepalive[1]));
-  std::printf("result ratio=%.2f keepalive_ratio=%.2f cpu_us_per_drop=%.2f cpu_us_per_duplicate=%.2f recovery_ms=%.0f "
-              "failures=%u\n",
-              median(activation[1]) / median(activation[0]), median(keepalive[1]) / median(keepalive[0]), per_frame(1),
-              per_frame(0), std::max(all[0].recovery_ms, all[1].recovery_ms), all[0].failures + all[1].failures);
+  std::printf(
+      "result activation_duplicates_us=%.0f activation_hostile_us=%.0f keepalive_duplicates_us=%.0f "
+      "keepalive_hostile_us=%.0f\n",
+      median(activation[0]), median(activation[1]), median(keepalive[0]), median(keepalive[1]));
+  std::printf(
+      "result ratio=%.2f keepalive_ratio=%.2f cpu_us_per_drop=%.2f cpu_us_per_duplicate=%.2f recovery_ms=%.0f "
+      "failures=%u\n",
+      median(activation[1]) / median(activation[0]), median(keepalive[1]) / median(keepalive[0]), per_frame(1),
+      per_frame(0), std::max(all[0].recovery_ms, all[1].recovery_ms), all[0].failures + all[1].failures);
 }
 
 MacAddress mac_argument(const std::string& text) {
@@ -286,7 +296,8 @@ MacAddress mac_argument(const std::string& text) {
 int main(int argc, char** argv) {
   using namespace splitnve::hostile;
   if (argc != 9) {
-    std::fprintf(stderr, "usage: %s ATTACKED_IF ITS_PORT_MAC GOOD_IF ITS_PORT_MAC PID RATE SECONDS ALTERNATIONS\n", argv[0]);
+    std::fprintf(stderr, "usage: %s ATTACKED_IF ITS_PORT_MAC GOOD_IF ITS_PORT_MAC PID RATE SECONDS ALTERNATIONS\n",
+                 argv[0]);
     return 2;
   }
   try {

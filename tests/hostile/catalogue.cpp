@@ -222,8 +222,8 @@ void Builder::tlvs() {
   vdpdu("unknown TLV past the end", Raw().manager().tlv(99, 64, Raw().zeros(8)), "truncated TLV value");
   answered("Associate of 511 octets with one entry",
            Raw().manager().tlv(3, Raw().add(one).zeros(511 - one.octets().size())).end(), kMalformed);
-  answered("Associate of 511 octets, full of VIDs",
-           associate(own_vsi_, Raw().zeros(486), kFormatVid, 243), kBadAddress);
+  answered("Associate of 511 octets, full of VIDs", associate(own_vsi_, Raw().zeros(486), kFormatVid, 243),
+           kBadAddress);
   for (const unsigned type : {6u, 64u, 126u})
     add("TLV type " + std::to_string(type), frame(kVdpRequest, Raw().manager().tlv(type, Raw().zeros(20)).end()))
         .skipped = 1;
@@ -232,7 +232,8 @@ void Builder::tlvs() {
     add("organizational TLV of " + std::to_string(octets) + " octets",
         frame(kVdpRequest, Raw().manager().tlv(127, Raw().zeros(octets)).end()))
         .skipped = 1;
-  add("an answer to nothing", frame(kVdpRequest, associate(own_vsi_, full(), kFormatFull, 1, TlvType::kAssociate, 0x40)))
+  add("an answer to nothing",
+      frame(kVdpRequest, associate(own_vsi_, full(), kFormatFull, 1, TlvType::kAssociate, 0x40)))
       .stray = 1;
   add("a refusal of nothing",
       frame(kVdpRequest, associate(own_vsi_, full(), kFormatFull, 1, TlvType::kDeAssociate, 0x55)))
@@ -342,8 +343,12 @@ void Builder::lldp() {
     tlv.mode = static_cast<std::uint8_t>(evb::Role::kStation);
     tlv.values = {exponent == 0 ? std::uint8_t{0} : std::uint8_t{7}, exponent, exponent, exponent};
     OctetString octets;
-    evb::encode_lldp({kNearestCustomerBridge, scene_.attacker, {evb::LldpId::kChassisMac, mac},
-                      {evb::LldpId::kPortMac, mac}, 120, tlv},
+    evb::encode_lldp({kNearestCustomerBridge,
+                      scene_.attacker,
+                      {evb::LldpId::kChassisMac, mac},
+                      {evb::LldpId::kPortMac, mac},
+                      120,
+                      tlv},
                      octets);
     early("EVB exponents " + std::to_string(exponent), Raw().add(octets), "LLDP while EVB is off");
   }

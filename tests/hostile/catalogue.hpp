@@ -33,11 +33,11 @@ struct Case {
   std::string name;
   OctetString frame;
   Depth depth = Depth::kSession;
-  std::string drop;       ///< the agent's cause; empty: taken
-  std::string port_drop;  ///< depth kPort: the port's counter
-  std::optional<std::uint8_t> answer;  ///< status of the answer to its association TLV
+  std::string drop;                                     ///< the agent's cause; empty: taken
+  std::string port_drop;                                ///< depth kPort: the port's counter
+  std::optional<std::uint8_t> answer;                   ///< status of the answer to its association TLV
   std::uint64_t malformed = 0, skipped = 0, stray = 0;  ///< TLVs that the bridge counts as such
-  bool fixed_sequence = false;  ///< the class is about its sequence number: leave it
+  bool fixed_sequence = false;                          ///< the class is about its sequence number: leave it
 };
 
 /// Where the sequence number of an untagged ECP frame stands.

@@ -31,12 +31,10 @@ void filter_for(int fd, const MacAddress& own) {
   const auto o = own.octets();
   const std::uint32_t high = std::uint32_t{o[0]} << 24 | std::uint32_t{o[1]} << 16 | std::uint32_t{o[2]} << 8 | o[3];
   const std::uint32_t low = std::uint32_t{o[4]} << 8 | o[5];
-  std::array<sock_filter, 6> code{sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
-                                  sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 3, high},
-                                  sock_filter{BPF_LD | BPF_H | BPF_ABS, 0, 0, 4},
-                                  sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, low},
-                                  sock_filter{BPF_RET | BPF_K, 0, 0, 65535},
-                                  sock_filter{BPF_RET | BPF_K, 0, 0, 0}};
+  std::array<sock_filter, 6> code{
+      sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0}, sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 3, high},
+      sock_filter{BPF_LD | BPF_H | BPF_ABS, 0, 0, 4}, sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, low},
+      sock_filter{BPF_RET | BPF_K, 0, 0, 65535},      sock_filter{BPF_RET | BPF_K, 0, 0, 0}};
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
   if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0) give_up("cannot attach a filter");
 }
@@ -88,7 +86,9 @@ Octets RawPort::receive(Clock::time_point until) {
 }
 
 WireStation::WireStation(const Config& config)
-    : config_(config), port_(config.interface_name, config.own), sequence_(static_cast<std::uint16_t>(std::random_device()())) {}
+    : config_(config),
+      port_(config.interface_name, config.own),
+      sequence_(static_cast<std::uint16_t>(std::random_device()())) {}
 
 VsiId WireStation::vsi(std::uint32_t number) const {
   VsiId id;
@@ -111,7 +111,8 @@ void WireStation::compose(vdp::TlvType command, std::uint32_t first, std::uint32
   std::copy_n(config_.own.octets().begin(), 6, shows.system.begin());
   shows.nonce[0] = 1;
   vdp::write_extension(writer, shows);
-  ecp::encode_frame(config_.nnve, config_.own, ecp::Operation::kRequest, EcpSequence(++sequence_), writer.finish(), request_);
+  ecp::encode_frame(config_.nnve, config_.own, ecp::Operation::kRequest, EcpSequence(++sequence_), writer.finish(),
+                    request_);
 }
 
 std::optional<double> WireStation::ask(vdp::TlvType command, std::uint32_t first, std::uint32_t count,
@@ -150,8 +151,9 @@ bool WireStation::hear(Octets octets) {
     const auto head = vdp::decode_association_head(**tlv);
     if (!head || (head->status & vdp::kStatusResponse) == 0) continue;
     const Octets id(head->vsi.octets);
-    const std::uint32_t number = (std::uint32_t{id[12]} << 24 | std::uint32_t{id[13]} << 16 | std::uint32_t{id[14]} << 8 |
-                                  id[15]) - config_.first_vsi;
+    const std::uint32_t number =
+        (std::uint32_t{id[12]} << 24 | std::uint32_t{id[13]} << 16 | std::uint32_t{id[14]} << 8 | id[15]) -
+        config_.first_vsi;
     // An answer that comes again may be of the command before.
     if (head->command != command_ || number < first_ || number - first_ >= 64) continue;
     missing_ &= ~(std::uint64_t{1} << (number - first_));

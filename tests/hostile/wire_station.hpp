@@ -47,8 +47,8 @@ class WireStation {
   };
   explicit WireStation(const Config& config);
 
-  /// Sends one command for `count` VSIs, at most 37, from number `first` on, and waits for the answers; microseconds until the last.
-  /// nullopt: refused, or not all answered within `patience`, with repeats as ECP has them.
+  /// Sends one command for `count` VSIs, at most 37, from number `first` on, and waits for the answers; microseconds
+  /// until the last. nullopt: refused, or not all answered within `patience`, with repeats as ECP has them.
   std::optional<double> ask(vdp::TlvType command, std::uint32_t first, std::uint32_t count, Clock::duration patience);
   VsiId vsi(std::uint32_t number) const;
 

@@ -45,8 +45,7 @@ struct Prepared {
 Prepared prepare(StateRow state) {
   Prepared prepared;
   switch (state) {
-    case StateRow::kUnknown:
-      return prepared;
+    case StateRow::kUnknown: return prepared;
     case StateRow::kRefused:  // classified, but there was no room to deliver it
       prepared.receiver.classify(kSequence, kPayload, kStart, kWindow);
       return prepared;
@@ -54,10 +53,8 @@ Prepared prepare(StateRow state) {
     case StateRow::kWindowEnd:
     case StateRow::kExpired:
     case StateRow::kEvicted:
-    case StateRow::kReset:
-      break;
-    case StateRow::kCount:
-      throw std::logic_error("no such state");
+    case StateRow::kReset: break;
+    case StateRow::kCount: throw std::logic_error("no such state");
   }
   prepared.receiver.accept(kSequence, kPayload, kStart);
   if (state == StateRow::kWindowEnd) prepared.now += kWindow;
@@ -76,20 +73,13 @@ Verdict apply(EventColumn event, Prepared& prepared) {
     return prepared.receiver.classify(sequence, payload, prepared.now, kWindow);
   };
   switch (event) {
-    case EventColumn::kSamePayload:
-      return verdict(kSequence, kPayload);
-    case EventColumn::kOtherPayload:
-      return verdict(kSequence, kOther);
-    case EventColumn::kLongerPayload:
-      return verdict(kSequence, longer);
-    case EventColumn::kOlderSequence:
-      return verdict(sequence_at(kSequence.value() - 1u), kPayload);
-    case EventColumn::kNextSequence:
-      return verdict(sequence_at(kSequence.value() + 1u), kPayload);
-    case EventColumn::kHalfWayRound:
-      return verdict(sequence_at(kSequence.value() + 0x8000u), kPayload);
-    case EventColumn::kCount:
-      break;
+    case EventColumn::kSamePayload: return verdict(kSequence, kPayload);
+    case EventColumn::kOtherPayload: return verdict(kSequence, kOther);
+    case EventColumn::kLongerPayload: return verdict(kSequence, longer);
+    case EventColumn::kOlderSequence: return verdict(sequence_at(kSequence.value() - 1u), kPayload);
+    case EventColumn::kNextSequence: return verdict(sequence_at(kSequence.value() + 1u), kPayload);
+    case EventColumn::kHalfWayRound: return verdict(sequence_at(kSequence.value() + 0x8000u), kPayload);
+    case EventColumn::kCount: break;
   }
   throw std::logic_error("no such event");
 }

@@ -368,7 +368,6 @@ TEST(EcpSession, TellsARepeatBeforeItIsHandledAndCountsNothing) {
   EXPECT_TRUE(session.repeats(request(6, OctetString{1}), kStart)) << "stale";
 }
 
-
 // Two sessions over a link that loses, repeats and delays frames: each payload arrives, in order, once while its
 // duplicates fall in the window; a sender that was told "failed" sends the same payload again, as an agent does (S10).
 class LossyLink {

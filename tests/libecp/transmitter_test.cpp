@@ -112,8 +112,7 @@ Prepared prepare(StateRow state) {
       prepared.transmitter.poll_outcome();
       return prepared;
     }
-    case StateRow::kRetriesLeft:
-      return {sending(), deadline};
+    case StateRow::kRetriesLeft: return {sending(), deadline};
     case StateRow::kLastTry: {
       Prepared prepared{sending(), deadline};
       for (unsigned i = 0; i < kTiming.retries_max; ++i, prepared.deadline += kTimer) {
@@ -127,40 +126,30 @@ Prepared prepare(StateRow state) {
       prepared.transmitter.handle_ack(kFirst, kStart);
       return prepared;
     }
-    case StateRow::kCount:
-      break;
+    case StateRow::kCount: break;
   }
   throw std::logic_error("no such state");
 }
 
 void apply(EventColumn event, Transmitter& transmitter, Instant now) {
   switch (event) {
-    case EventColumn::kSend:
-      return transmitter.send(kPayload, now);
+    case EventColumn::kSend: return transmitter.send(kPayload, now);
     case EventColumn::kOwnAck: {
       const bool awaiting = std::holds_alternative<Transmitter::AwaitingAck>(transmitter.state());
       EXPECT_EQ(transmitter.handle_ack(kFirst, now), awaiting);
       return;
     }
-    case EventColumn::kForeignAck:
-      EXPECT_FALSE(transmitter.handle_ack(EcpSequence(kFirst.value() + 1), now));
-      return;
-    case EventColumn::kTimerBefore:
-      EXPECT_FALSE(transmitter.handle_time(now));
-      return;
+    case EventColumn::kForeignAck: EXPECT_FALSE(transmitter.handle_ack(EcpSequence(kFirst.value() + 1), now)); return;
+    case EventColumn::kTimerBefore: EXPECT_FALSE(transmitter.handle_time(now)); return;
     case EventColumn::kTimerAt: {
       const auto failed = transmitter.stats().failed;
       const bool fails_now = transmitter.handle_time(now);
       EXPECT_EQ(transmitter.stats().failed, failed + (fails_now ? 1 : 0));
       return;
     }
-    case EventColumn::kPollOutcome:
-      transmitter.poll_outcome();
-      return;
-    case EventColumn::kReset:
-      return transmitter.reset();
-    case EventColumn::kCount:
-      break;
+    case EventColumn::kPollOutcome: transmitter.poll_outcome(); return;
+    case EventColumn::kReset: return transmitter.reset();
+    case EventColumn::kCount: break;
   }
   throw std::logic_error("no such event");
 }

@@ -133,7 +133,8 @@ TEST_F(Annotation, TheStationHandsOnWhyItWasRefusedAndWhyItWasDeAssociated) {
   ASSERT_TRUE(next<Station::Confirmed>());
   OctetString out(limits::kVdpduOctetsMax);
   VdpduWriter writer(out, manager('1'));
-  writer.association(TlvType::kDeAssociate, 0, kType, vsi(1), FilterFormat::kGroupMacVid, std::vector{entry(mac(1), 101)});
+  writer.association(TlvType::kDeAssociate, 0, kType, vsi(1), FilterFormat::kGroupMacVid,
+                     std::vector{entry(mac(1), 101)});
   write_extension(writer, ReasonText{4, "moving"});
   out.resize(writer.finish().size());
   EXPECT_TRUE(station_.handle_vdpdu(out, now_));
@@ -144,7 +145,8 @@ TEST_F(Annotation, AReasonWithoutAssociationOrUnreadableCountsAsAbsent) {
   OctetString out(limits::kVdpduOctetsMax);
   VdpduWriter writer(out, manager('1'));
   write_extension(writer, ReasonText{4, "of nothing"});
-  writer.association(TlvType::kDeAssociate, 0, kType, vsi(1), FilterFormat::kGroupMacVid, std::vector{entry(mac(1), 101)});
+  writer.association(TlvType::kDeAssociate, 0, kType, vsi(1), FilterFormat::kGroupMacVid,
+                     std::vector{entry(mac(1), 101)});
   writer.raw(127, from_hex("02534e 05 01"));
   write_extension(writer, ReasonText{4, "the first that can be read"});
   write_extension(writer, ReasonText{4, "a second"});
@@ -184,7 +186,8 @@ TEST_F(Annotation, TheMigrationOfARequestIsWhatTheTlvSaysElseWhatTheBitsDo) {
     bridge.set_peer(peer);
     OctetString out(limits::kVdpduOctetsMax);
     VdpduWriter writer(out, manager('1'));
-    writer.association(TlvType::kAssociate, status, kType, vsi(1), FilterFormat::kGroupMacVid, std::vector{entry(mac(1), 0)});
+    writer.association(TlvType::kAssociate, status, kType, vsi(1), FilterFormat::kGroupMacVid,
+                       std::vector{entry(mac(1), 0)});
     if (tlv) write_extension(writer, *tlv);
     out.resize(writer.finish().size());
     EXPECT_TRUE(bridge.handle_vdpdu(out, now_));
@@ -227,8 +230,7 @@ class BridgeDeactivate : public Annotation {
 };
 
 TEST_F(BridgeDeactivate, LeavesTheNamedEntryReservedAnswersAndAsksForItOnlyWhenItIsWantedAnew) {
-  EXPECT_THAT(command(Flags::all(), {entry(mac(1), 101)}),
-              ElementsAre("Pre-Associate-RR 00 1:101", "raw 127"));
+  EXPECT_THAT(command(Flags::all(), {entry(mac(1), 101)}), ElementsAre("Pre-Associate-RR 00 1:101", "raw 127"));
   EXPECT_THAT(events(station_), ElementsAre("lowered 1"));
   OctetString reply;
   ASSERT_TRUE(station_.compose(reply, now_));

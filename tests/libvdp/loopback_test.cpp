@@ -261,9 +261,7 @@ class World {
 };
 
 class Loopback : public ::testing::TestWithParam<Flags> {};
-INSTANTIATE_TEST_SUITE_P(Peers, Loopback,
-                         ::testing::Values(kAll, kIncremental, kDeactivating,
-                                           kLegacy));
+INSTANTIATE_TEST_SUITE_P(Peers, Loopback, ::testing::Values(kAll, kIncremental, kDeactivating, kLegacy));
 
 TEST_P(Loopback, ConvergesAfterRandomIntentsOverALossyLink) {
   for (unsigned seed = 1; seed <= 12; ++seed) {

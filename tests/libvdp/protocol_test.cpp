@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/protocol.md tells the truth: its octets are what the codec reads and writes, its timers and flags are the code's.
+// docs/protocol.md tells the truth: its octets are what the codec reads and writes, its timers and flags are the
+// code's.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -79,7 +80,8 @@ TEST(ProtocolDocument, EveryFlagAndFormatStandsInIt) {
     const std::size_t at = text.find(row);
     ASSERT_NE(at, std::string::npos) << row;
     const std::string line = text.substr(at + 1, text.find('\n', at + 1) - at - 1);
-    EXPECT_TRUE(line.ends_with("| " + std::to_string(entry_octets(*filter_format(static_cast<std::uint8_t>(code)))) + " |"))
+    EXPECT_TRUE(
+        line.ends_with("| " + std::to_string(entry_octets(*filter_format(static_cast<std::uint8_t>(code)))) + " |"))
         << line;
   }
 }

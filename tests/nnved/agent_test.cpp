@@ -36,8 +36,7 @@ TEST(Agent, AnAssociateWithVidZeroOpensTheAddressAndIsAnsweredWithAVid) {
   EXPECT_EQ(vaps[0].associated_tsis, 1u);
   EXPECT_EQ(vaps[0].local_tag, vid);
   EXPECT_EQ(vaps[0].vni, 1001u);
-  EXPECT_EQ(rig.datapath.domains.at(DomainId(70001)).local,
-            (std::vector<datapath::FloodMember>{{PortId(1), vid}}));
+  EXPECT_EQ(rig.datapath.domains.at(DomainId(70001)).local, (std::vector<datapath::FloodMember>{{PortId(1), vid}}));
   ASSERT_EQ(rig.authority.rows().size(), 1u);
   EXPECT_TRUE(rig.authority.rows()[0].forwarding);
   ASSERT_EQ(rig.authority.tags().size(), 1u);
@@ -457,7 +456,8 @@ TEST(Agent, MangledFramesNeverCrashItAndLeaveItConsistent) {
     Tlv tlv{static_cast<TlvType>(1 + random() % 4), vsi(random() % 6), {}};
     tlv.status = random() % 4 == 0 ? static_cast<std::uint8_t>((random() % 4) << 4) : std::uint8_t{0};
     for (unsigned k = 0; k < 1 + random() % 3; ++k)
-      tlv.entries.push_back(entry(70001 + random() % 3, mac(random() % 6), static_cast<std::uint16_t>(random() % 3 ? 0 : 2 + random() % 3)));
+      tlv.entries.push_back(entry(70001 + random() % 3, mac(random() % 6),
+                                  static_cast<std::uint16_t>(random() % 3 ? 0 : 2 + random() % 3)));
     OctetString frame;
     ecp::encode_frame(ecp::kNearestCustomerBridge, station_mac(random() % 4), ecp::Operation::kRequest,
                       EcpSequence(static_cast<std::uint16_t>(i)), vdpdu({tlv}), frame);

@@ -80,8 +80,8 @@ TEST_P(LldpadCapture, ItsAssociateIsAcknowledgedGrantedAndRepeatedInTheAnswer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, LldpadCapture,
-                         testing::Values("01-assoc-vid", "02-assoc-mac-vid", "03-assoc-gid-vid",
-                                         "04-assoc-gid-mac-vid", "07-null-gid", "08-null-gid-mac"),
+                         testing::Values("01-assoc-vid", "02-assoc-mac-vid", "03-assoc-gid-vid", "04-assoc-gid-mac-vid",
+                                         "07-null-gid", "08-null-gid-mac"),
                          [](const auto& one) {
                            std::string name = one.param;
                            for (char& c : name) c = c == '-' ? '_' : c;

@@ -163,7 +163,8 @@ TEST(NnvedSeveralVids, EntriesOfOneAddressGetAsManyVidsThatAllReachTheVn) {
   std::swap(renewal.entries[0].vid, renewal.entries[2].vid);
   renewal.entries[1].vid = Vid();
   EXPECT_EQ(vids(rig.ask(station, renewal)), (std::vector{given[2], given[1], given[0]}));
-  EXPECT_EQ(std::get<datapath::LocalOwner>(rig.datapath.fdb.begin()->second).tag, given[2]) << "that of its first entry";
+  EXPECT_EQ(std::get<datapath::LocalOwner>(rig.datapath.fdb.begin()->second).tag, given[2])
+      << "that of its first entry";
   renewal.command = vdp::TlvType::kDeAssociate;
   renewal.entries[1].vid = given[1];
   EXPECT_TRUE(rig.ask(station, renewal)->response().success());

@@ -27,8 +27,8 @@ TsiRecord make_record(std::mt19937& random) {
                                 random() % 2 == 0, static_cast<std::uint32_t>(random())});
   constexpr const char* kIps[] = {"192.0.2.7", "192.0.2.0/24", "2001:db8::7", "2001:db8::/64", "0.0.0.0/0"};
   for (unsigned i = 0; i < random() % 3; ++i)
-    record.ips.push_back({MacAddress(std::uint64_t{random()}), *IpPrefix::from_string(kIps[random() % 5]),
-                          random() % 2 == 0});
+    record.ips.push_back(
+        {MacAddress(std::uint64_t{random()}), *IpPrefix::from_string(kIps[random() % 5]), random() % 2 == 0});
   return record;
 }
 

@@ -16,8 +16,8 @@ inline OctetString evb_frame(evb::Role role, MacAddress source, const evb::Param
   if (group_ids && !bridge) tlv.station_status = evb::station_status::kGroupIds;
   (bridge ? tlv.station_status : tlv.bridge_status) = our_status;
   const OctetString mac(source.octets().begin(), source.octets().end());
-  evb::LldpFrame frame{kNearestCustomerBridge, source, {evb::LldpId::kChassisMac, mac}, {evb::LldpId::kPortMac, mac},
-                       ttl_seconds, std::nullopt};
+  evb::LldpFrame frame{kNearestCustomerBridge,       source,      {evb::LldpId::kChassisMac, mac},
+                       {evb::LldpId::kPortMac, mac}, ttl_seconds, std::nullopt};
   if (ttl_seconds != 0) frame.evb = tlv;
   OctetString octets;
   evb::encode_lldp(frame, octets);

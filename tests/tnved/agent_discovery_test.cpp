@@ -10,8 +10,7 @@ namespace {
 constexpr MacAddress kGroup(0x03534E000001u);
 
 struct Segment : Bench {
-  explicit Segment(bool quiet = false)
-      : Bench([](AgentConfig& how) { how.uplinks[0].discovery = kGroup; }) {
+  explicit Segment(bool quiet = false) : Bench([](AgentConfig& how) { how.uplinks[0].discovery = kGroup; }) {
     speaks_to = config.uplinks[0].mac;
     silent = quiet;
     asked_at.clear();

@@ -20,7 +20,8 @@ struct EvbBench : Bench {
     run(seconds(5));
     lldp.clear();
   }
-  void hear(const evb::Parameters& values, bool group_ids = true, std::uint16_t ttl = 120, std::uint8_t our_status = 0) {
+  void hear(const evb::Parameters& values, bool group_ids = true, std::uint16_t ttl = 120,
+            std::uint8_t our_status = 0) {
     inject(evb_frame(evb::Role::kBridge, nnve_mac, values, group_ids, ttl, our_status));
   }
   evb::Operational operational() const { return agent->evb().at(0).machine->operational(); }

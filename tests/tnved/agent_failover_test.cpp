@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two nNVEs for one VN, one active (D3): when the active one is dead everything moves, and nothing moves back by itself.
+// Two nNVEs for one VN, one active (D3): when the active one is dead everything moves, and nothing moves back by
+// itself.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -257,7 +258,9 @@ TEST(AgentFailover, ARestartGoesOnWhereTheTsisWere) {
 
 TEST(AgentFailover, ARefusalOfTheStandbyIsShownAndRetried) {
   Pair bench;
-  bench.second().verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kInsufficientResources, false, false}; };
+  bench.second().verdict = [](const Request&) {
+    return vdp::ResponseStatus{vdp::Code::kInsufficientResources, false, false};
+  };
   bench.link(kFirst, false);
   bench.settle();
   EXPECT_FALSE(bench.view(1)->port_open);

@@ -130,7 +130,8 @@ TEST(VmMachine, EveryStateHasOneIntent) {
   };
   for (VmState state : kVmStates) {
     EXPECT_EQ(intent(state), wanted.at(state)) << to_string(state);
-    EXPECT_FALSE(intent(state).suspended && intent(state).migration == Migration::kArriving) << "S and M together are malformed";
+    EXPECT_FALSE(intent(state).suspended && intent(state).migration == Migration::kArriving)
+        << "S and M together are malformed";
     if (intent(state).forwards) {
       EXPECT_EQ(intent(state).level, Level::kActive) << "what forwards is Activated";
     }

@@ -59,7 +59,9 @@ class BoundedReader {
     at_ += n;
     return child;
   }
-  unexpected<DecodeError> error(const char* cause) const { return unexpected<DecodeError>(DecodeError{cause, offset()}); }
+  unexpected<DecodeError> error(const char* cause) const {
+    return unexpected<DecodeError>(DecodeError{cause, offset()});
+  }
 
  private:
   bool fits(std::size_t n) {

@@ -18,10 +18,11 @@ inline constexpr std::size_t kFrameOctetsMin = 60;
 inline constexpr std::size_t kVdpduOctetsMax = 1496;
 
 // --- ECP ---
-/// Peers per port: a flood of source addresses must not take memory without bound; a segment of 256 hypervisors is large.
+/// Peers per port: a flood of source addresses must not take memory without bound; a segment of 256 hypervisors is
+/// large.
 inline constexpr std::size_t kPeersPerPortMax = 256;
-/// Received ECPDUs that wait per peer; full means no acknowledgement, ECP's own back-pressure. Towards a station it grows
-/// full while kPendingRequestsPerPeerMax of its requests wait.
+/// Received ECPDUs that wait per peer; full means no acknowledgement, ECP's own back-pressure. Towards a station it
+/// grows full while kPendingRequestsPerPeerMax of its requests wait.
 inline constexpr std::size_t kInboxEcpdusMax = 16;
 /// Accepted ECPDUs remembered per peer for the duplicate test (S11).
 inline constexpr std::size_t kDuplicateMemoryEcpdus = 16;
@@ -31,16 +32,17 @@ inline constexpr Duration kEcpBackoffMax = std::chrono::seconds(1);
 // --- VDP ---
 /// Entries per association TLV: the 9-bit TLV length leaves 486 octets, 243 entries of the smallest format.
 inline constexpr std::size_t kEntriesPerTlvMax = 243;
-/// Requests of one station that may wait at once, for a decision or for the acknowledgement of their answer, so that one
-/// station cannot fill us: its further VDPDUs are read when there is room.
+/// Requests of one station that may wait at once, for a decision or for the acknowledgement of their answer, so that
+/// one station cannot fill us: its further VDPDUs are read when there is room.
 inline constexpr std::size_t kPendingRequestsPerPeerMax = 4096;
 /// Filter entries of these requests: full TLVs whose answers a station never acknowledges shall not take tens of
 /// megabytes. What is beyond is dropped, and the station repeats it.
 inline constexpr std::size_t kPendingEntriesPerPeerMax = 16384;
-/// Answers to commands of a nNVE that wait for their ECPDU: it does not need them, a few inboxes of commands are plenty.
+/// Answers to commands of a nNVE that wait for their ECPDU: it does not need them, a few inboxes of commands are
+/// plenty.
 inline constexpr std::size_t kRepliesMax = 256;
-/// VNs that a station asks to be connected without a TSI (S30), and requests and answers about them that wait: a host has
-/// far fewer VNs, and each takes a VID of its segment.
+/// VNs that a station asks to be connected without a TSI (S30), and requests and answers about them that wait: a host
+/// has far fewer VNs, and each takes a VID of its segment.
 inline constexpr std::size_t kVnConnectsPerStationMax = 1024;
 /// How long nnved may take to decide before it answers code 3 (S29): below RWD, libvirt's 10 s and vdptool's 5 s.
 inline constexpr Duration kDecisionDeadline = std::chrono::seconds(4);
@@ -54,8 +56,8 @@ inline constexpr std::uint32_t kInstancesMax = 262144;
 inline constexpr std::uint32_t kInstancesPerStationMax = 131072;
 /// Addresses per TSI instance.
 inline constexpr std::size_t kAddressesPerInstanceMax = 1024;
-/// IPs per TSI instance, each counted under every MAC that has it: a bridging VM must not take what the datapath holds for
-/// all (kIpRowsMax), and a keep-alive names each of them.
+/// IPs per TSI instance, each counted under every MAC that has it: a bridging VM must not take what the datapath holds
+/// for all (kIpRowsMax), and a keep-alive names each of them.
 inline constexpr std::size_t kIpsPerInstanceMax = 64;
 /// Latches of the operator (S7), and octets of a latch's reason: set by hand, shown in one screen.
 inline constexpr std::uint32_t kLatchesMax = 4096;

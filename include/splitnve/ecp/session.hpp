@@ -213,7 +213,7 @@ class Session {
   std::vector<OctetString> inbox_;  ///< ring of kInboxEcpdusMax reused buffers
   std::size_t inbox_head_ = 0;
   std::size_t inbox_count_ = 0;
-  std::vector<EcpSequence> acks_;  ///< waiting for poll_frame(), bounded
+  std::vector<EcpSequence> acks_;        ///< waiting for poll_frame(), bounded
   std::optional<EcpSequence> held_ack_;  ///< of the ECPDU that filled the inbox
   unsigned failures_ = 0;
   std::optional<Instant> backoff_until_;

@@ -30,8 +30,8 @@ struct FramePortStats {
 };
 
 /// ECP and LLDP frames (EtherTypes 0x8940 and 0x88CC, untagged or priority-tagged, S18) of one interface: an AF_PACKET
-/// socket behind a kernel filter, with a 4 MiB receive buffer, member of the three bridge group addresses. Own frames are never
-/// received. It taps before tc, so what the datapath drops as a control frame still arrives here.
+/// socket behind a kernel filter, with a 4 MiB receive buffer, member of the three bridge group addresses. Own frames
+/// are never received. It taps before tc, so what the datapath drops as a control frame still arrives here.
 class FramePort {
  public:
   /// Becomes a member of `group`, too. Error: no such interface, not Ethernet, or no permission; each with what to do.

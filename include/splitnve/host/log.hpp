@@ -42,7 +42,8 @@ class Log {
   void transition(const agent::Transition& transition);
   /// Likewise, up to kNoticesPerSecondMax; errors always.
   void notice(const agent::Notice& notice);
-  /// Tells how many transitions and notices were not logged since the last summary; silent when none. Call about once a second.
+  /// Tells how many transitions and notices were not logged since the last summary; silent when none. Call about once a
+  /// second.
   void summarize();
   void set_level(LogLevel level);
   LogLevel level() const;

@@ -65,8 +65,8 @@ class StoreThread {
   StoreThread& operator=(const StoreThread&) = delete;
   /// False: the queue is full, the batch was not taken and is not answered.
   [[nodiscard]] bool submit(agent::Persist batch);
-  /// Reads every record as the batches submitted so far leave them; `done` is called once, on the store's thread, unless
-  /// the destructor comes first.
+  /// Reads every record as the batches submitted so far leave them; `done` is called once, on the store's thread,
+  /// unless the destructor comes first.
   void read(ReadTo done);
 
  private:

@@ -116,8 +116,8 @@ struct VnName {
   friend auto operator<=>(const VnName&, const VnName&) = default;
 };
 
-/// VN_Connect or VN_Disconnect from either side (S30), and its answer. A bridge that says connect lets a VN be asked for
-/// again that it had disconnected.
+/// VN_Connect or VN_Disconnect from either side (S30), and its answer. A bridge that says connect lets a VN be asked
+/// for again that it had disconnected.
 struct VnRequest {
   enum class Operation : std::uint8_t {
     kConnect = 1,

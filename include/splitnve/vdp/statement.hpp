@@ -14,8 +14,8 @@ struct Statement {
   std::optional<ReasonText> reason;  ///< views the VDPDU
 };
 
-/// Walks a VDPDU that survey() has found whole. What our OUI's TLVs say of the association or VN request before them goes with
-/// it; malformed ones, and those without one before them, count as absent.
+/// Walks a VDPDU that survey() has found whole. What our OUI's TLVs say of the association or VN request before them
+/// goes with it; malformed ones, and those without one before them, count as absent.
 class StatementReader {
  public:
   explicit StatementReader(Octets vdpdu);
