@@ -4,7 +4,8 @@
 
 PLAN is JSON: {seed, kills, daemons: {instance: {program, namespace, config, socket}}, hosts: {hypervisor: {switch,
 port}}, vns, tsis_per_host, pings: {name: file}, established: [vsi]}. chaos.sh builds the topology and writes it.
-Prints one line per kill and, last, `chaos: kills=N differences=N vids_changed=N frames_lost=N`.
+Prints one line per kill and, last, `chaos: kills=N verbs=N pings=N differences=N vids_changed=N frames_lost=N`; fails too
+if less was done than the figures below ask.
 """
 import json
 import os
@@ -18,6 +19,11 @@ import threading
 import time
 
 QUIESCE_SECONDS = 60
+# A run that did less than this proves nothing: verbs carried out per hypervisor and kill, share of the pings that a
+# quiet run would send in the same time (one each 10 ms), and from how many kills on each daemon must have been hit.
+VERBS_PER_KILL_MIN = 100
+PINGS_SHARE_MIN = 0.5
+KILLS_THAT_HIT_ALL = 40
 READY_SECONDS = 15
 
 
@@ -116,7 +122,7 @@ class Load(threading.Thread):
 
     def __init__(self, plan, host, number, stop):
         super().__init__(daemon=True)
-        self.path, self.stop = plan["daemons"][host]["socket"], stop
+        self.path, self.stop, self.host = plan["daemons"][host]["socket"], stop, host
         self.random = random.Random(f"{plan['seed']} {host}")
         self.done = self.refused = self.broken = 0
         self.tsis = []
@@ -191,7 +197,7 @@ def vids(plan):
 
 def frames_lost(plan):
     """Echo requests without reply among those before the last reply; the pings were stopped while all was well."""
-    lost = 0
+    lost, least = 0, None
     for name, file in sorted(plan["pings"].items()):
         answers = {int(n): float(at) for at, n in re.findall(r"\[([\d.]+)\].*icmp_seq=(\d+) ttl", open(file).read())}
         numbers = sorted(answers)
@@ -201,7 +207,19 @@ def frames_lost(plan):
         for count, until in gaps:
             print(f"{until:.2f} ping {name} answers again, {count} lost", flush=True)
         lost += missing
-    return lost
+        least = len(numbers) if least is None else min(least, len(numbers))
+    return lost, least
+
+
+def too_little(plan, loads, hits, pings, seconds):
+    """What keeps this run from being a proof; empty if enough was done."""
+    wanted = VERBS_PER_KILL_MIN * plan["kills"]
+    found = [f"{load.host}: {load.done} verbs carried out, wanted {wanted}" for load in loads if load.done < wanted]
+    if pings < PINGS_SHARE_MIN * seconds * 100:
+        found.append(f"pings: {pings} answered in {seconds:.0f} s, wanted {PINGS_SHARE_MIN * seconds * 100:.0f}")
+    if plan["kills"] >= KILLS_THAT_HIT_ALL:
+        found += [f"{name}: never killed" for name in plan["daemons"] if not hits.get(name)]
+    return found
 
 
 def main():
@@ -211,12 +229,14 @@ def main():
     before = vids(plan)
     stop = threading.Event()
     loads = [Load(plan, host, i + 1, stop) for i, host in enumerate(sorted(plan["hosts"]))]
+    began, hits = time.monotonic(), {}
     for load in loads:
         load.start()
     for n in range(plan["kills"]):
         time.sleep(chance.uniform(0.02, 1.0))  # the random moment
         victim = daemons[chance.choice(sorted(daemons))]
         victim.kill()
+        hits[victim.name] = hits.get(victim.name, 0) + 1
         down = chance.choice([0, 0, 0.1, 0.7])
         time.sleep(down)
         victim.start()
@@ -237,9 +257,13 @@ def main():
     changed = [key for key in set(before) | set(after) if before.get(key) != after.get(key)]
     for key in changed:
         print("vid changed:", key, before.get(key), after.get(key), flush=True)
-    lost = frames_lost(plan)
-    print(f"chaos: kills={plan['kills']} differences={len(left)} vids_changed={len(changed)} frames_lost={lost}", flush=True)
-    return 0 if not left and not changed and not lost and before else 1
+    lost, pings = frames_lost(plan)
+    shortfall = too_little(plan, loads, hits, pings, time.monotonic() - began)
+    for line in shortfall:
+        print("too little work:", line, flush=True)
+    print(f"chaos: kills={plan['kills']} verbs={sum(load.done for load in loads)} pings={pings} differences={len(left)} "
+          f"vids_changed={len(changed)} frames_lost={lost}", flush=True)
+    return 0 if not left and not changed and not lost and not shortfall and before else 1
 
 
 if __name__ == "__main__":
