@@ -85,6 +85,16 @@ std::vector<json> stats_rows(const host::Datapath& datapath,
   return rows;
 }
 
+void add_writers(std::vector<json>& rows, const host::Log& log, const host::AuditFile& audit) {
+  const auto add = [&](const char* group, const char* counter, std::uint64_t value) {
+    rows.push_back({{"group", group}, {"counter", counter}, {"value", value}});
+  };
+  add("log", "lost", log.lines_lost());
+  const auto stats = audit.stats();
+  add("audit", "records", stats.records);
+  add("audit", "lost", stats.lost);
+}
+
 namespace {
 
 /// Null if it never was.

@@ -13,9 +13,11 @@
 #include "agent/evb_port.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
+#include "splitnve/host/audit_file.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/datapath.hpp"
 #include "splitnve/host/json_text.hpp"
+#include "splitnve/host/log.hpp"
 #include "splitnve/host/ports.hpp"
 
 namespace splitnve::daemon {
@@ -41,6 +43,8 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
                                        std::uint64_t frames_taken, host::Ports& ports,
                                        const std::vector<std::pair<PortId, std::string>>& port_names,
                                        const host::ControlServer& control);
+/// The same for what was lost on its way to the log's reader and to the audit file.
+void add_writers(std::vector<nlohmann::json>& rows, const host::Log& log, const host::AuditFile& audit);
 /// One row of evb.show per port: own, neighbour's and operational values, and who the neighbour is.
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 /// The members rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed of a TSI's row.

@@ -25,8 +25,10 @@ void add_statistics(Runtime<Agent>& runtime, const PortConfigs& ports) {
   std::vector<std::pair<PortId, std::string>> names;
   for (const auto& port : ports) names.emplace_back(port.id, port.interface_name);
   add_few(runtime, "stats.show", [&runtime, names](const Agent& agent) {
-    return stats_rows(runtime.datapath(), agent.frame_drops(), agent.frames_taken(), runtime.driver().ports(), names,
-                      runtime.control());
+    auto rows = stats_rows(runtime.datapath(), agent.frame_drops(), agent.frames_taken(), runtime.driver().ports(),
+                           names, runtime.control());
+    add_writers(rows, runtime.log(), runtime.audit_file());
+    return rows;
   });
 }
 

@@ -16,6 +16,7 @@
 
 #include "audit.hpp"
 #include "settings.hpp"
+#include "splitnve/host/audit_file.hpp"
 #include "splitnve/host/bpf_switch.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/datapath.hpp"
@@ -36,6 +37,8 @@ inline std::uint64_t random_seed() {
 /// How long `drain` waits for the other side before it answers that something is left, and how often it looks.
 inline constexpr Duration kDrainTime = std::chrono::seconds(10);
 inline constexpr Duration kDrainLook = std::chrono::milliseconds(50);
+/// How long lines of the log may take to leave before a start is refused.
+inline constexpr Duration kLastWords = std::chrono::milliseconds(500);
 
 struct PortName {
   PortId id;
@@ -71,22 +74,20 @@ class Runtime {
   Runtime(const Settings& settings, Config config)
       : settings_(settings),
         log_(log_options(settings)),
+        audit_file_(settings.audit),
         agent_(std::move(config), random_seed()),
         summary_(loop_, [this] { summarize(); }),
         recovery_(loop_, [this] { end_recovery(); }),
-        drain_(loop_, [this] { look_at_drain(); }) {}
+        drain_(loop_, [this] { look_at_drain(); }) {
+    // No reader that ends, and no signal sent by habit, ends what serves the VMs (S42).
+    for (const int number : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
+  }
 
   /// Store into agent, agent into datapath, then ports and control socket. An error is one line for the operator.
   Result<void> start(host::BpfSwitch::Config datapath, const PortNames& ports, Publish publish) {
-    if (auto restored = restore(); !restored) return restored;
-    if (auto opened = open_datapath(std::move(datapath)); !opened) return opened;
-    driver_.emplace(loop_, log_, agent_, handlers(std::move(publish)));
-    for (const auto& port : ports)
-      if (auto opened = driver_->ports().open(port.id, port.interface_name, port.group); !opened) return opened;
-    auto server = host::ControlServer::open(loop_, settings_.control);
-    if (!server) return unexpected<Error>(server.error());
-    control_ = std::move(*server);
-    return {};
+    auto started = start_all(std::move(datapath), ports, std::move(publish));
+    log_.flush(kLastWords);  // why it cannot start is the last line
+    return started;
   }
 
   int run() {
@@ -146,11 +147,24 @@ class Runtime {
   Agent& agent() { return agent_; }
   host::Loop& loop() { return loop_; }
   host::Log& log() { return log_; }
+  const host::AuditFile& audit_file() const { return audit_file_; }
   host::Datapath& datapath() { return *datapath_; }
   host::Driver<Agent>& driver() { return *driver_; }
   host::ControlServer& control() { return *control_; }
 
  private:
+  Result<void> start_all(host::BpfSwitch::Config datapath, const PortNames& ports, Publish publish) {
+    if (auto restored = restore(); !restored) return restored;
+    if (auto opened = open_datapath(std::move(datapath)); !opened) return opened;
+    driver_.emplace(loop_, log_, agent_, handlers(std::move(publish)));
+    for (const auto& port : ports)
+      if (auto opened = driver_->ports().open(port.id, port.interface_name, port.group); !opened) return opened;
+    auto server = host::ControlServer::open(loop_, settings_.control);
+    if (!server) return unexpected<Error>(server.error());
+    control_ = std::move(*server);
+    return {};
+  }
+
   static host::LogOptions log_options(const Settings& settings) {
     host::LogOptions options;
     options.tag = settings.instance;
@@ -335,6 +349,8 @@ class Runtime {
       if (!take_answer_ || !take_answer_(answer)) control_->answer(answer);
     };
     handlers.link = [this](PortId port, const host::LinkInfo& link) { link_changed(port, link); };
+    handlers.transition = [this](agent::Transition transition) { audit_file_.record(std::move(transition)); };
+    handlers.notice = [this](agent::Notice notice) { audit_file_.record(std::move(notice)); };
     return handlers;
   }
 
@@ -367,11 +383,16 @@ class Runtime {
 
   void summarize() {
     log_.summarize();
+    if (const auto audit = audit_file_.stats(); audit.lost != std::exchange(audit_lost_told_, audit.lost))
+      log_.event(host::LogLevel::kWarning, "AUDIT_LOST",
+                 {{"file", settings_.audit.file}, {"lost", std::to_string(audit.lost)}}, audit.failure);
     summary_.arm(host::Loop::now() + std::chrono::seconds(1));
   }
 
   Settings settings_;
   host::Log log_;
+  host::AuditFile audit_file_;
+  std::uint64_t audit_lost_told_ = 0;
   host::Loop loop_;
   Agent agent_;
   std::unique_ptr<host::Datapath> datapath_;

@@ -8,6 +8,25 @@
 #include <fstream>
 
 namespace splitnve::daemon {
+namespace {
+
+/// Beside the store, unless the file says otherwise.
+std::string audit_file_of(const std::string& store) {
+  const std::string end = ".db";
+  return (store.ends_with(end) ? store.substr(0, store.size() - end.size()) : store) + ".audit";
+}
+
+host::AuditOptions read_audit(const host::ConfigNode& root, const Settings& settings) {
+  const auto node = root.object("audit");
+  host::AuditOptions audit;
+  audit.instance = settings.instance;
+  audit.file = node.text("file", audit_file_of(settings.paths.store));
+  audit.octets_max = std::uint64_t{node.u32("size_mb", 1, 4096, 16)} << 20;
+  audit.files = node.u32("files", 1, 100, 4);
+  return audit;
+}
+
+}  // namespace
 
 Settings read_settings(const host::ConfigNode& root, const std::string& role) {
   Settings settings;
@@ -36,6 +55,7 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
   settings.control.path = settings.paths.control_socket;
   settings.control.group = control.text("group", "");
   settings.control.admin_group = control.text("admin_group", "");
+  settings.audit = read_audit(root, settings);
   return settings;
 }
 

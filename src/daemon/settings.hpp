@@ -9,6 +9,7 @@
 #include "splitnve/base/ids.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/evb/machine.hpp"
+#include "splitnve/host/audit_file.hpp"
 #include "splitnve/host/config.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/log.hpp"
@@ -24,11 +25,12 @@ struct Settings {
   host::Paths paths;
   host::LogLevel log_level = host::LogLevel::kInfo;
   host::ControlOptions control;
+  host::AuditOptions audit;
   std::optional<vdp::SystemId> system;  ///< configured; else it is derived (system_id)
   bool recover_from_peers = false;      ///< nnved: a damaged store is moved aside, the stations tell their state again
 };
 
-/// Reads `role` (must be `role`), `instance`, `log_level`, `paths` and `control`.
+/// Reads `role` (must be `role`), `instance`, `log_level`, `paths`, `control` and `audit`.
 Settings read_settings(const host::ConfigNode& root, const std::string& role);
 /// Reads `ecp {retries, rte}` and `vdp {rwd, rka}`, within the floors of S19.
 void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp);

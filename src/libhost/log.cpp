@@ -3,7 +3,7 @@
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "line_writer.hpp"
 #include "splitnve/base/check.hpp"
 
 namespace splitnve::host {
@@ -41,6 +42,22 @@ LogLevel level_of(agent::Notice::Level level) {
   ensure(false, "notice level is one of the three");
   return LogLevel::kError;
 }
+
+/// Formats on the caller's thread; the writer's thread does the rest.
+class WriterSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit WriterSink(LineWriter& writer) : writer_(writer) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    writer_.write(std::string(text.data(), text.size()));
+  }
+  void flush_() override {}
+
+  LineWriter& writer_;
+};
 
 /// `<N>`, the priority that journald reads at the start of a line (sd-daemon(3)).
 class PriorityFlag final : public spdlog::custom_flag_formatter {
@@ -92,9 +109,12 @@ struct PerSecond {
 };
 
 struct Log::Impl {
-  Impl(const std::string& tag, spdlog::sink_ptr sink) : logger(tag, std::move(sink)) {}
+  Impl(const std::string& tag, const LogOptions& options)
+      : writer(options.out), logger(tag, std::make_shared<WriterSink>(writer)) {}
 
+  LineWriter writer;
   spdlog::logger logger;
+  std::uint64_t lost_told = 0;
   std::atomic<LogLevel> level{LogLevel::kInfo};
   std::mutex guard;  ///< of the two below
   PerSecond transitions{kTransitionsPerSecondMax}, notices{kNoticesPerSecondMax};
@@ -106,10 +126,8 @@ struct Log::Impl {
 };
 
 Log::Log(const LogOptions& options) {
-  auto sink = std::make_shared<spdlog::sinks::stdout_sink_base<spdlog::details::console_mutex>>(options.out);
-  sink->set_formatter(make_formatter(options.journald.value_or(is_journal(options.out))));
-  impl_ = std::make_unique<Impl>(escape_text(options.tag), std::move(sink));
-  impl_->logger.flush_on(spdlog::level::debug);
+  impl_ = std::make_unique<Impl>(escape_text(options.tag), options);
+  impl_->logger.set_formatter(make_formatter(options.journald.value_or(is_journal(options.out))));
   set_level(options.level);
 }
 
@@ -144,11 +162,15 @@ void Log::transition(const agent::Transition& transition) {
          {"reason", transition.reason}});
 }
 
-void Log::notice(const agent::Notice& notice) {
+bool Log::notice(const agent::Notice& notice) {
   // Errors are ours, no peer makes them at will.
-  if (notice.level == agent::Notice::Level::kError || impl_->admit(impl_->notices))
-    event(level_of(notice.level), notice.id, {}, notice.text);
+  if (notice.level != agent::Notice::Level::kError && !impl_->admit(impl_->notices)) return false;
+  event(level_of(notice.level), notice.id, {}, notice.text);
+  return true;
 }
+
+void Log::flush(Duration patience) { impl_->writer.flush(patience); }
+std::uint64_t Log::lines_lost() const { return impl_->writer.lost(); }
 
 void Log::summarize() {
   std::uint64_t transitions = 0, notices = 0;
@@ -159,6 +181,11 @@ void Log::summarize() {
   }
   if (transitions != 0) event(LogLevel::kInfo, "TRANSITIONS_SUPPRESSED", {{"count", std::to_string(transitions)}});
   if (notices != 0) event(LogLevel::kWarning, "NOTICES_SUPPRESSED", {{"count", std::to_string(notices)}});
+  // This line is lost as well while nobody reads; then the next one tells.
+  const std::uint64_t lost = lines_lost();
+  if (lost == impl_->lost_told) return;
+  event(LogLevel::kWarning, "LOG_LINES_LOST", {{"count", std::to_string(lost - impl_->lost_told)}});
+  if (lines_lost() == lost) impl_->lost_told = lost;
 }
 
 std::optional<LogLevel> log_level_from(std::string_view name) {

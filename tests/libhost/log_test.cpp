@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/host/log.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 
 namespace splitnve::host {
 namespace {
@@ -28,6 +33,7 @@ class Captured {
   }
   Log& log() { return *log_; }
   std::string text() {
+    log_->flush(std::chrono::seconds(10));
     std::fflush(out_);
     return {text_, size_};
   }
@@ -72,16 +78,18 @@ TEST(Log, TheJournalIsRecognizedByDeviceAndInodeOfItsStream) {
   std::FILE* out = std::tmpfile();
   struct stat info{};
   ASSERT_EQ(fstat(fileno(out), &info), 0);
+  // The log writes to the descriptor, past what the stream has buffered.
   const auto first_line_with = [&](const std::string& stream) {
     setenv("JOURNAL_STREAM", stream.c_str(), 1);
     LogOptions options;
     options.out = out;
-    std::rewind(out);
+    EXPECT_EQ(ftruncate(fileno(out), 0), 0);
+    EXPECT_EQ(lseek(fileno(out), 0, SEEK_SET), 0);
     Log(options).event(LogLevel::kInfo, "X", {});
     unsetenv("JOURNAL_STREAM");
-    std::rewind(out);
     char line[100] = "";
-    return std::string(std::fgets(line, sizeof(line), out) != nullptr ? line : "");
+    const ssize_t count = pread(fileno(out), line, sizeof line, 0);
+    return std::string(line, count > 0 ? static_cast<std::size_t>(count) : 0);
   };
   const std::string own = std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
   EXPECT_EQ(first_line_with(own), "<6>splitnve: X\n");
@@ -139,6 +147,82 @@ TEST(Log, AFloodOfNoticesIsCutAndCountedButNoError) {
   EXPECT_LT(lines, 5000 / 2);
   EXPECT_EQ(lines - 2 + std::stol(text.substr(at + summary.size())), 5000) << "each is either logged or counted";
   EXPECT_NE(text.find("nnved.store_failed"), std::string::npos);
+}
+
+/// A pipe as stderr of a daemon has it.
+class Piped {
+ public:
+  Piped() {
+    EXPECT_EQ(pipe2(ends_, O_CLOEXEC), 0);
+    out_ = fdopen(ends_[1], "w");
+    LogOptions options;
+    options.tag = "n1";
+    options.out = out_;
+    options.journald = true;
+    log_ = std::make_unique<Log>(options);
+  }
+  ~Piped() {
+    log_.reset();
+    std::fclose(out_);
+    close_reader();
+  }
+  Log& log() { return *log_; }
+  void close_reader() {
+    if (ends_[0] >= 0) ::close(ends_[0]);
+    ends_[0] = -1;
+  }
+  /// What comes until nothing comes any more.
+  std::string read_all() {
+    std::string all;
+    char chunk[4096];
+    for (pollfd ready{ends_[0], POLLIN, 0}; poll(&ready, 1, 500) > 0;) {
+      const ssize_t count = read(ends_[0], chunk, sizeof chunk);
+      if (count <= 0) break;
+      all.append(chunk, static_cast<std::size_t>(count));
+    }
+    return all;
+  }
+
+ private:
+  int ends_[2] = {-1, -1};
+  std::FILE* out_ = nullptr;
+  std::unique_ptr<Log> log_;
+};
+
+TEST(Log, AReaderThatHasStoppedCostsLinesAndNoTime) {
+  Piped piped;
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20000; ++i)
+    piped.log().event(LogLevel::kInfo, "LINE", {{"n", std::to_string(i)}}, "text of a line");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  const std::uint64_t lost = piped.log().lines_lost();
+  EXPECT_GT(lost, 1000u);
+  const std::string before = piped.read_all();  // it reads again
+  piped.log().summarize();
+  const std::string text = before + piped.read_all();
+  EXPECT_NE(text.find("LOG_LINES_LOST count=" + std::to_string(lost)), std::string::npos);
+  EXPECT_EQ(static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n')) - 1 + lost, 20000u)
+      << "each is either read or counted";
+  piped.log().summarize();
+  EXPECT_EQ(piped.read_all(), "") << "nothing new to tell";
+}
+
+TEST(Log, AReaderThatHasEndedCostsLines) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Piped piped;
+  piped.close_reader();
+  piped.log().event(LogLevel::kInfo, "LINE", {});
+  piped.log().flush(std::chrono::seconds(10));
+  EXPECT_EQ(piped.log().lines_lost(), 1u);
+}
+
+TEST(Log, ItEndsThoughNobodyReads) {
+  const auto began = std::chrono::steady_clock::now();
+  {
+    Piped piped;
+    for (int i = 0; i < 9000; ++i) piped.log().event(LogLevel::kInfo, "LINE", {}, std::string(100, 'x'));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
 }
 
 TEST(Log, LevelNamesAreThoseOfTheConfiguration) {

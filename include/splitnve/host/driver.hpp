@@ -33,8 +33,9 @@ struct EffectHandlers {
   std::function<void(const agent::Answer&)> answer;
   /// Before the agent is told; for the datapath, which re-attaches to an interface that came back.
   std::function<void(PortId, const LinkInfo&)> link;
-  /// After each transition was logged (control-socket watchers, metrics); may be empty.
-  std::function<void(const agent::Transition&)> transition;
+  /// Each transition, and each notice that the log admitted, after it was logged: for the audit file; may be empty.
+  std::function<void(agent::Transition)> transition;
+  std::function<void(agent::Notice)> notice;
 };
 
 /// Everything runs on the loop's thread. One turn: results that came back -> due deadlines -> work within the budget ->
@@ -133,9 +134,11 @@ class Driver {
   void carry_out(agent::Publish&& publish) { keep(handlers_.publish(std::move(publish))); }
   void carry_out(agent::Transition&& transition) {
     log_.transition(transition);
-    if (handlers_.transition) handlers_.transition(transition);
+    if (handlers_.transition) handlers_.transition(std::move(transition));
   }
-  void carry_out(agent::Notice&& notice) { log_.notice(notice); }
+  void carry_out(agent::Notice&& notice) {
+    if (log_.notice(notice) && handlers_.notice) handlers_.notice(std::move(notice));
+  }
   void carry_out(agent::Answer&& answer) { handlers_.answer(answer); }
   void keep(std::optional<agent::BatchResult> result) {
     changing_ = true;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "splitnve/agent/effects.hpp"
+#include "splitnve/base/time.hpp"
 
 namespace splitnve::host {
 
@@ -29,7 +30,7 @@ struct LogField {
 };
 
 /// Lines `id key=value ... text` for operators and for machines. Ids are stable and stand in docs/messages.md. Every
-/// value and text is escaped here, so callers pass what peers sent as it is. Thread-safe.
+/// value and text is escaped here, so callers pass what peers sent as it is. Never waits for its reader. Thread-safe.
 class Log {
  public:
   explicit Log(const LogOptions& options);
@@ -40,11 +41,15 @@ class Log {
   void event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text = {});
   /// One line per transition, up to kTransitionsPerSecondMax; what is above is counted and told by `summarize()` (S33).
   void transition(const agent::Transition& transition);
-  /// Likewise, up to kNoticesPerSecondMax; errors always.
-  void notice(const agent::Notice& notice);
-  /// Tells how many transitions and notices were not logged since the last summary; silent when none. Call about once a
-  /// second.
+  /// Likewise, up to kNoticesPerSecondMax; errors always. False: it was one too many.
+  bool notice(const agent::Notice& notice);
+  /// Tells how many transitions and notices were not logged since the last summary, and how many lines nobody got;
+  /// silent when none. Call about once a second.
   void summarize();
+  /// Waits until every line has left, at most so long: before other words go to the same stream, or the process ends.
+  void flush(Duration patience);
+  /// Lines that nobody got, because who reads them has stopped or ended.
+  std::uint64_t lines_lost() const;
   void set_level(LogLevel level);
   LogLevel level() const;
 
