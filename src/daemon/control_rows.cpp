@@ -82,6 +82,9 @@ std::vector<json> stats_rows(const host::Datapath& datapath,
   add("control", "requests", socket.requests);
   add("control", "malformed", socket.malformed);
   add("control", "denied", socket.denied);
+  add("control", "waited", socket.waited);
+  add("control", "refused", socket.refused);
+  add("control", "ended", socket.ended);
   return rows;
 }
 

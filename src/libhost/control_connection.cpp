@@ -17,12 +17,14 @@ constexpr std::size_t kReadOctets = 16 * 1024;
 
 }  // namespace
 
-ControlConnection::ControlConnection(Loop& loop, Owner& owner, std::uint64_t id, int fd, Access access)
+ControlConnection::ControlConnection(Loop& loop, Owner& owner, std::uint64_t id, int fd, uid_t uid, Access access)
     : loop_(loop),
       owner_(owner),
       id_(id),
       fd_(fd),
+      uid_(uid),
       access_(access),
+      progress_(Loop::now()),
       next_turn_(loop, [this] { pump(); }),
       watch_(std::make_unique<FdWatch>(loop, fd, [this] { on_readable(); }, [this] { pump(); })) {
   watch_->want_read(true);
@@ -44,6 +46,7 @@ void ControlConnection::on_readable() {
     watch_->want_read(false);
   } else {
     input_.append(buffer.data(), static_cast<std::size_t>(count));
+    progress_ = Loop::now();
   }
   take_lines();
 }
@@ -130,6 +133,7 @@ bool ControlConnection::write_out() {
     if (count < 0) break;
     written += static_cast<std::size_t>(count);
   }
+  if (written > 0) progress_ = Loop::now();
   output_.erase(0, written);
   return true;
 }
@@ -153,6 +157,11 @@ void ControlConnection::pump_soon() {
     pump_posted_ = false;
     pump();
   });
+}
+
+bool ControlConnection::is_overdue(Instant now, Duration idle_max, Duration stall_max) const {
+  if (!output_.empty()) return now - progress_ > stall_max;
+  return !request_ && now - progress_ > idle_max;
 }
 
 void ControlConnection::close() {

@@ -23,13 +23,18 @@ class ControlConnection {
     /// The connection is of no use any more; the owner destroys it, though not before this call has returned.
     virtual void on_closed(ControlConnection& connection) = 0;
   };
-  ControlConnection(Loop& loop, Owner& owner, std::uint64_t id, int fd, Access access);
+  ControlConnection(Loop& loop, Owner& owner, std::uint64_t id, int fd, uid_t uid, Access access);
   ~ControlConnection();
   ControlConnection(const ControlConnection&) = delete;
   ControlConnection& operator=(const ControlConnection&) = delete;
 
   std::uint64_t id() const { return id_; }
   Access access() const { return access_; }
+  uid_t uid() const { return uid_; }
+  /// True if it has asked nothing, or taken nothing of its answer, for longer than these. A request that is being
+  /// decided is neither.
+  bool is_overdue(Instant now, Duration idle_max, Duration stall_max) const;
+  void close();
 
   /// Begins the request that `asker` names; until its answer no further line is read from the input.
   void begin(std::uint64_t asker, nlohmann::json request_id);
@@ -55,13 +60,14 @@ class ControlConnection {
   bool write_out();
   void append(const nlohmann::json& line);
   void pump_soon();
-  void close();
 
   Loop& loop_;
   Owner& owner_;
   std::uint64_t id_;
   int fd_;
+  uid_t uid_;
   Access access_;
+  Instant progress_;  ///< when octets last came or went
   std::string input_;
   std::string output_;
   std::optional<Request> request_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <map>
 
 #include "control_connection.hpp"
@@ -22,7 +23,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kBacklog = 16;
 constexpr unsigned kFolderMode = 0755;
 constexpr std::size_t kPeerGroupsMax = 1024;
 
@@ -101,7 +101,7 @@ Result<int> listen_on(const ControlOptions& options, std::optional<gid_t> group)
   if (group && chown(options.path.c_str(), static_cast<uid_t>(-1), *group) != 0)
     return failed("cannot give the control socket to its group");
   if (chmod(options.path.c_str(), options.mode) != 0) return failed("cannot set the mode of the control socket");
-  if (listen(fd, kBacklog) != 0) return failed("cannot listen on the control socket");
+  if (listen(fd, kControlBacklog) != 0) return failed("cannot listen on the control socket");
   return fd;
 }
 
@@ -136,12 +136,25 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   ~Backend() override {
     listener.reset();
     connections.clear();
+    for (const Waiting& one : waiting) ::close(one.fd);
     if (fd < 0) return;
     ::close(fd);
     unlink(path.c_str());
   }
 
+  struct Waiting {
+    int fd;
+    uid_t uid;
+    Access access;
+  };
   void on_connect();
+  bool is_own(uid_t uid) const { return uid == 0 || uid == own_uid; }
+  bool has_place(uid_t uid) const;
+  void serve_connection(const Waiting& client);
+  void refuse_connection(const Waiting& client);
+  /// Those that wait and for whom there is a place now, in the order in which they came.
+  void take_waiting();
+  void look();
   void on_line(ControlConnection& connection, std::string_view line) override;
   void on_oversize(ControlConnection& connection) override;
   void on_closed(ControlConnection& connection) override;
@@ -158,37 +171,110 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
   std::map<std::string, Verb, std::less<>> verbs;
   std::map<std::uint64_t, std::unique_ptr<ControlConnection>> connections;
   std::map<std::uint64_t, std::uint64_t> askers;  ///< asker -> connection
+  std::deque<Waiting> waiting;
+  std::map<uid_t, std::size_t> served, parked;  ///< connections by user; none stands with 0
+  std::size_t others = 0;                       ///< connections served of other users
+  uid_t own_uid = geteuid();
+  Duration idle_max = kControlIdleMax, stall_max = kControlStallMax;
   std::uint64_t last_connection = 0;
   std::uint64_t last_asker = 0;
   ControlStats stats;
   std::unique_ptr<FdWatch> listener;
+  Timer next_look{loop, [this] { look(); }};
   ControlParser parser{loop, [this](std::string_view line) { return read(line); }};
 };
 
+namespace {
+
+std::size_t count_of(const std::map<uid_t, std::size_t>& counts, uid_t uid) {
+  const auto at = counts.find(uid);
+  return at == counts.end() ? 0 : at->second;
+}
+void take_from(std::map<uid_t, std::size_t>& counts, uid_t uid) {
+  const auto at = counts.find(uid);
+  if (at != counts.end() && --at->second == 0) counts.erase(at);
+}
+
+}  // namespace
+
+bool Responder::Backend::has_place(uid_t uid) const {
+  if (is_own(uid)) return connections.size() - others < kControlOwnConnectionsMax;
+  return others < kControlConnectionsMax && count_of(served, uid) < kControlConnectionsPerUserMax;
+}
+
 void Responder::Backend::on_connect() {
   const int client = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (client < 0) return;
-  const std::uint64_t id = ++last_connection;
-  const Access access = access_of(peer_of(client), geteuid(), admin_group);
-  if (connections.size() < kControlConnectionsMax) {
-    ++stats.accepted;
-    connections.emplace(id, std::make_unique<ControlConnection>(loop, *this, id, client, access));
+  if (client < 0) {
+    // No descriptor or memory now (accept(2)): whoever waits in the backlog waits until the next look.
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) listener->want_read(false);
     return;
   }
+  const ControlPeer peer = peer_of(client);
+  const Waiting one{client, peer.uid, access_of(peer, own_uid, admin_group)};
+  if (has_place(one.uid)) return serve_connection(one);
+  if (!is_own(one.uid) && (waiting.size() >= kControlWaitingMax || count_of(parked, one.uid) >= kControlWaitingPerUserMax))
+    return refuse_connection(one);
+  if (is_own(one.uid) && count_of(parked, one.uid) >= kControlOwnConnectionsMax) return refuse_connection(one);
+  ++stats.waited;
+  ++parked[one.uid];
+  waiting.push_back(one);
+}
+
+void Responder::Backend::serve_connection(const Waiting& client) {
+  const std::uint64_t id = ++last_connection;
+  ++stats.accepted;
+  ++served[client.uid];
+  if (!is_own(client.uid)) ++others;
+  connections.emplace(id,
+                      std::make_unique<ControlConnection>(loop, *this, id, client.fd, client.uid, client.access));
+}
+
+void Responder::Backend::refuse_connection(const Waiting& client) {
   ++stats.refused;
-  const std::string line = failure_without_id({"too many connections", path,
-                                               "close some, there may be " + std::to_string(kControlConnectionsMax)})
+  const std::string line = failure_without_id({"too many connections of this user", path,
+                                               "close some: " + std::to_string(kControlConnectionsPerUserMax) +
+                                                   " are served at once, others wait"})
                                .dump() +
                            "\n";
-  [[maybe_unused]] const ssize_t ignored = send(client, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  ::close(client);
+  [[maybe_unused]] const ssize_t ignored = send(client.fd, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  ::close(client.fd);
+}
+
+void Responder::Backend::take_waiting() {
+  for (auto one = waiting.begin(); one != waiting.end();) {
+    if (!has_place(one->uid)) {
+      ++one;
+      continue;
+    }
+    take_from(parked, one->uid);
+    serve_connection(*one);
+    one = waiting.erase(one);
+  }
+}
+
+void Responder::Backend::look() {
+  const Instant now = Loop::now();
+  std::vector<ControlConnection*> overdue;
+  for (const auto& [id, connection] : connections)
+    if (connection->is_overdue(now, idle_max, stall_max)) overdue.push_back(connection.get());
+  stats.ended += overdue.size();
+  for (ControlConnection* connection : overdue) connection->close();
+  listener->want_read(true);
+  next_look.arm(now + kControlLook);
 }
 
 void Responder::Backend::on_closed(ControlConnection& connection) {
   std::erase_if(askers, [&](const auto& entry) { return entry.second == connection.id(); });
   // The connection is on the call stack: it goes in a turn of its own.
   loop.post([weak = weak_from_this(), id = connection.id()] {
-    if (const auto self = weak.lock()) self->connections.erase(id);
+    const auto self = weak.lock();
+    const auto at = self ? self->connections.find(id) : decltype(self->connections.find(id)){};
+    if (!self || at == self->connections.end()) return;
+    const uid_t uid = at->second->uid();
+    take_from(self->served, uid);
+    if (!self->is_own(uid)) --self->others;
+    self->connections.erase(at);
+    self->take_waiting();
   });
 }
 
@@ -297,6 +383,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(Loop& loop, const Con
   backend->admin_group = *admin ? *admin : *group;
   backend->listener = std::make_unique<FdWatch>(loop, *fd, [raw = backend.get()] { raw->on_connect(); });
   backend->listener->want_read(true);
+  backend->idle_max = options.idle_max;
+  backend->stall_max = options.stall_max;
+  backend->next_look.arm(Loop::now() + kControlLook);
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(backend)));
 }
 

@@ -26,6 +26,7 @@ class ControlFixture : public ::testing::Test {
   void SetUp() override {
     ControlOptions options;
     options.path = path_;
+    change(options);
     auto server = ControlServer::open(loop_, options);
     ASSERT_TRUE(server) << server.error().to_string();
     server_ = std::move(*server);
@@ -37,6 +38,7 @@ class ControlFixture : public ::testing::Test {
     if (thread_.joinable()) thread_.join();
     server_.reset();
   }
+  virtual void change(ControlOptions&) {}
   virtual void add_verbs() {
     server_->add("echo", Access::kRead, [](const nlohmann::json& args, Responder responder) { responder.ok(args); });
     server_->add("rows", Access::kRead, [this](const nlohmann::json& args, Responder responder) {

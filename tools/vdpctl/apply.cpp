@@ -21,7 +21,7 @@ class Work {
       : socket_(socket), chunks_(chunks), silence_max_(silence_max) {}
 
   void serve() {
-    const auto client = host::ControlClient::connect(socket_);
+    const auto client = host::ControlClient::connect(socket_, silence_max_);
     if (!client) return fail(client.error());
     for (std::size_t n = next_++; n < chunks_.size() && !failed_; n = next_++) {
       const auto result = (*client)->call("tsi.apply", chunks_[n], {}, silence_max_);

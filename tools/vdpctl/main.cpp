@@ -137,7 +137,7 @@ Exit run(const Request& request) {
     return Exit::kUsage;
   }
   if (!request.apply_file.empty()) return apply(socket.path, request);
-  const auto client = host::ControlClient::connect(socket.path);
+  const auto client = host::ControlClient::connect(socket.path, request.silence_max);
   if (!client) return complain(client.error().to_string());
   return request.has_rows() ? show(**client, request) : change(**client, request);
 }

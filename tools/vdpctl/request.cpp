@@ -87,7 +87,7 @@ json args_of(const Options& options) {
 
 void add_interface(CLI::App& verb, Options& options) {
   verb.add_option("--interface", options.interface_name, "the VM's tap or veth");
-  verb.add_option("--timeout-ms", options.timeout_ms, "stop waiting for the daemon's answer after this time")
+  verb.add_option("--timeout-ms", options.timeout_ms, "the same as --timeout, in milliseconds")
       ->check(CLI::Range(1, 600000));
 }
 
@@ -232,6 +232,10 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("vdpctl ") + SPLITNVE_VERSION);
   app.add_flag("-j,--json", request.json_output, "machine-readable output: one JSON array, or the result object");
   app.add_option("-s,--socket", request.socket, "control socket or instance name (default: the only one on this host)");
+  double timeout_s = 0;
+  app.add_option("--timeout", timeout_s, "seconds without a word of the daemon after which to give up (default: 30)")
+      ->check(CLI::Range(0.01, 3600.0));
+  app.fallthrough();  // these options may also stand behind the verb
   app.require_subcommand(1);
   for (const char* name : {"tsi", "vn", "port", "peer", "evb", "stats", "refusal"}) {
     CLI::App* object = app.add_subcommand(name);
@@ -257,6 +261,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
   request.verb = object->get_name();
   if (!object->get_subcommands().empty()) request.verb += "." + object->get_subcommands().front()->get_name();
   request.args = args_of(options);
+  if (timeout_s > 0) request.silence_max = std::chrono::milliseconds(static_cast<std::int64_t>(timeout_s * 1000));
   if (options.timeout_ms != 0) request.silence_max = std::chrono::milliseconds(options.timeout_ms);
   request.check_file = options.file;
   request.apply_file = options.apply_file;

@@ -27,8 +27,23 @@ class Loop;
 
 /// A request is a line; longer ones are refused and the connection closed.
 inline constexpr std::size_t kControlLineOctetsMax = 64 * 1024;
-/// Connections at once: people, scripts and hooks of one host.
-inline constexpr std::size_t kControlConnectionsMax = 64;
+/// Connections of root and the daemon's own user at once: 1,000 hooks may wait for their VMs, and somebody looks.
+inline constexpr std::size_t kControlOwnConnectionsMax = 2048;
+/// Connections of one other user that are served at once, and of all others together; who comes then waits.
+inline constexpr std::size_t kControlConnectionsPerUserMax = 32;
+inline constexpr std::size_t kControlConnectionsMax = 256;
+/// Connections of other users that wait to be served, of one and of all; further ones are refused. A place costs a
+/// descriptor only.
+inline constexpr std::size_t kControlWaitingPerUserMax = 256;
+inline constexpr std::size_t kControlWaitingMax = 512;
+/// Connections that wait for the daemon to look, as the kernel keeps them.
+inline constexpr int kControlBacklog = 1024;
+/// A connection that asks nothing for so long is closed.
+inline constexpr Duration kControlIdleMax = std::chrono::minutes(5);
+/// So is one that takes nothing of its answer for so long: what it asked for holds memory.
+inline constexpr Duration kControlStallMax = std::chrono::seconds(30);
+/// How often that is looked at, and whether descriptors are free again.
+inline constexpr Duration kControlLook = std::chrono::seconds(1);
 /// Rows wait here for a slow reader; when it is full no further row is made.
 inline constexpr std::size_t kControlOutputOctetsMax = 64 * 1024;
 /// Rows are made for one connection for this long before the loop looks at frames and at others.
@@ -53,11 +68,15 @@ struct ControlOptions {
   mode_t mode = 0660;
   std::string group;        ///< owner group of the socket; empty: the daemon's own
   std::string admin_group;  ///< members may use admin verbs; empty: `group`
+  Duration idle_max = kControlIdleMax;
+  Duration stall_max = kControlStallMax;
 };
 
 struct ControlStats {
   std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;  ///< beyond kControlConnectionsMax
+  std::uint64_t waited = 0;   ///< beyond the share of their user
+  std::uint64_t refused = 0;  ///< too many waited already
+  std::uint64_t ended = 0;    ///< idle or stalled for too long
   std::uint64_t requests = 0;
   std::uint64_t malformed = 0;  ///< no JSON, no object, or a wrong member
   std::uint64_t oversize = 0;
@@ -134,8 +153,10 @@ class ControlClient {
  public:
   using OnRow = std::function<void(const nlohmann::json& row)>;
   using OnRowText = std::function<void(std::string_view row)>;
-  /// Error: nobody listens, or no permission.
-  static Result<std::unique_ptr<ControlClient>> connect(const std::string& path);
+  /// Error: nobody listens, no permission, or no place in the listener's queue for `patience` (zero waits forever),
+  /// which is also how long a request may take to leave.
+  static Result<std::unique_ptr<ControlClient>> connect(const std::string& path,
+                                                        Duration patience = std::chrono::seconds(30));
   ~ControlClient();
   ControlClient(const ControlClient&) = delete;
   ControlClient& operator=(const ControlClient&) = delete;
@@ -153,6 +174,7 @@ class ControlClient {
   /// `on_row` returns whether it has understood.
   Result<nlohmann::json> exchange(const std::string& verb, const nlohmann::json& args,
                                   const std::function<bool(std::string_view)>& on_row, Duration silence_max);
+  Result<nlohmann::json> take_answer(std::uint64_t id, std::string_view line);
   /// Valid until the next call.
   Result<std::string_view> read_line(Duration silence_max);
 
