@@ -36,8 +36,9 @@ std::string seconds_text(Duration time) {
 }
 
 unexpected<Error> no_answer(Duration patience, const char* what) {
-  return unexpected<Error>(Error{std::string(what) + " within " + seconds_text(patience), "control socket",
-                                 "look whether it is stopped or busy (systemctl status, its log), or give a longer --timeout"});
+  return unexpected<Error>(
+      Error{std::string(what) + " within " + seconds_text(patience), "control socket",
+            "look whether it is stopped or busy (systemctl status, its log), or give a longer --timeout"});
 }
 
 void limit_waits(int fd, Duration patience) {
@@ -97,8 +98,7 @@ Result<std::string_view> ControlClient::read_line(Duration silence_max) {
     pollfd waiting{fd_, POLLIN, 0};
     const int ready = poll(&waiting, 1, wait == 0 ? -1 : static_cast<int>(wait));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0)
-      return no_answer(silence_max, "the daemon does not answer");
+    if (ready == 0) return no_answer(silence_max, "the daemon does not answer");
     std::array<char, kReadOctets> chunk;
     const ssize_t count = recv(fd_, chunk.data(), chunk.size(), 0);
     if (count < 0 && errno == EINTR) continue;

@@ -212,7 +212,8 @@ void Responder::Backend::on_connect() {
   const ControlPeer peer = peer_of(client);
   const Waiting one{client, peer.uid, access_of(peer, own_uid, admin_group)};
   if (has_place(one.uid)) return serve_connection(one);
-  if (!is_own(one.uid) && (waiting.size() >= kControlWaitingMax || count_of(parked, one.uid) >= kControlWaitingPerUserMax))
+  if (!is_own(one.uid) &&
+      (waiting.size() >= kControlWaitingMax || count_of(parked, one.uid) >= kControlWaitingPerUserMax))
     return refuse_connection(one);
   if (is_own(one.uid) && count_of(parked, one.uid) >= kControlOwnConnectionsMax) return refuse_connection(one);
   ++stats.waited;
@@ -225,8 +226,7 @@ void Responder::Backend::serve_connection(const Waiting& client) {
   ++stats.accepted;
   ++served[client.uid];
   if (!is_own(client.uid)) ++others;
-  connections.emplace(id,
-                      std::make_unique<ControlConnection>(loop, *this, id, client.fd, client.uid, client.access));
+  connections.emplace(id, std::make_unique<ControlConnection>(loop, *this, id, client.fd, client.uid, client.access));
 }
 
 void Responder::Backend::refuse_connection(const Waiting& client) {

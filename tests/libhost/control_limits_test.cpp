@@ -159,7 +159,8 @@ TEST_F(ControlLimits, ARefusalIsNeverToldAsABrokenPipe) {
   auto connected = ControlClient::connect(path);
   ASSERT_TRUE(connected);
   const int one = accept(listener, nullptr, nullptr);
-  const std::string line = R"({"id":null,"ok":false,"error":{"what":"full","where":"","remedy":"wait"}})" "\n";
+  const std::string line = R"({"id":null,"ok":false,"error":{"what":"full","where":"","remedy":"wait"}})"
+                           "\n";
   ASSERT_EQ(send(one, line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
   ::close(one);
   const auto refused = (*connected)->call("echo", {});
