@@ -23,9 +23,9 @@ std::optional<IpPrefix> IpPrefix::from_string(std::string_view text) {
   }
   out.length = address_bits(out.family);
   if (slash == std::string_view::npos) return out;
-  const std::string_view digits = text.substr(slash + 1);
-  const auto end = digits.data() + digits.size();
-  const auto [rest, error] = std::from_chars(digits.data(), end, out.length);
+  const char* const begin = text.data() + slash + 1;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, out.length);
   if (error != std::errc() || rest != end || out.length > address_bits(out.family) || out.has_host_bits())
     return std::nullopt;
   return out;

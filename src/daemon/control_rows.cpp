@@ -146,6 +146,7 @@ json evb_row(const agent::EvbView& port) {
 
 std::vector<json> evb_rows(const std::vector<agent::EvbView>& ports) {
   std::vector<json> rows;
+  rows.reserve(ports.size());
   for (const auto& port : ports) rows.push_back(evb_row(port));
   return rows;
 }
