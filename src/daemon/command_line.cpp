@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <iostream>
+#include <sstream>
 
 #include "runtime.hpp"
 
@@ -11,6 +13,7 @@ std::optional<CommandLine> parse_command_line(int argc, char** argv, const char*
   CLI::App app{std::string(daemon) + ": Split-NVE agent", daemon};
   app.set_version_flag("--version", std::string(daemon) + " " SPLITNVE_VERSION);
   auto* config = app.add_option("--config,-c", line.config, "run with this configuration file");
+  app.add_option("--instance", line.instance, "refuse a file that names another instance (for service managers)");
   auto* only_check =
       app.add_option("--check", check, "read this configuration file, say what is wrong with it, and exit");
   config->excludes(only_check);
@@ -21,7 +24,9 @@ std::optional<CommandLine> parse_command_line(int argc, char** argv, const char*
     app.parse(argc, argv);
     if (line.config.empty() && check.empty()) throw CLI::RequiredError("--config FILE or --check FILE");
   } catch (const CLI::ParseError& error) {
-    status = app.exit(error) == 0 ? 0 : 2;
+    std::ostringstream complaint;
+    status = app.exit(error, std::cout, complaint) == 0 ? 0 : static_cast<int>(ExitStatus::kWrongConfiguration);
+    host::complain(complaint.str());
     return std::nullopt;
   }
   line.check_only = !check.empty();

@@ -2,6 +2,7 @@
 #include "keys.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +29,27 @@ struct File {
   int fd;
 };
 
+/// Wiped at the end of scope: keys do not stay on the stack.
+template <class Element, std::size_t size>
+struct Wiped {
+  Wiped() = default;
+  ~Wiped() { ::explicit_bzero(octets.data(), sizeof(Element) * size); }
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+  std::array<Element, size> octets{};
+};
+
+/// A key of root's that the daemon's own group may read: the daemon need not own what it only reads.
+bool is_lent_by_root(const struct stat& about) {
+  return about.st_uid == 0 && ::geteuid() != 0 && about.st_gid == ::getegid() && (about.st_mode & 037) == 0;
+}
+
+std::string how_to_lend(const std::string& path) {
+  const group* own = ::geteuid() == 0 ? nullptr : ::getgrgid(::getegid());
+  return own == nullptr ? "chmod 0600 " + path
+                        : std::string("chown root:") + own->gr_name + " " + path + " && chmod 0640 " + path;
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -42,17 +64,19 @@ Result<auth::Key> load_key(auth::KeyId id, const std::string& path) {
   struct stat about{};
   if (file.fd < 0 || ::fstat(file.fd, &about) != 0)
     return refused(path, std::string("the key cannot be read: ") + std::strerror(errno),
-                   "make one: (umask 077; openssl rand -hex 32 > " + path + ")");
+                   errno == EACCES ? how_to_lend(path) : "make one: (umask 077; openssl rand -hex 32 > " + path + ")");
   if (!S_ISREG(about.st_mode)) return refused(path, "the key is no regular file", "name a file");
-  if ((about.st_mode & 077) != 0)
-    return refused(path, "others than its owner may use the key", "chmod 0600 " + path + ", and make a new key");
+  if ((about.st_mode & 077) != 0 && !is_lent_by_root(about))
+    return refused(path, "others than its owner may use the key", how_to_lend(path) + ", and make a new key");
   if (about.st_uid != 0 && about.st_uid != ::geteuid())
     return refused(path, "the key is another user's", "chown root " + path + ", and make a new key");
   // One octet more than a key with its line end, to see what is too long.
-  std::array<char, kDigits + 2> text{};
+  Wiped<char, kDigits + 2> wiped_text;
+  auto& text = wiped_text.octets;
   const ssize_t got = ::read(file.fd, text.data(), text.size());
   const auto octets = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
-  std::array<std::uint8_t, auth::kKeyOctets> secret{};
+  Wiped<std::uint8_t, auth::kKeyOctets> wiped_secret;
+  auto& secret = wiped_secret.octets;
   bool good = octets == kDigits || (octets == kDigits + 1 && text[kDigits] == '\n');
   for (std::size_t i = 0; good && i < secret.size(); ++i) {
     const int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);

@@ -3,11 +3,11 @@
 #pragma once
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "audit.hpp"
+#include "process.hpp"
 #include "settings.hpp"
 #include "splitnve/host/audit_file.hpp"
 #include "splitnve/host/bpf_switch.hpp"
@@ -27,12 +28,6 @@
 #include "splitnve/host/systemd.hpp"
 
 namespace splitnve::daemon {
-
-/// Random, so that a restarted agent's first ECP sequences differ from its last life's (S11).
-inline std::uint64_t random_seed() {
-  std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
 
 /// How long `drain` waits for the other side before it answers that something is left, and how often it looks.
 inline constexpr Duration kDrainTime = std::chrono::seconds(10);
@@ -63,8 +58,8 @@ Result<PortNames> find_interfaces(PortConfigs& ports, datapath::PortRole role) {
   return names;
 }
 
-/// Owns everything around one agent. Call start(), then run(), which returns after SIGTERM or SIGINT; what is pinned in
-/// the kernel goes on forwarding (S34).
+/// Owns everything around one agent. Call start(), then run(), which returns after SIGTERM, SIGINT or a removing drain;
+/// unless that, what is pinned in the kernel goes on forwarding (S34).
 template <class Agent>
 class Runtime {
  public:
@@ -78,10 +73,7 @@ class Runtime {
         agent_(std::move(config), random_seed()),
         summary_(loop_, [this] { summarize(); }),
         recovery_(loop_, [this] { end_recovery(); }),
-        drain_(loop_, [this] { look_at_drain(); }) {
-    // No reader that ends, and no signal sent by habit, ends what serves the VMs (S42).
-    for (const int number : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
-  }
+        drain_(loop_, [this] { look_at_drain(); }) {}
 
   /// Store into agent, agent into datapath, then ports and control socket. An error is one line for the operator.
   Result<void> start(host::BpfSwitch::Config datapath, const PortNames& ports, Publish publish) {
@@ -90,19 +82,24 @@ class Runtime {
     return started;
   }
 
-  int run() {
-    loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
+  ExitStatus run() {
+    loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}, [this](int number) { on_signal(number); });
     host::Watchdog watchdog(loop_);
     summarize();
     driver_->kick();
     log_.event(host::LogLevel::kInfo, "daemon.ready", {{"socket", settings_.control.path}}, "serving");
+    forget_failed_starts(settings_);
     host::notify_ready("serving");
     loop_.run();
     host::notify_stopping();
     agent_.shut_down(host::Loop::now());
     driver_->finish();
+    if (removed_) {
+      log_.event(host::LogLevel::kInfo, "daemon.removed", {}, "drained; programs, pins and devices are gone");
+      return ExitStatus::kRemoved;
+    }
     log_.event(host::LogLevel::kInfo, "daemon.stopping", {}, "forwarding goes on without this process");
-    return 0;
+    return ExitStatus::kStopped;
   }
 
   /// An answer that `take` says it took goes to no asker of the control socket: for verbs that ask much at once.
@@ -129,7 +126,7 @@ class Runtime {
     drain_how_ = std::move(drain);
     control_->add("drain", host::Access::kAdmin, [this](const nlohmann::json& args, host::Responder respond) {
       draining_ = true;
-      remove_when_drained_ = remove_when_drained_ || args.value("remove", false);
+      remove_when_drained_ = args.value("remove", false) || (remove_when_drained_ && !drain_asked_.empty());
       drain_asked_.push_back(std::move(respond));
       drain_ends_ = host::Loop::now() + kDrainTime;
       drain_how_.set(true);
@@ -137,7 +134,7 @@ class Runtime {
       drain_.arm(host::Loop::now() + kDrainLook);
     });
     control_->add("undrain", host::Access::kAdmin, [this](const nlohmann::json&, host::Responder respond) {
-      draining_ = false;
+      draining_ = remove_when_drained_ = false;
       drain_how_.set(false);
       respond.ok();
     });
@@ -170,6 +167,11 @@ class Runtime {
     options.tag = settings.instance;
     options.level = settings.log_level;
     return options;
+  }
+  void on_signal(int number) {
+    if (number == SIGTERM || number == SIGINT) return loop_.stop();
+    log_.event(host::LogLevel::kWarning, "daemon.signal", {{"signal", std::string("SIG") + sigabbrev_np(number)}},
+               "nothing was reloaded and nothing changed: a changed configuration takes effect by a restart");
   }
   Result<void> restore() {
     if (auto made = host::make_parent_folder(settings_.paths.store, 0750); !made) return made;
@@ -260,6 +262,7 @@ class Runtime {
     if (!done || !remove_when_drained_) return;
     if (auto removed = datapath_->tear_down(); !removed)
       log_.event(host::LogLevel::kError, "datapath.failed", {}, removed.error().to_string());
+    removed_ = true;
     drain_.arm(host::Loop::now() + kDrainLook);
   }
 
@@ -403,7 +406,7 @@ class Runtime {
   std::function<bool(const agent::Answer&)> take_answer_;
   AuditPlane audit_plane_;
   bool store_lost_ = false, store_empty_ = false;
-  bool draining_ = false, remove_when_drained_ = false;
+  bool draining_ = false, remove_when_drained_ = false, removed_ = false;
   Drain drain_how_;
   std::vector<host::Responder> drain_asked_;
   Instant drain_ends_{};
@@ -413,6 +416,7 @@ class Runtime {
 /// `--config FILE` runs, `--check FILE` only reads. Exit status: 0 well, 1 cannot run, 2 wrong configuration or usage.
 struct CommandLine {
   std::string config;
+  std::string instance;  ///< of the service that starts us; empty: any
   bool check_only = false;
   bool recover_from_peers = false;
 };

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <boost/uuid/name_generator.hpp>
 #include <boost/uuid/string_generator.hpp>
-#include <cstdio>
 #include <fstream>
+
+#include "splitnve/host/systemd.hpp"
 
 namespace splitnve::daemon {
 namespace {
@@ -35,7 +36,7 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
   const auto level = host::log_level_from(root.text("log_level", "info"));
   if (!level) root.refuse("log_level", "one of debug, info, warning, error");
   settings.log_level = level.value_or(host::LogLevel::kInfo);
-  if (const auto paths = host::paths_of(settings.instance))
+  if (const auto paths = host::paths_of(role, settings.instance))
     settings.paths = *paths;
   else if (!settings.instance.empty())
     root.refuse("instance", "1 to 32 characters of a-z, 0-9, - and _");
@@ -156,7 +157,7 @@ std::optional<ManagerId> manager_from_text(std::string_view text) {
 }
 
 void print_complaints(const std::vector<Error>& complaints) {
-  for (const auto& complaint : complaints) std::fprintf(stderr, "%s\n", complaint.to_string().c_str());
+  for (const auto& complaint : complaints) host::complain(complaint.to_string());
 }
 
 }  // namespace splitnve::daemon

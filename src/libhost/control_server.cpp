@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +13,7 @@
 #include "control_connection.hpp"
 #include "control_parser.hpp"
 #include "control_request.hpp"
+#include "socket_rights.hpp"
 #include "splitnve/host/control.hpp"
 #include "splitnve/host/paths.hpp"
 
@@ -28,15 +28,6 @@ constexpr std::size_t kPeerGroupsMax = 1024;
 
 unexpected<Error> system_error(const std::string& what, const std::string& where, const std::string& remedy = "") {
   return unexpected<Error>(Error{what + ": " + std::strerror(errno), where, remedy});
-}
-
-Result<std::optional<gid_t>> group_id(const std::string& name) {
-  if (name.empty()) return std::optional<gid_t>();
-  errno = 0;
-  const group* entry = getgrnam(name.c_str());
-  if (entry == nullptr)
-    return unexpected<Error>(Error{"no such group '" + name + "'", "control socket", "create it with groupadd"});
-  return std::optional<gid_t>(entry->gr_gid);
 }
 
 ControlPeer peer_of(int fd) {
@@ -83,7 +74,7 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
   return {};
 }
 
-Result<int> listen_on(const ControlOptions& options, std::optional<gid_t> group) {
+Result<int> listen_on(const ControlOptions& options, const std::vector<gid_t>& groups) {
   const auto address = address_of(options.path);
   if (!address) return unexpected<Error>(address.error());
   if (auto made = make_parent_folder(options.path, kFolderMode); !made) return unexpected<Error>(made.error());
@@ -98,9 +89,10 @@ Result<int> listen_on(const ControlOptions& options, std::optional<gid_t> group)
   // Nobody can connect before listen(), so mode and owner are right from the first client on.
   if (bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0)
     return failed("cannot create the control socket");
-  if (group && chown(options.path.c_str(), static_cast<uid_t>(-1), *group) != 0)
-    return failed("cannot give the control socket to its group");
-  if (chmod(options.path.c_str(), options.mode) != 0) return failed("cannot set the mode of the control socket");
+  if (auto opened = open_to_groups(options.path, options.mode, groups); !opened) {
+    ::close(fd);
+    return unexpected<Error>(opened.error());
+  }
   if (listen(fd, kControlBacklog) != 0) return failed("cannot listen on the control socket");
   return fd;
 }
@@ -375,12 +367,15 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(Loop& loop, const Con
   if (!group) return unexpected<Error>(group.error());
   const auto admin = group_id(options.admin_group);
   if (!admin) return unexpected<Error>(admin.error());
-  const auto fd = listen_on(options, *group);
+  std::vector<gid_t> groups;
+  for (const auto& one : {*group, *admin})
+    if (one) groups.push_back(*one);
+  const auto fd = listen_on(options, groups);
   if (!fd) return unexpected<Error>(fd.error());
   auto backend = std::make_shared<Responder::Backend>(loop);
   backend->path = options.path;
   backend->fd = *fd;
-  backend->admin_group = *admin ? *admin : *group;
+  backend->admin_group = *admin;
   backend->listener = std::make_unique<FdWatch>(loop, *fd, [raw = backend.get()] { raw->on_connect(); });
   backend->listener->want_read(true);
   backend->idle_max = options.idle_max;

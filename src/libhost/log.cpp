@@ -4,15 +4,14 @@
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <sys/stat.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <mutex>
 
 #include "line_writer.hpp"
 #include "splitnve/base/check.hpp"
+#include "splitnve/host/systemd.hpp"
 
 namespace splitnve::host {
 namespace {
@@ -71,14 +70,6 @@ class PriorityFlag final : public spdlog::custom_flag_formatter {
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<PriorityFlag>(); }
 };
-
-/// systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream; anything else is a redirected stderr.
-bool is_journal(std::FILE* out) {
-  const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat info{};
-  if (stream == nullptr || fstat(fileno(out), &info) != 0) return false;
-  return stream == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
-}
 
 std::unique_ptr<spdlog::formatter> make_formatter(bool journald) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // nnved: the network-side agent of Split-NVE, on a switch.
 #include <algorithm>
-#include <cstdio>
 
 #include "agent.hpp"
 #include "config_file.hpp"
 #include "control.hpp"
 #include "daemon/preflight.hpp"
+#include "daemon/process.hpp"
 #include "daemon/runtime.hpp"
 #include "embedded_authority.hpp"
 
 namespace {
 
 using namespace splitnve;
-
-int refuse(const Error& error) {
-  std::fprintf(stderr, "nnved: %s\n", error.to_string().c_str());
-  return 1;
-}
 
 /// Every remote nNVE that the configuration names.
 std::vector<datapath::UnderlayAddress> remotes_of(const nnved::FileConfig& file) {
@@ -68,11 +63,11 @@ void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& author
   report.fixed += before.size() - found().size();
 }
 
-int run(nnved::FileConfig& file) {
+Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
   const auto ports = daemon::find_interfaces(file.agent.ports, datapath::PortRole::kAccess);
-  if (!ports) return refuse(ports.error());
+  if (!ports) return unexpected<Error>(ports.error());
   const auto system = daemon::system_id(file.settings);
-  if (!system) return refuse(system.error());
+  if (!system) return unexpected<Error>(system.error());
   file.agent.system = *system;
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
@@ -83,7 +78,8 @@ int run(nnved::FileConfig& file) {
   const auto publish = [&](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
     return authority.handle(claim);
   };
-  if (const auto started = runtime.start(datapath, *ports, publish); !started) return refuse(started.error());
+  if (const auto started = runtime.start(datapath, *ports, publish); !started)
+    return unexpected<Error>(started.error());
   // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
   authority.reconcile(claims_of(runtime.agent()));
   runtime.audit_also(
@@ -101,15 +97,19 @@ int run(nnved::FileConfig& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  daemon::prepare_process();
   int status = 0;
   const auto line = daemon::parse_command_line(argc, argv, "nnved", status);
   if (!line) return status;
   auto file = nnved::load_config(line->config);
   if (!file) {
     daemon::print_complaints(file.error());
-    return 2;
+    return static_cast<int>(daemon::ExitStatus::kWrongConfiguration);
   }
+  if (!daemon::is_instance(file->settings, line->config, line->instance))
+    return static_cast<int>(daemon::ExitStatus::kWrongConfiguration);
   if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
   file->settings.recover_from_peers = file->settings.recover_from_peers || line->recover_from_peers;
-  return run(*file);
+  const auto ended = run(*file);
+  return static_cast<int>(ended ? *ended : daemon::cannot_start("nnved", file->settings, ended.error()));
 }

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // tnved: the terminal-side agent of Split-NVE, on a hypervisor.
-#include <cstdio>
 
 #include "agent.hpp"
 #include "config_file.hpp"
 #include "control.hpp"
 #include "daemon/preflight.hpp"
+#include "daemon/process.hpp"
 #include "daemon/runtime.hpp"
 
 namespace {
 
 using namespace splitnve;
-
-int refuse(const Error& error) {
-  std::fprintf(stderr, "tnved: %s\n", error.to_string().c_str());
-  return 1;
-}
 
 daemon::MachineNeeds needs_of(const tnved::FileConfig& file) {
   auto needs = daemon::needs_of(file.settings);
@@ -24,11 +19,11 @@ daemon::MachineNeeds needs_of(const tnved::FileConfig& file) {
   return needs;
 }
 
-int run(tnved::FileConfig& file) {
+Result<daemon::ExitStatus> run(tnved::FileConfig& file) {
   const auto ports = daemon::find_interfaces(file.agent.uplinks, datapath::PortRole::kUplink);
-  if (!ports) return refuse(ports.error());
+  if (!ports) return unexpected<Error>(ports.error());
   const auto system = daemon::system_id(file.settings);
-  if (!system) return refuse(system.error());
+  if (!system) return unexpected<Error>(system.error());
   file.agent.system = *system;
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
@@ -38,7 +33,8 @@ int run(tnved::FileConfig& file) {
   const auto publish = [](const agent::Publish& claim) -> std::optional<agent::BatchResult> {
     return agent::BatchResult{claim.batch, {}, "a hypervisor has no authority to publish to"};
   };
-  if (const auto started = runtime.start(datapath, *ports, publish); !started) return refuse(started.error());
+  if (const auto started = runtime.start(datapath, *ports, publish); !started)
+    return unexpected<Error>(started.error());
   tnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
   runtime.add_drain_verbs({[&](bool on) {
@@ -51,14 +47,18 @@ int run(tnved::FileConfig& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  daemon::prepare_process();
   int status = 0;
   const auto line = daemon::parse_command_line(argc, argv, "tnved", status);
   if (!line) return status;
   auto file = tnved::load_config(line->config);
   if (!file) {
     daemon::print_complaints(file.error());
-    return 2;
+    return static_cast<int>(daemon::ExitStatus::kWrongConfiguration);
   }
+  if (!daemon::is_instance(file->settings, line->config, line->instance))
+    return static_cast<int>(daemon::ExitStatus::kWrongConfiguration);
   if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
-  return run(*file);
+  const auto ended = run(*file);
+  return static_cast<int>(ended ? *ended : daemon::cannot_start("tnved", file->settings, ended.error()));
 }

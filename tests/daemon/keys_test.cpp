@@ -2,8 +2,10 @@
 #include "daemon/keys.hpp"
 
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -53,6 +55,34 @@ TEST_F(Keys, AFileThatOthersMayUseIsRefusedWithWhatToDo) {
   for (const mode_t mode : {0640, 0604, 0660, 0610, 0644})
     EXPECT_THAT(refusal(write("open", hex, mode)), HasSubstr("chmod 0600 " + folder.file("open"))) << mode;
   EXPECT_EQ(refusal(write("closed", hex, 0400)), "");
+}
+
+/// As the daemon's own user, in a process of its own: 0 if the key is read, 1 if not.
+int read_as(uid_t user, gid_t group, const std::string& path) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setgroups(0, nullptr) != 0 || setgid(group) != 0 || setuid(user) != 0) _exit(2);
+    _exit(load_key(auth::KeyId(1), path) ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WEXITSTATUS(status);
+}
+
+TEST_F(Keys, ADaemonReadsWhatRootLendsToItsGroupAlone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  constexpr uid_t kUser = 12345, kOther = 12346;
+  ASSERT_EQ(::chmod(folder.file("").c_str(), 0755), 0);
+  const std::string path = write("lent", hex, 0640);
+  ASSERT_EQ(::chown(path.c_str(), 0, kUser), 0);
+  EXPECT_EQ(read_as(kUser, kUser, path), 0);
+  EXPECT_EQ(read_as(kUser, kOther, path), 1);
+  EXPECT_THAT(refusal(path), HasSubstr("others than its owner")) << "root's own group is no daemon's";
+  ASSERT_EQ(::chmod(path.c_str(), 0660), 0);
+  EXPECT_EQ(read_as(kUser, kUser, path), 1) << "the group may write it";
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  ASSERT_EQ(::chown(path.c_str(), kOther, kUser), 0);
+  EXPECT_EQ(read_as(kUser, kUser, path), 1) << "another user's";
 }
 
 TEST_F(Keys, AFileOfAnotherUserIsRefused) {

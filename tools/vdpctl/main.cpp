@@ -76,10 +76,13 @@ Exit change(host::ControlClient& client, const Request& request) {
   if (!result) return complain(result.error().to_string());
   if (request.json_output) {
     std::printf("%s\n", dump(*result).c_str());
-  } else {
+  } else if (result->value("drained", true)) {
     std::puts("ok");
   }
-  return Exit::kOk;
+  if (result->value("drained", true)) return Exit::kOk;
+  return complain(
+      "not drained yet: the other side has not confirmed the end of every TSI (vdpctl tsi show); draining "
+      "goes on, ask again, or end it: vdpctl undrain");
 }
 
 /// The value of the top-level key "role". A file that is no JSON is the daemon's to complain of, with the place: then

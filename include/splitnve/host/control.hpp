@@ -59,15 +59,15 @@ struct ControlPeer {
   uid_t uid = 0;
   std::vector<gid_t> groups;
 };
-/// Root, the daemon's own user and members of the admin group may change things; everyone else who can connect may
-/// look.
+/// Root, the daemon's own user (as which nothing but daemons runs) and members of the admin group may change things;
+/// everyone else who can connect may look.
 Access access_of(const ControlPeer& peer, uid_t own_uid, std::optional<gid_t> admin_group);
 
 struct ControlOptions {
   std::string path;
   mode_t mode = 0660;
-  std::string group;        ///< owner group of the socket; empty: the daemon's own
-  std::string admin_group;  ///< members may use admin verbs; empty: `group`
+  std::string group;        ///< members may connect and look; empty: the daemon's own
+  std::string admin_group;  ///< members may connect and use admin verbs; empty: root alone
   Duration idle_max = kControlIdleMax;
   Duration stall_max = kControlStallMax;
 };
