@@ -36,6 +36,7 @@ std::string name_of(const DomainRow& row) { return text(row.domain); }
 DomainRow normal(DomainRow row) {
   std::sort(row.local.begin(), row.local.end());
   std::sort(row.remote.begin(), row.remote.end());
+  std::sort(row.reserved.begin(), row.reserved.end());
   return row;
 }
 
@@ -51,10 +52,7 @@ bool is_present(const GuardRow& row) { return row.instance.has_value(); }
 std::string name_of(const GuardRow& row) {
   return "guard " + text(row.domain) + " " + text(row.port) + " " + row.mac.to_string();
 }
-GuardRow normal(GuardRow row) {
-  if (!row.ip.ipv4 && !row.ip.ipv6) row.ip = {};  // what may pass says nothing where nothing is guarded
-  return row;
-}
+GuardRow normal(GuardRow row) { return row; }
 
 auto key_of(const IpRow& row) { return std::tuple(row.instance, row.mac, row.prefix); }
 bool is_present(const IpRow& row) { return row.present; }
@@ -62,7 +60,10 @@ std::string name_of(const IpRow& row) {
   return "ip instance " + std::to_string(row.instance.value()) + " " + row.mac.to_string() + " " +
          row.prefix.to_string();
 }
-IpRow normal(IpRow row) { return row; }
+IpRow normal(IpRow row) {
+  row.domain = {};  // no part of the row that the datapath tells
+  return row;
+}
 
 auto key_of(const FdbRow& row) { return std::pair(row.domain, row.mac); }
 bool is_present(const FdbRow& row) { return row.owner.has_value(); }

@@ -47,6 +47,10 @@ const char* to_string(Drop reason) {
     case Drop::kUnknownNnve: return "unknown_nnve";
     case Drop::kSpoofedIp: return "spoofed_ip";
     case Drop::kSpoofedArp: return "spoofed_arp";
+    case Drop::kHostTraffic: return "host_traffic";
+    case Drop::kUnderlay: return "underlay";
+    case Drop::kDeferredChecksum: return "deferred_checksum";
+    case Drop::kStorm: return "storm";
     case Drop::kSpoofedNeighbour: return "spoofed_neighbour";
     case Drop::kRouter: return "router";
     case Drop::kDhcpServer: return "dhcp_server";

@@ -157,6 +157,7 @@ void write_counters(host::JsonText& row, const datapath::InstanceCounters& count
   row.member("tx_frames", counters.tx_frames);
   row.member("tx_octets", counters.tx_octets);
   row.member("dropped_closed", counters.dropped_closed);
+  row.member("dropped_storm", counters.dropped_storm);
 }
 
 void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips) {

@@ -47,7 +47,7 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
 void add_writers(std::vector<nlohmann::json>& rows, const host::Log& log, const host::AuditFile& audit);
 /// One row of evb.show per port: own, neighbour's and operational values, and who the neighbour is.
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
-/// The members rx_frames, rx_octets, tx_frames, tx_octets and dropped_closed of a TSI's row.
+/// The members rx_frames, rx_octets, tx_frames, tx_octets, dropped_closed and dropped_storm of a TSI's row.
 void write_counters(host::JsonText& row, const datapath::InstanceCounters& counters);
 /// The member `ips`.
 void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips);

@@ -99,8 +99,9 @@ Result<void> BpfSwitch::State::forget_foreign_rows() {
   const auto& m = maps();
   if (!m.settings.get(0, settings)) return unexpected<Error>(Error{"cannot read the settings", config.pin_root, ""});
   if (settings.netns == epoch.netns && std::equal(epoch.boot.begin(), epoch.boot.end(), settings.boot)) return {};
-  for (const auto& emptied : {empty(m.ports), empty(m.fdb), empty(m.guard), empty(m.ips), empty(m.access),
-                              empty(m.vnis), empty(m.domains), empty(m.own_addresses), empty(m.counters)})
+  for (const auto& emptied :
+       {empty(m.ports), empty(m.fdb), empty(m.guard), empty(m.ips), empty(m.access), empty(m.vnis), empty(m.domains),
+        empty(m.own_addresses), empty(m.counters), empty(m.link_locals), empty(m.storms)})
     if (!emptied) return emptied;
   return {};
 }
@@ -115,6 +116,7 @@ Result<void> BpfSwitch::State::set_up_tunnels() {
     const auto device = bpf::ensure_vxlan(*config.vxlan, mtu);
     if (!device) return unexpected<Error>(device.error());
     vxlan_ifindex = settings.vxlan_ifindex = *device;
+    settings.vxlan_port = config.vxlan->udp_port;
     if (const auto& local = config.vxlan->local) std::copy(local->octets.begin(), local->octets.end(), settings.local);
   }
   if (!maps().settings.put(0, settings))
@@ -167,6 +169,7 @@ void BpfSwitch::State::write(const bpf::Changes& changes, bpf::Failures& failure
   bpf::erase(maps().guard, changes.guards, Table::kGuard, failures);
   bpf::erase(maps().ips, changes.ips, Table::kIp, failures);
   bpf::erase(maps().access, changes.access, Table::kAccess, failures);
+  for (const auto& key : changes.access.erase_keys) maps().storms.erase({key.ifindex, key.vid});
   erase_domains(changes.domains, failures);
 }
 
@@ -182,12 +185,13 @@ agent::BatchResult BpfSwitch::apply(BatchId batch, const datapath::Rows& rows) {
       result.failures.push_back({datapath::Table::kPort, i, std::move(cause)});
   }
   state_->write(bpf::changes_of(rows, state_->ports, result.failures), result.failures);
-  bool access_ports = false;
+  state_->link_locals.apply(state_->maps().link_locals, rows.ips, result.failures);
+  bool own_ports = false;
   for (const auto& row : rows.ports) {
     if (!row.present) state_->unbind(row.port);
-    access_ports = access_ports || row.role == datapath::PortRole::kAccess;
+    own_ports = own_ports || row.role != datapath::PortRole::kVm;
   }
-  if (access_ports)
+  if (own_ports)
     if (const auto refreshed = state_->refresh_own_addresses(); !refreshed)
       result.error = refreshed.error().to_string();
   return result;
@@ -206,7 +210,8 @@ DropCounters BpfSwitch::drops() const {
 datapath::InstanceCounters BpfSwitch::instance_counters(InstanceId instance) const {
   bpf::switch_counters counters{};
   if (state_) state_->maps().counters.get(instance.value(), counters);
-  return {counters.rx_frames, counters.rx_octets, counters.tx_frames, counters.tx_octets, counters.dropped_closed};
+  return {counters.rx_frames, counters.rx_octets,      counters.tx_frames,
+          counters.tx_octets, counters.dropped_closed, counters.dropped_storm};
 }
 
 BpfSwitch::Flooded BpfSwitch::flooded() const {
@@ -216,7 +221,9 @@ BpfSwitch::Flooded BpfSwitch::flooded() const {
 }
 
 void BpfSwitch::clear_counters(InstanceId instance) {
-  if (state_) state_->maps().counters.erase(instance.value());
+  if (!state_) return;
+  state_->maps().counters.erase(instance.value());
+  state_->maps().storms.erase({0, instance.value()});
 }
 
 // --- the end ---

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A BPF hash map as typed rows, written and read in batches.
 #pragma once
+#include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -13,6 +17,38 @@
 #include "splitnve/base/result.hpp"
 
 namespace splitnve::host::bpf {
+
+/// A plain key or value by its octets, for hashing and comparing.
+template <class T>
+std::string_view octets_of(const T& plain) {
+  return {static_cast<const char*>(static_cast<const void*>(&plain)), sizeof(T)};
+}
+/// Mixes eight octets at a time: keys are 4 to 32 octets, and a full comparison hashes each row of the switch twice.
+struct OctetHash {
+  using is_avalanching = void;
+  template <class T>
+  std::size_t operator()(const T& plain) const {
+    std::uint64_t hash = sizeof(T);
+    const std::string_view octets = octets_of(plain);
+    for (std::size_t at = 0; at < octets.size(); at += sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, octets.data() + at, std::min(sizeof word, octets.size() - at));
+      hash = (hash ^ word) * 0x9E3779B97F4A7C15;
+      hash ^= hash >> 32;
+    }
+    hash *= 0xD6E8FEB86659FD93;
+    return hash ^ (hash >> 32);
+  }
+};
+struct OctetEqual {
+  template <class T>
+  bool operator()(const T& a, const T& b) const {
+    return octets_of(a) == octets_of(b);
+  }
+};
+
+template <class Key>
+using PlaceOf = boost::unordered_flat_map<Key, std::uint32_t, OctetHash, OctetEqual>;
 
 /// A row that the kernel refused: its place in the batch and errno.
 struct Refusal {

@@ -21,6 +21,11 @@ namespace fs = std::filesystem;
 
 constexpr unsigned kOldestLayout = 1;
 
+OctetString octets(const void* data, std::size_t size) {
+  const auto* first = static_cast<const std::uint8_t*>(data);
+  return OctetString(first, first + size);
+}
+
 // Layout 2: one more drop reason, `own_addresses` and `floods` are new; rows are as before.
 std::optional<PinnedRow> from_1_to_2(const std::string&, PinnedRow row) { return row; }
 
@@ -33,8 +38,31 @@ std::optional<PinnedRow> from_2_to_3(const std::string& map, PinnedRow row) {
 // Layout 4: guards and FDB have their entries from the start; rows are as before.
 std::optional<PinnedRow> from_3_to_4(const std::string&, PinnedRow row) { return row; }
 
+// Layout 5: what older programs let through goes on until the daemon has said what shall be (S41, S47): untagged
+// traffic to the host, and router advertisements and DHCP servers of sources without IP guard. Limits, reserved
+// addresses and the counter of storms are new.
+std::optional<PinnedRow> from_4_to_5(const std::string& map, PinnedRow row) {
+  if (map == "ports") {
+    switch_port port{};
+    row.value.resize(sizeof port);  // flags and limits were not there
+    std::memcpy(&port, row.value.data(), sizeof port);
+    if (port.role == SWITCH_ROLE_ACCESS) port.flags = SWITCH_HOST_INHERITED;
+    row.value = octets(&port, sizeof port);
+  } else if (map == "guard" && row.value.size() == sizeof(switch_guard)) {
+    switch_guard guard{};
+    std::memcpy(&guard, row.value.data(), sizeof guard);
+    if ((guard.flags & (SWITCH_GUARD_IPV4 | SWITCH_GUARD_IPV6)) == 0) guard.flags |= SWITCH_ANY_IP;
+    row.value = octets(&guard, sizeof guard);
+  } else if (map == "domains") {
+    row.value.resize(row.value.size() + sizeof(switch_domain::n_reserved) + sizeof(switch_domain::reserved));
+  } else if (map == "instance_counters") {
+    row.value.resize(row.value.size() + sizeof(switch_counters::dropped_storm));
+  }
+  return row;
+}
+
 const std::vector<Step>& all_steps() {
-  static const std::vector<Step> steps = {from_1_to_2, from_2_to_3, from_3_to_4};
+  static const std::vector<Step> steps = {from_1_to_2, from_2_to_3, from_3_to_4, from_4_to_5};
   return steps;
 }
 
@@ -65,11 +93,6 @@ class Pin {
   int fd_;
   bpf_map_info info_{};
 };
-
-OctetString octets(const void* data, std::size_t size) {
-  const auto* first = static_cast<const std::uint8_t*>(data);
-  return OctetString(first, first + size);
-}
 
 std::optional<PinnedRow> carried(const std::string& map, PinnedRow row, std::span<const Step> steps) {
   std::optional<PinnedRow> now = std::move(row);
@@ -113,7 +136,7 @@ Result<void> copy_map(const std::string& name, const Pin& from, const Pin& to, s
 }  // namespace
 
 std::span<const Step> steps_from(unsigned layout) {
-  static_assert(SWITCH_LAYOUT == 4, "a new layout needs a step that leads to it");
+  static_assert(SWITCH_LAYOUT == 5, "a new layout needs a step that leads to it");
   ensure(layout >= kOldestLayout && layout <= SWITCH_LAYOUT, "a layout that never was");
   return std::span(all_steps()).subspan(layout - kOldestLayout);
 }

@@ -94,6 +94,8 @@ void size_maps(switch_bpf* skeleton, std::uint32_t instances, const std::optiona
   bpf_map__set_max_entries(skeleton->maps.fdb, instances * SWITCH_FDB_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.ips, instances * SWITCH_IPS_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.instance_counters, instances);
+  bpf_map__set_max_entries(skeleton->maps.link_locals, instances);
+  bpf_map__set_max_entries(skeleton->maps.storms, instances + SWITCH_ACCESS_MAX);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
     const char* pin = bpf_map__pin_path(map);
@@ -151,6 +153,8 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
                        Map<std::uint32_t, switch_counters>(bpf_map__fd(maps.instance_counters)),
                        Map<std::uint32_t, switch_settings>(bpf_map__fd(maps.settings)),
                        Map<switch_mac, std::uint32_t>(bpf_map__fd(maps.own_addresses)),
+                       Map<switch_link_local, std::uint32_t>(bpf_map__fd(maps.link_locals)),
+                       Map<switch_storm_key, switch_storm>(bpf_map__fd(maps.storms)),
                        bpf_map__fd(maps.floods),
                        bpf_map__fd(maps.drops)};
   return object;

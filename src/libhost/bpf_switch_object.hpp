@@ -26,6 +26,8 @@ struct Maps {
   Map<std::uint32_t, switch_counters> counters;
   Map<std::uint32_t, switch_settings> settings;
   Map<switch_mac, std::uint32_t> own_addresses;
+  Map<switch_link_local, std::uint32_t> link_locals;
+  Map<switch_storm_key, switch_storm> storms;
   int floods_fd = -1;
   int drops_fd = -1;
 };

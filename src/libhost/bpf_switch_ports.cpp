@@ -94,6 +94,7 @@ std::string BpfSwitch::State::bind(const datapath::PortRow& row) {
   if (mac) std::copy(mac->begin(), mac->end(), entry.mac);
   entry.port = row.port.value();
   entry.role = static_cast<std::uint32_t>(row.role);
+  bpf::set_policy(row, entry);
   std::fill(std::begin(entry.name), std::end(entry.name), '\0');
   std::copy(row.interface_name.begin(), row.interface_name.end(), entry.name);
   // The entry first: without it the program would pass everything to the host.
@@ -158,7 +159,7 @@ std::string BpfSwitch::State::refusal_to_bind(const datapath::PortRow& row, std:
   return room ? std::string() : row.interface_name + ": " + room.error().to_string();
 }
 
-// S18: the addresses of the access ports, as the kernel has them in the table of ports.
+// S18: the addresses of the access ports and uplinks, as the kernel has them in the table of ports.
 Result<void> BpfSwitch::State::refresh_own_addresses() {
   const auto known = maps().ports.read_all();
   const auto held = maps().own_addresses.read_all();
@@ -166,7 +167,7 @@ Result<void> BpfSwitch::State::refresh_own_addresses() {
   if (!held) return unexpected<Error>(held.error());
   std::vector<bpf::switch_mac> wanted, stale;
   for (const auto& [ifindex, port] : *known) {
-    if (port.role != bpf::SWITCH_ROLE_ACCESS) continue;
+    if (port.role == bpf::SWITCH_ROLE_VM) continue;
     bpf::switch_mac address{};
     std::copy(std::begin(port.mac), std::end(port.mac), address.mac);
     wanted.push_back(address);

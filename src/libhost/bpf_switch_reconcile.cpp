@@ -65,6 +65,7 @@ Result<void> forget_counters(const bpf::Maps& maps, const bpf::Changes& wanted) 
   for (const auto& [instance, counters] : *counted)
     if (!known.contains(instance)) strangers.push_back(instance);
   maps.counters.erase(strangers);
+  for (const auto instance : strangers) maps.storms.erase({0, instance});
   return {};
 }
 
@@ -141,7 +142,7 @@ Result<ReconcileReport> BpfSwitch::reconcile(const datapath::Rows& full) {
   if (!fdb) return unexpected<Error>(fdb.error());
   state_->write({*domains, *access, *ips, *guards, *fdb}, report.failures);
   for (const auto& done : {state_->unbind_strangers(report), state_->refresh_own_addresses(), state_->repair_vnis(),
-                           forget_counters(maps, wanted)})
+                           state_->link_locals.reconcile(maps.link_locals, full.ips), forget_counters(maps, wanted)})
     if (!done) return unexpected<Error>(done.error());
   return report;
 }
@@ -151,8 +152,11 @@ Result<datapath::Rows> BpfSwitch::dump() const {
   if (!state_) return rows;
   const auto& maps = state_->maps();
   const auto& ports = state_->ports;
-  for (const auto& [port, bound] : ports.all())
-    if (bound.attached) rows.ports.push_back({port, bound.name, bound.role, true});
+  for (const auto& [port, bound] : ports.all()) {
+    if (!bound.attached) continue;
+    rows.ports.push_back({port, bound.name, bound.role, true});
+    if (bpf::switch_port entry{}; maps.ports.get(bound.ifindex, entry)) bpf::read_policy(entry, rows.ports.back());
+  }
   const auto domains =
       read_rows(maps.domains, rows.domains, [&](const auto&, const auto& value) { return bpf::decode(value, ports); });
   if (!domains) return unexpected<Error>(domains.error());

@@ -39,6 +39,11 @@ static_assert(SWITCH_DROP_SPOOFED_NEIGHBOUR == static_cast<int>(Drop::kSpoofedNe
 static_assert(SWITCH_DROP_ROUTER == static_cast<int>(Drop::kRouter));
 static_assert(SWITCH_DROP_DHCP_SERVER == static_cast<int>(Drop::kDhcpServer));
 static_assert(SWITCH_DROP_UNPARSABLE_IP == static_cast<int>(Drop::kUnparsableIp));
+static_assert(SWITCH_DROP_HOST_TRAFFIC == static_cast<int>(Drop::kHostTraffic));
+static_assert(SWITCH_DROP_UNDERLAY == static_cast<int>(Drop::kUnderlay));
+static_assert(SWITCH_DROP_DEFERRED_CHECKSUM == static_cast<int>(Drop::kDeferredChecksum));
+static_assert(SWITCH_DROP_STORM == static_cast<int>(Drop::kStorm));
+static_assert(SWITCH_RESERVED_LINK_LOCALS_MAX == limits::kReservedLinkLocalsMax);
 static_assert(static_cast<int>(IpFamily::kV4) == 4 && static_cast<int>(IpFamily::kV6) == 6);
 static_assert(offsetof(switch_ip_key, address) == sizeof(std::uint32_t) + SWITCH_IP_FIXED_BITS / 8);
 static_assert(SWITCH_ROLE_ACCESS == static_cast<int>(PortRole::kAccess));
@@ -68,16 +73,15 @@ Priority priority_of(std::uint32_t flags) {
   return (flags & SWITCH_PRIORITIZED) != 0 ? Priority(pcp) : Priority();
 }
 
-// Without a guarded family the rest says nothing, and the programs look at nothing.
 std::uint32_t flags_of(const datapath::IpGuard& ip) {
-  if (!ip.ipv4 && !ip.ipv6) return 0;
   return (ip.ipv4 ? SWITCH_GUARD_IPV4 : 0u) | (ip.ipv6 ? SWITCH_GUARD_IPV6 : 0u) |
-         (ip.may_route ? SWITCH_MAY_ROUTE : 0u) | (ip.may_serve_dhcp ? SWITCH_MAY_SERVE_DHCP : 0u);
+         (ip.may_route ? SWITCH_MAY_ROUTE : 0u) | (ip.may_serve_dhcp ? SWITCH_MAY_SERVE_DHCP : 0u) |
+         (ip.strict_link_local ? SWITCH_STRICT_LINK_LOCAL : 0u);
 }
 
 datapath::IpGuard ip_guard_of(std::uint32_t flags) {
   return {(flags & SWITCH_GUARD_IPV4) != 0, (flags & SWITCH_GUARD_IPV6) != 0, (flags & SWITCH_MAY_ROUTE) != 0,
-          (flags & SWITCH_MAY_SERVE_DHCP) != 0};
+          (flags & SWITCH_MAY_SERVE_DHCP) != 0, (flags & SWITCH_STRICT_LINK_LOCAL) != 0};
 }
 
 // S26: the host has a VLAN device for this tag.
@@ -96,6 +100,10 @@ std::string beyond_flood_limit(const datapath::DomainRow& row) {
     return said(row.local.size(), "local members", limits::kFloodLocalMax, "kFloodLocalMax");
   if (row.remote.size() > limits::kFloodRemoteMax)
     return said(row.remote.size(), "remote nNVEs", limits::kFloodRemoteMax, "kFloodRemoteMax");
+  if (row.reserved.size() > limits::kReservedLinkLocalsMax)
+    return "domain " + std::to_string(row.domain.value()) + " reserves " + std::to_string(row.reserved.size()) +
+           " link-local addresses; the limit is " + std::to_string(limits::kReservedLinkLocalsMax) +
+           " (kReservedLinkLocalsMax)";
   return {};
 }
 
@@ -168,6 +176,8 @@ EncodedDomain encode(const datapath::DomainRow& row, const PortTable& ports) {
   auto remote = row.remote;
   std::sort(remote.begin(), remote.end());
   for (const auto& nnve : remote) std::copy(nnve.octets.begin(), nnve.octets.end(), value.remote[value.n_remote++]);
+  for (const auto& address : row.reserved)
+    std::copy(address.octets.begin(), address.octets.end(), value.reserved[value.n_reserved++]);
   out.value = value;
   return out;
 }
@@ -250,6 +260,25 @@ EncodedFdb encode(const datapath::FdbRow& row, const PortTable& ports) {
   return out;
 }
 
+void set_policy(const datapath::PortRow& row, switch_port& entry) {
+  using datapath::HostTraffic;
+  switch (row.host_traffic) {
+    case HostTraffic::kClosed: entry.flags = 0; break;
+    case HostTraffic::kOpen: entry.flags = SWITCH_HOST_TRAFFIC; break;
+    case HostTraffic::kInherited: entry.flags = SWITCH_HOST_INHERITED; break;
+  }
+  entry.bum_rate = row.storm.frames_per_second;
+  entry.bum_burst = row.storm.burst;
+}
+
+void read_policy(const switch_port& entry, datapath::PortRow& row) {
+  using datapath::HostTraffic;
+  row.host_traffic = (entry.flags & SWITCH_HOST_TRAFFIC) != 0     ? HostTraffic::kOpen
+                     : (entry.flags & SWITCH_HOST_INHERITED) != 0 ? HostTraffic::kInherited
+                                                                  : HostTraffic::kClosed;
+  row.storm = {entry.bum_rate, entry.bum_burst};
+}
+
 std::optional<datapath::DomainRow> decode(const switch_domain& value, const PortTable& ports) {
   datapath::DomainRow row;
   row.domain = DomainId(value.id);
@@ -267,6 +296,11 @@ std::optional<datapath::DomainRow> decode(const switch_domain& value, const Port
     datapath::UnderlayAddress nnve;
     std::copy(std::begin(value.remote[i]), std::end(value.remote[i]), nnve.octets.begin());
     row.remote.push_back(nnve);
+  }
+  for (std::uint32_t i = 0; i < std::min<std::uint32_t>(value.n_reserved, SWITCH_RESERVED_LINK_LOCALS_MAX); ++i) {
+    IpPrefix address{IpFamily::kV6, 128, {}};
+    std::copy(std::begin(value.reserved[i]), std::end(value.reserved[i]), address.octets.begin());
+    row.reserved.push_back(address);
   }
   return row;
 }

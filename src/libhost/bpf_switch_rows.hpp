@@ -60,6 +60,10 @@ EncodedGuard encode(const datapath::GuardRow& row, const PortTable& ports);
 EncodedIp encode(const datapath::IpRow& row, const PortTable& ports);
 EncodedFdb encode(const datapath::FdbRow& row, const PortTable& ports);
 
+/// What the table of ports says of a row beside its interface: what it lets through to the host, and its limit.
+void set_policy(const datapath::PortRow& row, switch_port& entry);
+void read_policy(const switch_port& entry, datapath::PortRow& row);
+
 /// Back to rows; `nullopt` if an interface is no port of ours.
 std::optional<datapath::DomainRow> decode(const switch_domain& value, const PortTable& ports);
 std::optional<datapath::AccessRow> decode(const switch_access_key& key, const switch_access& value,

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an open eBPF switch holds, and how a set of rows becomes batches of map writes.
 #pragma once
-#include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "bpf_switch_link_locals.hpp"
 #include "bpf_switch_links.hpp"
 #include "bpf_switch_map.hpp"
 #include "bpf_switch_object.hpp"
@@ -20,38 +17,6 @@
 #include "splitnve/host/underlay.hpp"
 
 namespace splitnve::host::bpf {
-
-/// A plain key or value by its octets, for hashing and comparing.
-template <class T>
-std::string_view octets_of(const T& plain) {
-  return {static_cast<const char*>(static_cast<const void*>(&plain)), sizeof(T)};
-}
-/// Mixes eight octets at a time: keys are 4 to 32 octets, and a full comparison hashes each row of the switch twice.
-struct OctetHash {
-  using is_avalanching = void;
-  template <class T>
-  std::size_t operator()(const T& plain) const {
-    std::uint64_t hash = sizeof(T);
-    const std::string_view octets = octets_of(plain);
-    for (std::size_t at = 0; at < octets.size(); at += sizeof(std::uint64_t)) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, octets.data() + at, std::min(sizeof word, octets.size() - at));
-      hash = (hash ^ word) * 0x9E3779B97F4A7C15;
-      hash ^= hash >> 32;
-    }
-    hash *= 0xD6E8FEB86659FD93;
-    return hash ^ (hash >> 32);
-  }
-};
-struct OctetEqual {
-  template <class T>
-  bool operator()(const T& a, const T& b) const {
-    return octets_of(a) == octets_of(b);
-  }
-};
-
-template <class Key>
-using PlaceOf = boost::unordered_flat_map<Key, std::uint32_t, OctetHash, OctetEqual>;
 
 /// The writes that bring one map to its rows; `*_index` name the row that each came from.
 template <class Key, class Value>
@@ -140,6 +105,7 @@ struct BpfSwitch::State {
   Config config;
   std::unique_ptr<bpf::Object> object;
   bpf::PortTable ports;
+  bpf::LinkLocals link_locals;
   std::unordered_map<std::uint32_t, std::uint32_t> vni_of;  ///< by domain, to find the VNI that a domain leaves
   std::uint32_t vxlan_ifindex = 0;
   std::optional<UnderlayRoom> underlay;  ///< as it was when the switch was opened

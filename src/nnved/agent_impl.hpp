@@ -238,7 +238,8 @@ struct Agent::Impl {
   VapTable vaps{config, policy, changes, journal};
   TsiTable tsis;
   TsiMachine machine{config, tsis, vaps, changes, journal};
-  Projection projection{config, policy, tsis, vaps};
+  HostTraffic host_traffic{config};
+  Projection projection{config, policy, tsis, vaps, host_traffic};
   LatchTable latches{changes};
   ConnectTable connects;
   bool draining = false;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "config_file.hpp"
+#include "daemon/guards.hpp"
 
 namespace splitnve::nnved {
 namespace {
@@ -49,6 +50,7 @@ void read_registry(const ConfigNode& root, AgentConfig& config, std::vector<VnNa
       if (const auto address = address_from(item, item.as_text())) vn.remote_nnves.push_back(*address);
     if (vn.remote_nnves.size() > limits::kFloodRemoteMax)
       node.refuse("remote_nnves", "at most " + std::to_string(limits::kFloodRemoteMax) + " addresses");
+    vn.strict_link_local = daemon::read_strict_link_local(node);
     config.vns.push_back(std::move(vn));
   }
 }
@@ -96,6 +98,8 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   port.legacy = node.boolean("legacy", false);
   port.evb = daemon::read_evb(node);
   if (node.has("group")) port.group = daemon::read_group(node, "group");
+  if (node.has("host_traffic")) port.host_traffic = node.boolean("host_traffic", false);
+  port.storm = daemon::read_bum_limit(node, limits::kAccessStormRate);
   port.sole_nnve = node.boolean("sole_nnve", false);
   if (port.sole_nnve && !port.group) node.refuse("sole_nnve", "a \"group\" that it is about");
   read_access(node, port, names);
@@ -177,6 +181,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);
   read_mappings(root, file.agent, names);
+  file.agent.permissions = daemon::read_permissions(root, names);
   file.vxlan = read_vxlan(root);
   file.agent.decision_deadline = root.milliseconds("decision_deadline_ms", std::chrono::milliseconds(100),
                                                    std::chrono::seconds(10), limits::kDecisionDeadline);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/authentication.hpp"
+#include "agent/permissions.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/datapath/rows.hpp"
@@ -30,6 +31,8 @@ struct VnConfig {
   std::string name;                                     ///< UUID text, one to one with the id; may be empty
   std::uint32_t vni = 0;                                ///< VXLAN network identifier
   std::vector<datapath::UnderlayAddress> remote_nnves;  ///< flood targets (static authority)
+  std::vector<IpPrefix> reserved_ips;                   ///< that no TSI may claim: gateways (S6)
+  bool strict_link_local = false;                       ///< TSIs with IPv6: own EUI-64 or signalled only (S47)
 };
 
 /// A VSI type that stands for a VN when the station sends no GroupID (S5).
@@ -71,7 +74,10 @@ struct PortConfig {
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
   /// Stations behind bridges find us by this address: what they send to it is answered from our own (S17).
   std::optional<MacAddress> group;
-  bool sole_nnve = false;  ///< no other nNVE has the group: everything sent to it is for us, not capabilities alone
+  /// Does untagged traffic reach the host (S41)? Not said: no, unless it did before this key was there.
+  std::optional<bool> host_traffic;
+  datapath::StormLimit storm;  ///< group frames of each of its tags
+  bool sole_nnve = false;      ///< no other nNVE has the group: everything sent to it is for us, not capabilities alone
 };
 
 /// A remote address that the static authority knows.
@@ -88,6 +94,7 @@ struct AgentConfig {
   std::vector<VnConfig> vns;
   std::vector<TypeMapping> types;
   std::vector<RemoteMapping> remotes;
+  std::vector<agent::Permission> permissions;
   ecp::Timing ecp;
   vdp::Timing vdp;
   Duration lldp_interval = evb::kLldpInterval;

@@ -257,7 +257,7 @@ void Impl::flush_commits() {
   const bool new_epoch = std::exchange(changes.epoch, false);
   if (!records.empty() || !latched.empty() || !connecting.empty() || new_epoch) {
     agent::Persist persist;
-    if (new_epoch) persist.records.push_back(epoch_record());
+    if (new_epoch) append(persist.records, {epoch_record(), host_traffic.record()});
     for (const Index instance : records) persist.records.push_back(projection.record(instance));
     for (const Index latch : latched) persist.records.push_back(latches.record(latch));
     for (const Index number : connecting) persist.records.push_back(connect_record(number));

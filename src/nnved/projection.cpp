@@ -2,6 +2,7 @@
 #include "nnved/projection.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace splitnve::nnved {
@@ -11,8 +12,14 @@ DomainId domain_id(GroupId vn) { return DomainId(vn.value()); }
 
 }  // namespace
 
-Projection::Projection(const AgentConfig& config, const Policy& policy, const TsiTable& tsis, const VapTable& vaps)
-    : config_(config), policy_(policy), tsis_(tsis), vaps_(vaps) {
+Projection::Projection(const AgentConfig& config, const Policy& policy, const TsiTable& tsis, const VapTable& vaps,
+                       const HostTraffic& host_traffic)
+    : config_(config),
+      policy_(policy),
+      tsis_(tsis),
+      vaps_(vaps),
+      host_traffic_(host_traffic),
+      permissions_(config.permissions) {
   for (const RemoteMapping& remote : config.remotes) remotes_.emplace(AddressKey{remote.vn, remote.mac}, remote.nnve);
 }
 
@@ -26,6 +33,7 @@ datapath::DomainRow Projection::domain(GroupId vn) const {
   const VnConfig& config = *policy_.vn(vn);
   row.vni = config.vni;
   row.remote = config.remote_nnves;
+  std::ranges::copy_if(config.reserved_ips, std::back_inserter(row.reserved), &IpPrefix::is_link_local);
   if (adopted != adopted_.end()) row.local = adopted->second;
   if (state != nullptr)
     for (const Index vap : state->vaps)
@@ -66,7 +74,13 @@ datapath::GuardRow Projection::guard(const GuardKey& key) const {
   });
   if (named == kNoIndex) return row;
   row.instance = instance_id(named);
-  if (tsis_.ips().count(named) == 0) return row;
+  row.ip.strict_link_local = policy_.vn(key.address.vn)->strict_link_local;
+  permissions_.allow(key.address.vn, key.address.mac, row.ip);
+  // Stations that know nothing of IP signal none, and there is nobody to ask which of them is a router (S47).
+  if (tsis_.ips().count(named) == 0) {
+    if (config_.ports[vaps_[tsis_[named].vap].port_index].legacy) row.ip.may_route = row.ip.may_serve_dhcp = true;
+    return row;
+  }
   // One that is only reserved closes its family all the same (S21).
   for (const AddressRow& address : tsis_[named].addresses) {
     if (address.mac != key.address.mac || address.ip == 0 || address.level == Level::kNone) continue;
@@ -80,7 +94,10 @@ datapath::GuardRow Projection::guard(const GuardKey& key) const {
 datapath::IpRow Projection::ip(const IpKey& key) const {
   const AddressRow* address =
       tsis_.rows().contains(key.instance) ? tsis_.find_address(key.instance, key.name) : nullptr;
-  return {instance_id(key.instance), key.name.mac, key.name.ip, address != nullptr && address->level == Level::kActive};
+  datapath::IpRow row{instance_id(key.instance), key.name.mac, key.name.ip, false};
+  row.present = address != nullptr && address->level == Level::kActive;
+  if (row.present) row.domain = domain_id(tsis_[key.instance].vn);
+  return row;
 }
 
 datapath::FdbRow Projection::fdb(const AddressKey& key) const {
@@ -133,7 +150,8 @@ datapath::Rows Projection::all_rows() const {
   sort_unique(keys);
   datapath::Rows all = rows(keys);
   for (const PortConfig& port : config_.ports)
-    all.ports.push_back({port.id, port.interface_name, datapath::PortRole::kAccess, true});
+    all.ports.push_back(
+        {port.id, port.interface_name, datapath::PortRole::kAccess, true, host_traffic_.of(port), port.storm});
   return all;
 }
 

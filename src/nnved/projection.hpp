@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "nnved/changes.hpp"
+#include "nnved/host_traffic.hpp"
 #include "nnved/record.hpp"
 #include "nnved/tsi_table.hpp"
 #include "nnved/vap.hpp"
@@ -12,7 +13,8 @@ namespace splitnve::nnved {
 /// What the tables mean for datapath, authority and store: each function says how one row shall be now. Pure reading.
 class Projection {
  public:
-  Projection(const AgentConfig& config, const Policy& policy, const TsiTable& tsis, const VapTable& vaps);
+  Projection(const AgentConfig& config, const Policy& policy, const TsiTable& tsis, const VapTable& vaps,
+             const HostTraffic& host_traffic);
 
   datapath::DomainRow domain(GroupId vn) const;
   datapath::AccessRow access(const TagKey& key) const;
@@ -37,6 +39,8 @@ class Projection {
   const Policy& policy_;
   const TsiTable& tsis_;
   const VapTable& vaps_;
+  const HostTraffic& host_traffic_;
+  agent::Permissions permissions_;
   boost::unordered_flat_map<AddressKey, datapath::UnderlayAddress> remotes_;
   boost::unordered_flat_map<GroupId, std::vector<datapath::FloodMember>> adopted_;
 };

@@ -9,6 +9,7 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   std::size_t unreadable = 0;
   std::vector<Index> dropped_connects;
   restore_epoch(records);
+  if (host_traffic.restore(records)) changes.epoch = true;
   for (const agent::StoreRecord& stored : records) {
     const std::string cause = restore_one(stored, now);
     if (cause.empty()) continue;

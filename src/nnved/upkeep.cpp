@@ -12,7 +12,7 @@ std::optional<Instant> Impl::next_deadline() const {
   auto next = earliest(earliest(peer_deadlines.next(), ages.next()), connect_ages.next());
   next = earliest(next, earliest(link_deadlines.next(), evb_deadlines.next()));
   next = earliest(next, vaps.next_deadline());
-  return earliest(next, retry_at);
+  return earliest(earliest(next, host_traffic.next_deadline()), retry_at);
 }
 
 void Impl::handle_time(Instant now) {
@@ -25,6 +25,8 @@ void Impl::handle_time(Instant now) {
   while (const auto instance = ages.pop_due(now)) age(*instance, now);
   while (const auto number = connect_ages.pop_due(now)) age_connect(*number, now);
   vaps.handle_time(now);
+  if (const auto words = host_traffic.due(now); !words.empty())
+    journal.notice("nnved.host_traffic_undecided", agent::Notice::Level::kWarning, words);
   if (retry_at && *retry_at <= now) {
     retry_at.reset();
     append(changes.rows, retry.rows);

@@ -28,7 +28,10 @@ std::vector<agent::AuthorityTag> Agent::desired_tags() const {
 
 std::vector<agent::StoreRecord> Agent::desired_records() const {
   std::vector<agent::StoreRecord> records;
-  if (impl_->epoch != 0) records.push_back(impl_->epoch_record());
+  if (impl_->epoch != 0) {
+    records.push_back(impl_->epoch_record());
+    records.push_back(impl_->host_traffic.record());
+  }
   impl_->tsis.rows().for_each([&](Index instance, const TsiRow&) {
     if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
   });

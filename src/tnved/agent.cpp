@@ -26,7 +26,11 @@ bool addressed_to_us(const ecp::Frame& frame, const UplinkConfig& uplink) {
 }  // namespace
 
 Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
-    : config_(std::move(config)), paths_(config_), vswitch_(uplink_ports(config_)), random_(seed) {
+    : config_(std::move(config)),
+      paths_(config_),
+      tsis_(config_),
+      vswitch_(uplink_ports(config_), config_.storm),
+      random_(seed) {
   std::set<PortId> ids;
   for (const auto& uplink : config_.uplinks) {
     ensure(uplink.id.value() >= 1 && uplink.id.value() <= kUplinkIdMax, "uplink ids are 1..255");

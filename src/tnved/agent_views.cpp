@@ -125,7 +125,8 @@ datapath::Rows Agent::Impl::desired_rows() const {
     const InstanceId instance = TsiTable::instance(slot);
     for (const Address& address : tsi.addresses) {
       if (!address.is_mac()) {
-        if (!address.removing()) rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true});
+        if (!address.removing())
+          rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true, domain(tsi)});
         continue;
       }
       rows.guards.push_back(

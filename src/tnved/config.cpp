@@ -4,6 +4,7 @@
 #include <set>
 
 #include "config_file.hpp"
+#include "daemon/guards.hpp"
 
 namespace splitnve::tnved {
 namespace {
@@ -25,6 +26,7 @@ void read_vns(const ConfigNode& root, AgentConfig& config, std::vector<VnName>& 
       else
         vn.name = vdp::VnName{uuid->octets};
     }
+    vn.strict_link_local = daemon::read_strict_link_local(node);
     daemon::add_vn(node, vn.id, vn.alias, names);
     config.vns.push_back(vn);
   }
@@ -107,6 +109,8 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   read_uplinks(root, file.agent, names);
   read_paths(root, file.agent);
   read_defaults(root, file.agent);
+  file.agent.permissions = daemon::read_permissions(root, names);
+  file.agent.storm = daemon::read_bum_limit(root, limits::kVmStormRate);
   auto complaints = document->finish();
   if (!complaints.empty()) return unexpected<std::vector<Error>>(std::move(complaints));
   return file;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/authentication.hpp"
+#include "agent/permissions.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/ecp/session.hpp"
@@ -23,6 +24,7 @@ struct VnConfig {
   std::vector<PortId> uplinks{};      ///< that may serve it, preferred first; empty: as the uplinks' `vns` say
   bool connect = false;               ///< asked of the nNVE whether there are TSIs or not (S30)
   std::optional<vdp::VnName> name{};  ///< one to one with the id
+  bool strict_link_local = false;     ///< TSIs with IPv6: own EUI-64 or signalled only (S47)
 };
 
 /// An uplink: a port with one nNVE behind it. Several for one VN: the first is used, the others stand by (D3).
@@ -48,8 +50,10 @@ struct AgentConfig {
   vdp::Flags offer = vdp::kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;
   std::vector<VnConfig> vns;
-  ManagerId manager;   ///< default VSI manager ID of TSIs
-  VsiType type{1, 1};  ///< default VSI type
+  std::vector<agent::Permission> permissions;
+  datapath::StormLimit storm;  ///< group frames of each TSI
+  ManagerId manager;           ///< default VSI manager ID of TSIs
+  VsiType type{1, 1};          ///< default VSI type
   ecp::Timing ecp;
   vdp::Timing vdp;
   Duration lldp_interval = evb::kLldpInterval;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -107,6 +108,13 @@ class TsiTable final : public AddressOwners {
  public:
   static InstanceId instance(std::uint32_t slot) { return InstanceId(slot + 1); }
 
+  TsiTable() = default;
+  /// With what the configuration says of guards; it outlives the table.
+  explicit TsiTable(const AgentConfig& config) : config_(&config), permissions_(config.permissions) {
+    for (const auto& vn : config.vns)
+      if (vn.strict_link_local) strict_.insert(vn.id);
+  }
+
   std::uint32_t add(const VsiId& vsi) {
     const std::uint32_t slot = rows_.emplace();
     rows_[slot].vsi = vsi;
@@ -151,8 +159,14 @@ class TsiTable final : public AddressOwners {
     const Address* address = find(slot, mac, ip);
     return address != nullptr && !address->removing();
   }
+  DomainId domain_of(InstanceId instance) const override {
+    const Tsi& tsi = rows_[instance.value() - 1];
+    return config_ == nullptr ? DomainId() : tnved::domain_of(config_->uplinks[tsi.uplink].id, tsi.vn);
+  }
   datapath::IpGuard guard(std::uint32_t slot, MacAddress mac) const {
     datapath::IpGuard guard;
+    guard.strict_link_local = strict_.contains(rows_[slot].vn);
+    permissions_.allow(rows_[slot].vn, mac, guard);
     if (ips_.count(slot) == 0) return guard;
     for (const auto& address : rows_[slot].addresses) {
       if (address.mac != mac || address.is_mac() || address.removing()) continue;
@@ -200,6 +214,9 @@ class TsiTable final : public AddressOwners {
   }
 
  private:
+  const AgentConfig* config_ = nullptr;
+  agent::Permissions permissions_{{}};
+  boost::unordered_flat_set<GroupId, boost::hash<GroupId>> strict_;
   Slab<Tsi> rows_;
   IpTable ips_;
   boost::unordered_flat_map<VsiId, std::uint32_t> by_vsi_;

@@ -214,7 +214,8 @@ datapath::PortRow VSwitch::port_row(PortId port) const {
   for (const auto& uplink : uplinks_)
     if (uplink.port == port) return {port, uplink.interface_name, datapath::PortRole::kUplink, true};
   if (port.value() >= kVmPortFirst && ports_.contains(slot_of(port)))
-    return {port, ports_[slot_of(port)].interface_name, datapath::PortRole::kVm, true};
+    return {port, ports_[slot_of(port)].interface_name, datapath::PortRole::kVm,
+            true, datapath::HostTraffic::kClosed,       storm_};
   return {port, "", datapath::PortRole::kVm, false};
 }
 
@@ -249,8 +250,10 @@ std::pair<datapath::Rows, RowKeys> VSwitch::flush(const AddressOwners& owners) {
   for (PortId port : keys.ports) rows.ports.push_back(port_row(port));
   for (DomainId id : keys.domains) rows.domains.push_back(domain_row(id));
   for (const auto& [port, tag] : keys.access) rows.access.push_back(access_row(port, tag));
-  for (const auto& [instance, mac, ip] : keys.ips)
-    rows.ips.push_back({instance, mac, ip, owners.has_ip(instance, mac, ip)});
+  for (const auto& [instance, mac, ip] : keys.ips) {
+    const bool present = owners.has_ip(instance, mac, ip);
+    rows.ips.push_back({instance, mac, ip, present, present ? owners.domain_of(instance) : DomainId()});
+  }
   for (const auto& [id, port, mac] : keys.guards) {
     const auto owner = owners.owner(id, mac);
     const bool held = owner && owner->port == port;

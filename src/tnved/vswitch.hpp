@@ -54,6 +54,8 @@ class AddressOwners {
   virtual std::optional<AddressOwner> owner(DomainId domain, MacAddress mac) const = 0;
   /// May the instance's MAC send from the IP?
   virtual bool has_ip(InstanceId instance, MacAddress mac, const IpPrefix& ip) const = 0;
+  /// Of an instance that has an IP.
+  virtual DomainId domain_of(InstanceId instance) const = 0;
 
  protected:
   ~AddressOwners() = default;
@@ -68,7 +70,9 @@ class VSwitch {
     PortId port;
     std::string interface_name;
   };
-  explicit VSwitch(std::vector<Uplink> uplinks) : uplinks_(std::move(uplinks)) {}
+  /// `storm`: the limit of each VM port's sources.
+  explicit VSwitch(std::vector<Uplink> uplinks, datapath::StormLimit storm = {})
+      : uplinks_(std::move(uplinks)), storm_(storm) {}
 
   // --- one TSI's share; each join, bind, use and open is undone once ---
   void join(DomainId domain);
@@ -146,6 +150,7 @@ class VSwitch {
   datapath::AccessRow access_row(PortId port, Vid tag) const;
 
   std::vector<Uplink> uplinks_;
+  datapath::StormLimit storm_;
   Slab<VmPort> ports_;
   boost::unordered_flat_map<std::string, PortId> port_by_name_;
   boost::unordered_flat_map<DomainId, Domain> domains_;

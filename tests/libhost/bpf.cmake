@@ -22,6 +22,8 @@ splitnve_isolated_test(bpf_switch_test bpf_switch_test.cpp)
 splitnve_isolated_test(bpf_switch_restart_test bpf_switch_restart_test.cpp)
 splitnve_isolated_test(bpf_hygiene_test bpf_hygiene_test.cpp)
 splitnve_isolated_test(bpf_host_traffic_test bpf_host_traffic_test.cpp)
+splitnve_isolated_test(bpf_closed_test bpf_closed_test.cpp)
+splitnve_isolated_test(bpf_checksum_test bpf_checksum_test.cpp)
 splitnve_isolated_test(bpf_migrate_test bpf_migrate_test.cpp)
 splitnve_isolated_test(bpf_offload_test bpf_offload_test.cpp)
 

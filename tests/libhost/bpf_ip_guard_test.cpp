@@ -78,15 +78,85 @@ class BpfIpGuard : public BpfSwitchTest, public ::testing::WithParamInterface<Ta
 INSTANTIATE_TEST_SUITE_P(Tagged, BpfIpGuard, ::testing::Values(Tag(100)));
 INSTANTIATE_TEST_SUITE_P(Untagged, BpfIpGuard, ::testing::Values(Tag()));
 
-TEST_P(BpfIpGuard, looks_at_nothing_while_no_family_is_guarded) {
+TEST_P(BpfIpGuard, refuses_only_routers_and_dhcp_servers_while_no_family_is_guarded) {
   datapath::Rows rows;
   rows.ips = {ip_row(1, kAlice, "192.0.2.7")};  // addresses alone guard nothing
   apply(rows);
+  expect_passes(kIpv4Type, ipv4("10.0.0.1", kUdp, udp(53, 53)));
+  expect_passes(kArpType, arp(2, kBob, "10.0.0.1"));
+  expect_passes_icmpv6("2001:db8::bad", neighbour(kAdvert, "2001:db8::bad", link_option(2, kBob)));
+  expect_drop(kIpv4Type, ipv4("10.0.0.1", kUdp, udp(67, 68)), Drop::kDhcpServer);
+  expect_drop(kIpv6Type, ipv6("fe80::1", kUdp, udp(547, 546)), Drop::kDhcpServer);
+  expect_drop_icmpv6("2001:db8::bad", router_advert(), Drop::kRouter);
+  expect_drop_icmpv6("fe80::1", redirect(), Drop::kRouter);
+  expect_drop(kIpv4Type, OctetString(20, 0xFF), Drop::kUnparsableIp);
+}
+
+TEST_P(BpfIpGuard, looks_at_nothing_where_both_are_allowed_and_no_family_is_guarded) {
+  guard({false, false, true, true});
   expect_passes(kIpv4Type, ipv4("10.0.0.1", kUdp, udp(67, 68)));
   expect_passes(kIpv4Type, OctetString(20, 0xFF));
-  expect_passes(kArpType, arp(2, kBob, "10.0.0.1"));
   expect_passes_icmpv6("2001:db8::bad", router_advert());
-  expect_passes_icmpv6("2001:db8::bad", neighbour(kAdvert, "2001:db8::bad", link_option(2, kBob)));
+}
+
+TEST_P(BpfIpGuard, lends_no_link_local_address_that_another_signalled) {
+  guard(kBoth, {"2001:db8::7"});
+  const auto signalled = [&](bool present) {
+    datapath::Rows rows;
+    rows.ips = {ip_row(2, kBob, "fe80::b0b", present)};
+    if (present) rows.ips[0].domain = DomainId(kBlue);
+    apply(rows);
+  };
+  const auto expect_barred = [&] {
+    expect_drop(kIpv6Type, ipv6("fe80::b0b", kTcp, kData), Drop::kSpoofedIp);
+    expect_drop_icmpv6("2001:db8::7", neighbour(kAdvert, "fe80::b0b", link_option(2, kAlice)), Drop::kSpoofedNeighbour);
+    expect_drop_icmpv6("::", neighbour(kSolicit, "fe80::b0b"), Drop::kSpoofedNeighbour);
+  };
+  expect_passes(kIpv6Type, ipv6("fe80::b0b", kTcp, kData));
+  signalled(true);
+  expect_barred();
+  expect_passes(kIpv6Type, ipv6("fe80::b0c", kTcp, kData));
+  auto full = bpf_switch_->dump();
+  ASSERT_TRUE(full);
+  for (auto& row : full->ips) row.domain = DomainId(kBlue);
+  ASSERT_TRUE(bpf_switch_->reconcile(*full));
+  expect_barred();
+  signalled(false);
+  expect_passes(kIpv6Type, ipv6("fe80::b0b", kTcp, kData));
+  expect_passes_icmpv6("::", neighbour(kSolicit, "fe80::b0b"));
+}
+
+TEST_P(BpfIpGuard, lends_a_reserved_link_local_address_only_to_who_signalled_it) {
+  guard(kBoth, {"2001:db8::7"});
+  auto full = bpf_switch_->dump();
+  ASSERT_TRUE(full);
+  full->domains[0].reserved = {*IpPrefix::from_string("fe80::1"), *IpPrefix::from_string("fe80::2")};
+  datapath::Rows rows;
+  rows.domains = full->domains;
+  apply(rows);
+  EXPECT_EQ(bpf_switch_->dump()->domains, rows.domains);
+  for (const auto* reserved : {"fe80::1", "fe80::2"})
+    expect_drop(kIpv6Type, ipv6(reserved, kTcp, kData), Drop::kSpoofedIp, reserved);
+  expect_passes(kIpv6Type, ipv6("fe80::3", kTcp, kData));
+  guard(kBoth, {"fe80::2"});
+  expect_passes(kIpv6Type, ipv6("fe80::2", kTcp, kData));
+  rows.domains[0].reserved.resize(5, *IpPrefix::from_string("fe80::9"));
+  const auto refused = bpf_switch_->apply(BatchId(1), rows);
+  ASSERT_EQ(refused.failures.size(), 1u);
+  EXPECT_EQ(refused.failures[0].cause,
+            "domain 10 reserves 5 link-local addresses; the limit is 4 (kReservedLinkLocalsMax)");
+}
+
+TEST_P(BpfIpGuard, takes_a_strict_link_local_address_from_the_mac_or_the_signal_only) {
+  auto strict = kBoth;
+  strict.strict_link_local = true;
+  guard(strict, {"2001:db8::7", "fe80::77"});
+  EXPECT_EQ(bpf_switch_->dump()->guards[0].ip.strict_link_local || bpf_switch_->dump()->guards[1].ip.strict_link_local,
+            true);
+  for (const auto* own : {"fe80::ff:fe00:1", "fe80::77"}) expect_passes(kIpv6Type, ipv6(own, kTcp, kData), own);
+  for (const auto* foreign : {"fe80::1", "fe80::ff:fe00:2", "fe80::200:ff:fe00:1", "fe81::ff:fe00:1"})
+    expect_drop(kIpv6Type, ipv6(foreign, kTcp, kData), Drop::kSpoofedIp, foreign);
+  expect_drop_icmpv6("::", neighbour(kSolicit, "fe80::1"), Drop::kSpoofedNeighbour);
 }
 
 TEST_P(BpfIpGuard, passes_the_signalled_ipv4_sources_and_no_other) {

@@ -73,8 +73,8 @@ TEST_F(BpfPrograms, drop_untagged_frames_of_a_vm_port_without_an_untagged_row) {
   expect_drop(from_vm({kAlice, kBob, 0}), Drop::kUntagged);
 }
 
-TEST_F(BpfPrograms, leave_untagged_frames_of_an_access_port_to_the_host) {
-  for (const std::uint16_t type : {kTenantType, std::uint16_t{0x8940}, std::uint16_t{0x88CC}}) {
+TEST_F(BpfPrograms, leave_untagged_control_frames_of_an_access_port_to_the_host) {
+  for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0x8940, 0x88CC, 0x888E, 0x88E5}) {
     const Frame frame{kBob, kStranger, {}, type};
     const auto outcome = from_access(frame);
     EXPECT_EQ(outcome.verdict, kPass);

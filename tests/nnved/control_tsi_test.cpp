@@ -91,7 +91,8 @@ json expected() {
           {"rx_octets", 2},
           {"tx_frames", 3},
           {"tx_octets", 4},
-          {"dropped_closed", 5}};
+          {"dropped_closed", 5},
+          {"dropped_storm", 6}};
 }
 
 TEST(NnvedTsiRow, ShowsEverythingThatIsKnownOfATsi) { EXPECT_EQ(written(tsi()), expected()); }

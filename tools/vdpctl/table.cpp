@@ -38,6 +38,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"RX", "rx_frames"},
         {"TX", "tx_frames"},
         {"CLOSED", "dropped_closed"},
+        {"STORM", "dropped_storm"},
         {"REASON", "reason"},
         {"LAST-REFUSAL", "last_refusal"}}},
       {"vn.show",

@@ -32,6 +32,10 @@ struct IpPrefix {
   constexpr bool is_single() const { return !is_none() && length == address_bits(family); }
   /// Is a bit behind the prefix set? Requires length <= address_bits(family).
   bool has_host_bits() const;
+  /// One IPv6 address of fe80::/10.
+  constexpr bool is_link_local() const {
+    return family == IpFamily::kV6 && is_single() && octets[0] == 0xFE && (octets[1] & 0xC0) == 0x80;
+  }
   /// What a tenant may send from: no single unspecified, loopback or broadcast address, and nothing of multicast.
   bool is_usable_source() const;
   friend constexpr auto operator<=>(const IpPrefix&, const IpPrefix&) = default;

@@ -79,5 +79,13 @@ inline constexpr std::uint32_t kIpRowsMax = 4 * kInstancesMax;
 /// Local members a VN's flood list may have, and remote nNVEs likewise (S24): copies of one BUM frame per program run.
 inline constexpr std::size_t kFloodLocalMax = 64;
 inline constexpr std::size_t kFloodRemoteMax = 64;
+/// Link-local IPv6 addresses that a VN reserves (S47): a gateway and its like; each frame from one is compared with
+/// all.
+inline constexpr std::size_t kReservedLinkLocalsMax = 4;
+/// Storm control by default, in group frames a second: a VM says a few for ARP, neighbour discovery, DHCP and multicast
+/// membership; an access port's tag carries those of all VMs of a VN on one hypervisor. The burst is one second of it.
+inline constexpr std::uint32_t kVmStormRate = 1000;
+inline constexpr std::uint32_t kAccessStormRate = 5000;
+inline constexpr std::uint32_t kStormRateMax = 1u << 24;
 
 }  // namespace splitnve::limits

@@ -32,9 +32,24 @@ struct UnderlayAddress {
 };
 
 enum class PortRole : std::uint8_t {
-  kAccess,  ///< stations or VMs behind it: sources are guarded; frames without a row are dropped if tagged
+  kAccess,  ///< stations or VMs behind it: sources are guarded; tagged frames without a row are dropped, others are
+            ///< the host's, and pass as `host_traffic` says
   kVm,      ///< one VM behind it: everything without a row is dropped, tagged or not
   kUplink,  ///< tnved towards the nNVE: sources are trusted, frames without a row are the host's own and pass
+};
+
+/// What an access port lets through to the host besides control frames (S41); never anything aimed at its tunnels.
+enum class HostTraffic : std::uint8_t {
+  kClosed,
+  kOpen,       ///< the configuration says so
+  kInherited,  ///< as a version before that key did, until the configuration says what shall be
+};
+
+/// Group frames of one instance at a VM port, and of one tag at an access port; a rate of 0 is no limit.
+struct StormLimit {
+  std::uint32_t frames_per_second = 0;
+  std::uint32_t burst = 0;
+  friend bool operator==(const StormLimit&, const StormLimit&) = default;
 };
 
 /// Binds a port id to an interface and attaches the programs; `present=false` detaches.
@@ -43,6 +58,8 @@ struct PortRow {
   std::string interface_name;
   PortRole role = PortRole::kAccess;
   bool present = true;
+  HostTraffic host_traffic = HostTraffic::kClosed;  ///< of an access port
+  StormLimit storm{};
   friend bool operator==(const PortRow&, const PortRow&) = default;
 };
 
@@ -55,14 +72,15 @@ struct AccessRow {
   friend bool operator==(const AccessRow&, const AccessRow&) = default;
 };
 
-/// What IP a source may speak (S21). A family that is not guarded is not looked at; one that is passes the addresses of
-/// its IpRows and 0.0.0.0, ::, fe80::/10, and is checked in ARP and neighbour discovery. While either is guarded,
-/// router advertisements, redirects and what a DHCP server says pass only where allowed.
+/// What IP a source may speak (S21). A guarded family passes the addresses of its IpRows and 0.0.0.0, ::, and
+/// link-local ones that nobody else signalled and the VN does not reserve (S47), and is checked in ARP and neighbour
+/// discovery. Router advertisements, redirects and what a DHCP server says pass only where allowed, guarded or not.
 struct IpGuard {
   bool ipv4 = false;
   bool ipv6 = false;
   bool may_route = false;
   bool may_serve_dhcp = false;
+  bool strict_link_local = false;  ///< link-local IPv6: its own EUI-64, or what it signalled
   friend bool operator==(const IpGuard&, const IpGuard&) = default;
 };
 
@@ -85,6 +103,7 @@ struct IpRow {
   MacAddress mac;
   IpPrefix prefix;
   bool present = true;
+  DomainId domain{};  ///< of the instance: its link-local addresses are nobody else's there; not needed to remove
   friend bool operator==(const IpRow&, const IpRow&) = default;
 };
 
@@ -121,6 +140,8 @@ struct DomainRow {
   std::optional<FloodMember> uplink;    ///< tnved: port and VID towards the nNVE
   std::vector<FloodMember> local;       ///< at most limits::kFloodLocalMax
   std::vector<UnderlayAddress> remote;  ///< at most limits::kFloodRemoteMax
+  /// Link-local IPv6 addresses that only who signalled them may use; at most limits::kReservedLinkLocalsMax.
+  std::vector<IpPrefix> reserved{};
   friend bool operator==(const DomainRow&, const DomainRow&) = default;
 };
 
@@ -169,6 +190,10 @@ enum class Drop : std::uint8_t {
   kRouter,            ///< router advertisement or redirect from who is no router
   kDhcpServer,        ///< from a DHCP server that may not be one
   kUnparsableIp,      ///< an IP, ARP or neighbour discovery header that is cut, malformed, or too long a chain
+  kHostTraffic,       ///< untagged for the host on an access port that lets no such traffic through (S41)
+  kUnderlay,          ///< from an access port to the host's tunnels (S41)
+  kDeferredChecksum,  ///< its deferred checksum would be written into what the guard judged (S47)
+  kStorm,             ///< a group frame beyond the limit of its sender
   kCount_,
 };
 /// The snake_case name of a drop reason, as `vdpctl stats show` prints it.
@@ -180,6 +205,7 @@ struct InstanceCounters {
   std::uint64_t tx_frames = 0;  ///< to the instance, unicast
   std::uint64_t tx_octets = 0;
   std::uint64_t dropped_closed = 0;  ///< from the instance while it was not Activated
+  std::uint64_t dropped_storm = 0;   ///< group frames from the instance beyond the limit
 };
 
 }  // namespace splitnve::datapath

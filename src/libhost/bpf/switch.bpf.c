@@ -3,7 +3,8 @@
  * The eBPF switch of both daemons: three tc ingress programs over the maps of switch_maps.h.
  *
  *  access or VM port ------> switch_port: parse, tag -> access -> domain, clean?, guard + fdb(source) open? --+
- *                                                                  the guard has flags? its IP (switch_ip.h)  |
+ *    | untagged, no VN's: the host's      its IP (switch_ip.h), its checksum (switch_checksum.h), a group     |
+ *    +--> (switch_host.h)                 frame within the limit? (switch_storm.h)                            |
  *  tnved's uplink ---------> switch_uplink: tag -> access -> domain (else the host's), clean?, not our own? --+
  *  VXLAN device -----------> switch_tunnel: vni -> domain, known nNVE?, clean?, not our own? -----------------+
  *                                                                                                             |
@@ -44,6 +45,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SWITCH_HASH_AT_HAND(map, key_type, value_type, entries) \
   SWITCH_MAP(map, BPF_MAP_TYPE_HASH, key_type, value_type, entries, 0)
 
+SWITCH_HASH(link_locals, struct switch_link_local, __u32, SWITCH_INSTANCES_MAX);
 SWITCH_HASH(ports, __u32, struct switch_port, SWITCH_PORTS_MAX);
 SWITCH_HASH(access, struct switch_access_key, struct switch_access, SWITCH_ACCESS_MAX);
 SWITCH_HASH_AT_HAND(guard, struct switch_guard_key, struct switch_guard, SWITCH_INSTANCES_MAX);
@@ -62,6 +64,8 @@ SWITCH_MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_DROP_COUNT, 0)
 #define VID_FOREIGN 0x1000u
 #define VID_MASK 0x1FFFu
 #define ETH_P_QINQ1_OLD 0x9100
+#define ETH_P_QINQ2_OLD 0x9200
+#define ETH_P_QINQ3_OLD 0x9300
 #define ETH_P_ECP_EVB 0x8940
 #define ETH_TYPE_MIN 0x0600
 
@@ -130,7 +134,8 @@ static __always_inline int drop_closed(const struct __sk_buff* skb, __u32 instan
 }
 
 static __always_inline bool is_tag(__u16 type) {
-  return type == ETH_P_8021Q || type == ETH_P_8021AD || type == ETH_P_QINQ1_OLD;
+  return type == ETH_P_8021Q || type == ETH_P_8021AD || type == ETH_P_QINQ1_OLD || type == ETH_P_QINQ2_OLD ||
+         type == ETH_P_QINQ3_OLD;
 }
 
 /* Reads the headers of a frame; false if they are incomplete. */
@@ -152,12 +157,22 @@ static __always_inline bool parse(struct __sk_buff* skb, struct frame* frame) {
   return true;
 }
 
+/* Where the header behind Ethernet's begins: the tag may stand inline. */
+static __always_inline __u32 network_header(const struct __sk_buff* skb, const struct frame* frame) {
+  return sizeof frame->eth + (frame->tagged && !skb->vlan_present ? 4 : 0);
+}
+
+static __always_inline bool is_link_group(const __u8* to) {
+  return to[0] == 0x01 && to[1] == 0x80 && to[2] == 0xC2 && to[3] == 0 && to[4] == 0 && to[5] < 0x10;
+}
+
+static __always_inline bool is_control_type(__u16 type) {
+  return type == ETH_P_ECP_EVB || type == ETH_P_LLDP || type == ETH_P_PAE || type == ETH_P_MACSEC;
+}
+
 /* S18: what a tenant must never say: bridge-group destinations, ECP, LLDP, EAPOL, MACsec. */
 static __always_inline bool is_control(const struct frame* frame) {
-  const __u8* to = frame->eth.h_dest;
-  if (to[0] == 0x01 && to[1] == 0x80 && to[2] == 0xC2 && to[3] == 0 && to[4] == 0 && to[5] < 0x10) return true;
-  return frame->type == ETH_P_ECP_EVB || frame->type == ETH_P_LLDP || frame->type == ETH_P_PAE ||
-         frame->type == ETH_P_MACSEC;
+  return is_link_group(frame->eth.h_dest) || is_control_type(frame->type);
 }
 
 static __always_inline bool same_mac(const __u8* a, const __u8* b) { return __builtin_memcmp(a, b, ETH_ALEN) == 0; }
@@ -318,17 +333,15 @@ static __always_inline bool strip_tag(struct __sk_buff* skb, const struct frame*
   return !frame->tagged || !bpf_skb_vlan_pop(skb);
 }
 
-/* S18: a station's tagged frame is a tenant's, and no tenant speaks with the nNVE's own address. */
-static __always_inline bool is_own_address(const struct frame* frame, const struct switch_port* port) {
-  return port->role == SWITCH_ROLE_ACCESS &&
-         (same_mac(frame->eth.h_source, port->mac) || same_mac(frame->eth.h_dest, port->mac));
-}
-
-/* S18: what comes out of a tunnel is a tenant's as well. */
 static __always_inline bool is_ours(const __u8* mac) {
   struct switch_mac key = {};
   __builtin_memcpy(key.mac, mac, ETH_ALEN);
   return bpf_map_lookup_elem(&own_addresses, &key);
+}
+
+/* S18: no tenant speaks with an address of our own ports, whether it came by a port or by a tunnel. */
+static __always_inline bool is_to_or_from_us(const struct frame* frame) {
+  return is_ours(frame->eth.h_source) || (!(frame->eth.h_dest[0] & 1) && is_ours(frame->eth.h_dest));
 }
 
 /* The VNI and the outer source, as rows write it; false for a frame that came through no tunnel. */
@@ -368,14 +381,20 @@ static __always_inline bool takes_part(__u32 id, const struct switch_fdb* owner,
   return false;
 }
 
+#include "switch_checksum.h"
 #include "switch_ip.h"
+#include "switch_host.h"
+#include "switch_storm.h"
 
 /* S6: a frame passes if the guard names an instance here and the fdb names the same one as the owner. */
 static __always_inline int check_source(struct __sk_buff* skb, const struct frame* frame,
                                         const struct switch_access* row, struct source* source) {
   const struct switch_fdb* owner = find_owner(row->domain, frame->eth.h_source);
   const struct switch_guard* guarded;
+  int reason;
   if (row->flags & SWITCH_UNGUARDED) {
+    reason = foreign_ip(skb, 0, SWITCH_ANY_IP, row->domain);
+    if (reason != SWITCH_DROP_COUNT) return drop(reason);
     if (is_local(owner) && owner->ifindex == source->ifindex && owner->vid == source->vid)
       source->instance = owner->instance;
     return TC_ACT_OK;
@@ -383,13 +402,36 @@ static __always_inline int check_source(struct __sk_buff* skb, const struct fram
   guarded = find_guard(row->domain, source->ifindex, frame->eth.h_source);
   if (!guarded) return drop(SWITCH_DROP_SPOOFED_SOURCE);
   if (!is_local(owner) || owner->instance != guarded->instance) return drop_closed(skb, guarded->instance);
-  if (guarded->flags & SWITCH_GUARD_MASK) {
-    const int reason = foreign_ip(skb, guarded->instance, guarded->flags);
-    if (reason != SWITCH_DROP_COUNT) return drop(reason);
-  }
+  reason = foreign_ip(skb, guarded->instance, guarded->flags, row->domain);
+  if (reason != SWITCH_DROP_COUNT) return drop(reason);
   source->instance = guarded->instance;
   source->priority = guarded->flags & SWITCH_PRIORITY_MASK;
   return TC_ACT_OK;
+}
+
+/* S26, S41: an untagged frame on an access port whose untagged traffic is no VN's. */
+static __always_inline int to_host(struct __sk_buff* skb, const struct frame* frame, const struct switch_port* port) {
+  int reason;
+  if (frame->tagged && is_tag(frame->type)) return drop(SWITCH_DROP_NESTED_TAG);
+  if (is_link_protocol(frame)) return TC_ACT_OK;
+  if (!(port->flags & (SWITCH_HOST_TRAFFIC | SWITCH_HOST_INHERITED))) return drop(SWITCH_DROP_HOST_TRAFFIC);
+  reason = aimed_at_underlay(skb);
+  return reason == SWITCH_DROP_COUNT ? TC_ACT_OK : drop(reason);
+}
+
+/* Storm control of what came from a port: each instance of a VM port by itself, a station's each tag. */
+static __always_inline bool is_storm(struct __sk_buff* skb, const struct switch_port* port,
+                                     const struct source* source) {
+  const bool station = port->role == SWITCH_ROLE_ACCESS;
+  if (!port->bum_rate) return false;
+  return !within_limit(skb, station ? source->ifindex : 0, station ? source->vid : source->instance, port->bum_rate,
+                       port->bum_burst);
+}
+
+static __always_inline int drop_storm(const struct __sk_buff* skb, __u32 instance) {
+  struct switch_counters* counters = counters_of(instance);
+  if (counters) __sync_fetch_and_add(&counters->dropped_storm, frames_in(skb));
+  return drop(SWITCH_DROP_STORM);
 }
 
 SEC("tc")
@@ -406,16 +448,15 @@ int switch_port(struct __sk_buff* skb) {
   if (!parse(skb, &frame)) return drop(SWITCH_DROP_TOO_SHORT);
   source.vid = frame.vid;
   row = find_access(source.ifindex, frame.vid);
-  /* Untagged on an access port is the host's own (S26), ECP and LLDP of the station among it. */
-  if (port->role == SWITCH_ROLE_ACCESS && frame.vid == 0 && (!row || is_control(&frame))) {
-    return frame.tagged && is_tag(frame.type) ? drop(SWITCH_DROP_NESTED_TAG) : TC_ACT_OK;
-  }
-  if (is_control(&frame) || is_own_address(&frame, port)) return drop(SWITCH_DROP_CONTROL_FRAME);
+  if (port->role == SWITCH_ROLE_ACCESS && frame.vid == 0 && (!row || is_link_protocol(&frame)))
+    return to_host(skb, &frame, port);
+  if (is_control(&frame) || is_to_or_from_us(&frame)) return drop(SWITCH_DROP_CONTROL_FRAME);
   if (!row) return drop(frame.vid == 0 ? SWITCH_DROP_UNTAGGED : SWITCH_DROP_UNKNOWN_TAG);
   reason = unclean(&frame);
   if (reason != SWITCH_DROP_COUNT) return drop(reason);
   domain = row->domain;
   if (check_source(skb, &frame, row, &source) != TC_ACT_OK) return TC_ACT_SHOT;
+  if ((frame.eth.h_dest[0] & 1) && is_storm(skb, port, &source)) return drop_storm(skb, source.instance);
   if (!strip_tag(skb, &frame)) return drop(SWITCH_DROP_REDIRECT);
   count_rx(skb, source.instance);
   return forward(skb, &frame, domain, &source);
@@ -457,8 +498,7 @@ int switch_tunnel(struct __sk_buff* skb) {
   owner = find_owner(id, frame.eth.h_source);
   if (!takes_part(id, owner, nnve)) return drop(SWITCH_DROP_UNKNOWN_NNVE);
   reason = frame.tagged ? SWITCH_DROP_NESTED_TAG : unclean(&frame);
-  if (is_control(&frame) || is_ours(frame.eth.h_source) || is_ours(frame.eth.h_dest))
-    reason = SWITCH_DROP_CONTROL_FRAME;
+  if (is_control(&frame) || is_to_or_from_us(&frame)) reason = SWITCH_DROP_CONTROL_FRAME;
   if (reason != SWITCH_DROP_COUNT) return drop(reason);
   if (is_local(owner)) return drop(SWITCH_DROP_RETURNED);
   return forward(skb, &frame, id, &source);
