@@ -28,10 +28,11 @@ std::optional<std::set<std::string>> decode(const agent::StoreRecord& stored) {
 
 bool HostTraffic::restore(std::span<const agent::StoreRecord> records) {
   const auto stored = std::ranges::find(records, kKey, &agent::StoreRecord::key);
+  const bool before_the_key = stored == records.end() && !records.empty();
   std::optional<std::set<std::string>> known;
   if (stored != records.end()) known = decode(*stored);
   const auto was_open = [&](const PortConfig& port) {
-    return !port.host_traffic && (known ? known->contains(port.interface_name) : !records.empty());
+    return !port.host_traffic && (before_the_key || (known && known->contains(port.interface_name)));
   };
   for (const auto& port : config_.ports)
     if (was_open(port)) inherited_.insert(port.interface_name);

@@ -77,7 +77,7 @@ TEST(NnvedOperator, LatchesSurviveARestartAndLeaveTheStoreWhenReleased) {
   again.store = rig.store;
   expect_refused(again, again.station(1), kBlue2, "taken out of service by the operator: another reason");
   expect_refused(again, again.station(1), kRed1, "taken out of service by the operator: b");
-  EXPECT_EQ(again.agent.desired_records().size(), 3u) << "and the epoch";
+  EXPECT_EQ(again.agent.desired_records().size(), 4u) << "and the epoch, and the ports that are open to the host";
   EXPECT_TRUE(again.agent.release_vn(PortId(1), GroupId(70001), again.now));
   EXPECT_TRUE(again.agent.release_tsi(vsi(1), GroupId(70002), again.now));
   again.run();

@@ -87,7 +87,8 @@ TEST(TnvedTsiRow, ShowsEverythingThatIsKnownOfATsi) {
                                      {"rx_octets", 2},
                                      {"tx_frames", 3},
                                      {"tx_octets", 4},
-                                     {"dropped_closed", ~std::uint64_t{0}}}));
+                                     {"dropped_closed", ~std::uint64_t{0}},
+                                     {"dropped_storm", 0}}));
 }
 
 }  // namespace

@@ -51,10 +51,12 @@ static __noinline bool is_written_at(struct __sk_buff* skb, __u32 field) {
   field += CHECKSUM_SIZE;
   if (!kept || field >= end || skb->gso_size || !is_written_behind(skb, field - CHECKSUM_SIZE)) return false;
   size = end - field;
-  if (size >= SCRATCH_SIZE) return false;
-  asm volatile("" : "+r"(size)); /* the verifier shall see the bounds where the helpers are called */
-  size &= SCRATCH_SIZE - 1;
-  if (!size || bpf_skb_load_bytes(skb, field, kept->octets, size)) return false;
+  if (size > SCRATCH_SIZE) return false;
+  /* 1 to SCRATCH_SIZE, in a way that every kernel's verifier follows up to the calls. */
+  --size;
+  asm volatile("" : "+r"(size));
+  size = (size & (SCRATCH_SIZE - 1)) + 1;
+  if (bpf_skb_load_bytes(skb, field, kept->octets, size)) return false;
   cut = bpf_skb_change_tail(skb, field, 0);
   if (cut == REFUSED_LENGTH) return false;
   if (skb->len == end) return true; /* not refused, and not done for another reason */
