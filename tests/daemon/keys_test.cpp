@@ -57,11 +57,12 @@ TEST_F(Keys, AFileThatOthersMayUseIsRefusedWithWhatToDo) {
   EXPECT_EQ(refusal(write("closed", hex, 0400)), "");
 }
 
-/// As the daemon's own user, in a process of its own: 0 if the key is read, 1 if not.
-int read_as(uid_t user, gid_t group, const std::string& path) {
+/// As the daemon's own user, in a process of its own that is also a member of `further`: 0 if the key is read, 1 if
+/// not.
+int read_as(uid_t user, gid_t group, const std::string& path, gid_t further) {
   const pid_t child = fork();
   if (child == 0) {
-    if (setgroups(0, nullptr) != 0 || setgid(group) != 0 || setuid(user) != 0) _exit(2);
+    if (setgroups(1, &further) != 0 || setgid(group) != 0 || setuid(user) != 0) _exit(2);
     _exit(load_key(auth::KeyId(1), path) ? 0 : 1);
   }
   int status = 0;
@@ -75,14 +76,14 @@ TEST_F(Keys, ADaemonReadsWhatRootLendsToItsGroupAlone) {
   ASSERT_EQ(::chmod(folder.file("").c_str(), 0755), 0);
   const std::string path = write("lent", hex, 0640);
   ASSERT_EQ(::chown(path.c_str(), 0, kUser), 0);
-  EXPECT_EQ(read_as(kUser, kUser, path), 0);
-  EXPECT_EQ(read_as(kUser, kOther, path), 1);
+  EXPECT_EQ(read_as(kUser, kUser, path, kUser), 0);
+  EXPECT_EQ(read_as(kUser, kOther, path, kUser), 1) << "a group that others may be in";
   EXPECT_THAT(refusal(path), HasSubstr("others than its owner")) << "root's own group is no daemon's";
   ASSERT_EQ(::chmod(path.c_str(), 0660), 0);
-  EXPECT_EQ(read_as(kUser, kUser, path), 1) << "the group may write it";
+  EXPECT_EQ(read_as(kUser, kUser, path, kUser), 1) << "the group may write it";
   ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
   ASSERT_EQ(::chown(path.c_str(), kOther, kUser), 0);
-  EXPECT_EQ(read_as(kUser, kUser, path), 1) << "another user's";
+  EXPECT_EQ(read_as(kUser, kUser, path, kUser), 1) << "another user's";
 }
 
 TEST_F(Keys, AFileOfAnotherUserIsRefused) {

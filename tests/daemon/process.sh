@@ -77,10 +77,10 @@ priorities() {
 # A store below a file can never be opened. The manager is a socket nobody reads.
 backs_off() {
   step "$1: starts that fail wait longer each time where a service manager repeats them"
-  local i began took=()
+  local began took=()
   touch "$work/file"
   sed -i "s#\"store\":\"[^\"]*\"#\"store\":\"$work/file/x.db\"#" "$work/$2.json"
-  for i in 1 2 3; do
+  for _ in 1 2 3; do
     began=$(now_ms)
     ends_with 1 env NOTIFY_SOCKET="$work/nobody" "$(program_of "$1")" --config "$work/$2.json"
     took+=($(($(now_ms) - began)))

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 test=tests/vm/${1:-}.sh
 [ -f "$test" ] || { echo "usage: tools/dev vm TEST; TEST is one of: $(cd tests/vm && ls ./*.sh | sed 's/\.sh$//;s/^\.\///' | xargs)" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "tools/dev vm: the guest reads all of this file system, which needs root" >&2; exit 1; }
-readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/split-nve/vm seconds_max=600
+readonly cache=${XDG_CACHE_HOME:-$HOME/.cache}/split-nve/vm seconds_max=${SPLITNVE_VM_SECONDS:-600}
 
 # The newest kernel package, unpacked once; nothing is installed on this machine.
 kernel() {
@@ -109,7 +109,7 @@ TEST
 { echo "mkdir -p /lib/modules && mount --bind '$cache/lib/modules' /lib/modules"
   if [ -z "$isolate" ]; then systemd_as_init; else echo 'mount -t bpf bpf /sys/fs/bpf; mount -t cgroup2 cgroup2 /sys/fs/cgroup
 exec /bin/bash /run/guest/test'; fi; } >"$guest/run"
-timeout --foreground "$seconds_max" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1024 -smp 2 -nodefaults \
+timeout --foreground "$seconds_max" qemu-system-x86_64 -accel tcg,thread=multi,tb-size=256 -cpu max -m 1024 -smp 2 -nodefaults \
   -no-user-config -display none -no-reboot -nic none -kernel "$cache/kernel" -initrd "$cache/first.gz" \
   -append "console=ttyS0 loglevel=1 panic=-1 mitigations=off" -serial stdio \
   -virtfs local,path=/,mount_tag=below,security_model=none,readonly=on,multidevs=remap \
