@@ -50,7 +50,7 @@ cause() {
 
 # stays_down UNIT STATUS: failed with that exit status, and not started again.
 stays_down() {
-  wait_for 10 "$1 has failed" eval "[ \"\$(property $1 ActiveState)\" = failed ]"
+  wait_for 60 "$1 has failed" eval "[ \"\$(property $1 ActiveState)\" = failed ]"
   expect "exit status of $1" "$(property "$1" ExecMainStatus)" "$2"
   sleep 0.5   # longer than RestartSec=
   expect "restarts of $1" "$(property "$1" ActiveState) $(property "$1" NRestarts)" "failed 0"
