@@ -113,6 +113,6 @@ timeout --foreground "$seconds_max" qemu-system-x86_64 -accel tcg,thread=multi,t
   -no-user-config -display none -no-reboot -nic none -kernel "$cache/kernel" -initrd "$cache/first.gz" \
   -append "console=ttyS0 loglevel=1 panic=-1 mitigations=off systemd.show_status=no" -serial stdio \
   -virtfs local,path=/,mount_tag=below,security_model=none,readonly=on,multidevs=remap \
-  -virtfs "local,path=$guest,mount_tag=guest,security_model=none" </dev/null | tr -d '\r' || true
+  -virtfs "local,path=$guest,mount_tag=guest,security_model=none" </dev/null | sed -u "s/\r$//" || true
 [ -s "$guest/status" ] || { echo "tools/dev vm: the guest did not come to an end within $seconds_max s" >&2; exit 1; }
 exit "$(cat "$guest/status")"
