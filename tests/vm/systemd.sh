@@ -18,6 +18,7 @@ netns_begin "${1:?usage: systemd.sh BUILD}"
 
 install_it() {
   cmake --install "$build" >"$work/install.log"
+  vdpctl=$(command -v vdpctl)   # what is installed, from here on
   systemd-sysusers
   expect "users" "$(id -un nnved) $(id -un tnved)" "nnved tnved"
   id -Gn nnved | grep -qw splitnve || fail "nnved is not in the group splitnve"
