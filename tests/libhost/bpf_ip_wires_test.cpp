@@ -147,6 +147,10 @@ TEST_P(BpfIpWires, drop_every_header_that_is_cut) {
 }
 
 TEST_P(BpfIpWires, ask_nothing_of_frames_to_a_guarded_vm) {
+  datapath::Rows rows;
+  rows.guards = {guard_row(kBlue, kOut, kBob, 2)};
+  rows.guards[0].ip = {false, false, true, true};  // bob may be a router and a DHCP server
+  apply(rows);
   for (const auto& [type, payload] :
        {std::pair(kIpv4Type, ipv4("203.0.113.5", kUdp, udp(67, 68))), std::pair(kArpType, arp(2, kBob, "192.0.2.7")),
         std::pair(kIpv6Type, ipv6("fe80::2", kIcmpv6, router_advert(link_option(1, mac(77)))))}) {

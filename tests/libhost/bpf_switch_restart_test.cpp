@@ -268,14 +268,14 @@ TEST_F(BpfRestart, leave_nothing_after_tear_down) {
 }
 
 TEST_F(BpfRestart, refuse_pins_of_a_newer_layout) {
-  fs::create_directories(pin_root_ + "/v5");
+  fs::create_directories(pin_root_ + "/v6");
   const auto refused = BpfSwitch::open(config_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().to_string(), pin_root_ +
-                                             ": pins of a newer layout, 5; this version knows 4 (start the newer "
+                                             ": pins of a newer layout, 6; this version knows 5 (start the newer "
                                              "version, or let it drain first)");
-  EXPECT_FALSE(fs::exists(pin_root_ + "/v4"));
-  EXPECT_TRUE(fs::exists(pin_root_ + "/v5")) << "left alone";
+  EXPECT_FALSE(fs::exists(pin_root_ + "/v5"));
+  EXPECT_TRUE(fs::exists(pin_root_ + "/v6")) << "left alone";
   fs::remove_all(pin_root_);
 }
 
