@@ -293,7 +293,9 @@ remove_it() {
   for n in 1 2; do
     expect "programs at p$n, up$n, tap$n" "$(programs_at "p$n") $(programs_at "up$n") $(programs_at "tap$n")" "0 0 0"
   done
-  expect "pins" "$(find /sys/fs/bpf/splitnve -mindepth 1 | wc -l)" 0
+  for n in sw1 hv1 hv2; do
+    [ ! -e "/sys/fs/bpf/splitnve/$n" ] || fail "pins of $n: $(find "/sys/fs/bpf/splitnve/$n" | xargs)"
+  done
   ! ip link show vx0 >/dev/null 2>&1 || fail "the VXLAN device is left"
   expect "sockets" "$(find /run/splitnve -name '*.sock' | wc -l)" 0
   # Restart= does not bring it back.
