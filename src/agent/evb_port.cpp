@@ -23,6 +23,12 @@ evb::Machine::Config machine_config(evb::Role role, const EvbPort::Config& confi
 
 }  // namespace
 
+vdp::LocalTimers local_timers(const ecp::Timing& ecp, const vdp::Timing& vdp) {
+  const auto octet = [](unsigned value) { return static_cast<std::uint8_t>(value); };
+  return {octet(ecp.retries_max), octet(ecp.retransmission_exponent), octet(vdp.resource_wait_exponent),
+          octet(vdp.keepalive_exponent), false};
+}
+
 const char* to_string_state(const evb::Operational& operational) {
   if (!operational.negotiated) return "alone";
   return operational.acceptable ? "negotiated" : "refused";

@@ -7,6 +7,7 @@
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/evb/machine.hpp"
+#include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/timers.hpp"
 
 namespace splitnve::agent {
@@ -51,6 +52,9 @@ struct EvbView {
   std::string interface_name;
   const evb::Machine* machine = nullptr;
 };
+
+/// Our own timers as capabilities tell them.
+vdp::LocalTimers local_timers(const ecp::Timing& ecp, const vdp::Timing& vdp);
 
 /// alone, negotiated, refused.
 const char* to_string_state(const evb::Operational& operational);

@@ -184,6 +184,18 @@ void add_standing(json& row, const vdp::Exchange::Standing& standing) {
   row["role"] = standing.peer->role == vdp::Role::kBridge ? "nnve" : "end-device";
   row["flags"] = names(standing.peer->flags);
   row["epoch"] = epoch;
+  if (!standing.peer->has_timers()) return;
+  const vdp::LocalTimers& timers = standing.peer->timers;
+  row["timers"] = {{"retries", timers.retries}, {"rte", timers.rte}, {"rwd", timers.rwd}, {"rka", timers.rka}};
+  row["reflective_relay"] = timers.reflective_relay;
+  if (standing.peer->role != vdp::Role::kBridge) return;
+  char segment[17];
+  std::snprintf(segment, sizeof segment, "%016llx", static_cast<unsigned long long>(standing.peer->segment));
+  row["segment"] = standing.peer->segment == 0 ? "" : segment;
+  json vids = json::array();
+  for (const vdp::VidSpan& span : standing.peer->vids)
+    vids.push_back(std::to_string(span.first.value()) + "-" + std::to_string(span.last.value()));
+  row["vids"] = std::move(vids);
 }
 
 void add_authentication(json& row, const agent::Authentication::View& view) {

@@ -63,7 +63,7 @@ Settings read_settings(const host::ConfigNode& root, const std::string& role) {
 void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vdp) {
   const auto ecp_node = root.object("ecp");
   static_assert(
-      evb::kParametersLeast == evb::Parameters{0, 4, 10, 10} && evb::kParametersMost == evb::Parameters{7, 20, 24, 24},
+      evb::kParametersLeast == evb::Parameters{0, 4, 10, 15} && evb::kParametersMost == evb::Parameters{7, 20, 24, 24},
       "a file may say what EVB may announce");
   ecp.retries_max = ecp_node.u32("retries", 0, 7, 3);
   ecp.retransmission_exponent = ecp_node.u32("rte", 4, 20, 8);
@@ -71,7 +71,7 @@ void read_timing(const host::ConfigNode& root, ecp::Timing& ecp, vdp::Timing& vd
   vdp.retries_max = ecp.retries_max;
   vdp.retransmission_exponent = ecp.retransmission_exponent;
   vdp.resource_wait_exponent = vdp_node.u32("rwd", 10, 24, 20);
-  vdp.keepalive_exponent = vdp_node.u32("rka", 10, 24, 20);
+  vdp.keepalive_exponent = vdp_node.u32("rka", 15, 24, 20);
 }
 
 Duration read_lldp_interval(const host::ConfigNode& root) {
@@ -98,6 +98,21 @@ vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able) {
       item.refuse(names);
   }
   return offered;
+}
+
+vdp::WireMap read_wire(const host::ConfigNode& root) {
+  const auto node = root.object("wire");
+  const auto oui = vdp::oui_from_string(node.text("oui", "02-53-4E"));
+  if (!oui) node.refuse("oui", "three octets in hexadecimal, like \"02-53-4E\"");
+  const auto formats = node.object("formats");
+  std::vector<vdp::WireMap::Code> codes;
+  for (const vdp::FilterFormat format : vdp::kProvisionalFormats) {
+    const std::uint32_t as_documented = static_cast<std::uint8_t>(format);
+    codes.emplace_back(format, static_cast<std::uint8_t>(formats.u32(vdp::to_string(format), 5, 255, as_documented)));
+  }
+  const auto map = vdp::WireMap::make(oui.value_or(vdp::kOui), codes);
+  if (!map) node.refuse("an OUI that is not IEEE 802.1's, and another number from 5 to 255 for each format");
+  return map.value_or(vdp::WireMap());
 }
 
 Result<vdp::SystemId> system_id(const Settings& settings) {

@@ -16,6 +16,7 @@
 #include "splitnve/host/paths.hpp"
 #include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/timers.hpp"
+#include "splitnve/vdp/wire_map.hpp"
 
 namespace splitnve::daemon {
 
@@ -41,6 +42,8 @@ bool read_evb(const host::ConfigNode& node);
 MacAddress read_group(const host::ConfigNode& node, std::string_view key);
 /// Reads `offer`: the names of what peers are told that we understand; default: all of `able`.
 vdp::Flags read_offer(const host::ConfigNode& root, vdp::Flags able);
+/// Reads `wire {oui, formats}`: other numbers for what of ours is unregistered. Both ends of a link need the same.
+vdp::WireMap read_wire(const host::ConfigNode& root);
 
 /// The configured system id, else one that follows from the machine (machine-id(5)) and the instance. Error: the
 /// machine has no id.

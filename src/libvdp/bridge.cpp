@@ -301,6 +301,21 @@ bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
   return true;
 }
 
+/// Of each VN that the answer grants something in, once.
+Bridge::Attributes Bridge::attributes_of(const Row& row) const {
+  Attributes out;
+  const bool grants = row.kind == Kind::kRequest && row.request.command != TlvType::kDeAssociate &&
+                      ResponseStatus::from_octet(row.status).success();
+  if (attributes_ == nullptr || attributes_->empty() || !grants || !peer_.has(Flag::kVnAttributes)) return out;
+  for (const FilterEntry& entry : row.request.entries) {
+    const auto found = attributes_->find(entry.group);
+    const bool told = std::ranges::any_of(out, [&](const VnAttributes& one) { return one.group == entry.group; });
+    if (found == attributes_->end() || told || out.size() == out.capacity()) continue;
+    out.push_back({entry.group, found->second});
+  }
+  return out;
+}
+
 bool Bridge::write(VdpduWriter& writer, std::uint32_t index) const {
   const Row& row = rows_[index];
   const Request& request = row.request;
@@ -311,8 +326,10 @@ bool Bridge::write(VdpduWriter& writer, std::uint32_t index) const {
   }
   const bool head_only = row.kind == Kind::kHeadOnly;
   const FilterFormat format = head_only ? FilterFormat::kVid : request.format;
-  if (!writer.fits(format, head_only ? 0 : request.entries.size(), reason ? extension_octets(*reason) : 0))
-    return false;
+  const Attributes attributes = attributes_of(row);
+  const std::size_t behind =
+      (reason ? extension_octets(*reason) : 0) + attributes.size() * extension_octets(VnAttributes());
+  if (!writer.fits(format, head_only ? 0 : request.entries.size(), behind)) return false;
   if (head_only) {
     writer.association_head({request.command, row.status, request.type, request.vsi}, row.status);
   } else {
@@ -322,6 +339,7 @@ bool Bridge::write(VdpduWriter& writer, std::uint32_t index) const {
                        request.format, request.entries);
   }
   if (reason) ensure(write_extension(writer, *reason), "its room was asked for");
+  for (const VnAttributes& one : attributes) ensure(write_extension(writer, one), "its room was asked for");
   return true;
 }
 

@@ -13,7 +13,17 @@ constexpr std::size_t kVnNameOctets = 16;
 constexpr std::size_t kVnRequestOctets = 8;
 constexpr std::size_t kCauseOctets = 2;
 constexpr std::size_t kAuthenticationOctets = 34;
-constexpr std::size_t kValueOctetsMax = kPrefixOctets + kCauseOctets + kReasonTextOctetsMax;
+constexpr std::size_t kStandingOctets = 23;
+constexpr std::size_t kVnAttributesOctets = 6;
+constexpr std::size_t kVidSpanOctets = 4;
+/// Timers, segment, number of VID ranges.
+constexpr std::size_t kSecondVersionOctets = 3 + 8 + 1;
+constexpr std::size_t kValueOctetsMax =
+    kPrefixOctets + kCapabilitiesOctets + kSecondVersionOctets + kVidSpansMax * kVidSpanOctets;
+static_assert(kValueOctetsMax >= kPrefixOctets + kCauseOctets + kReasonTextOctetsMax);
+/// A number of 5 bits; what is above it is reserved, or R's.
+constexpr std::uint8_t kExponentMask = 0x1F;
+constexpr std::uint8_t kRelayBit = 0x80;
 
 using Optional = std::optional<Extension>;
 
@@ -23,6 +33,31 @@ Decoded<void> expect_octets(const BoundedReader& reader, std::size_t least, std:
     return unexpected<DecodeError>(DecodeError{"truncated extension", reader.offset() + reader.remaining()});
   if (reader.remaining() > most)
     return unexpected<DecodeError>(DecodeError{"octets behind the extension", reader.offset() + most});
+  return {};
+}
+
+/// What the second version adds; what a later one may add behind it is not ours to read.
+Decoded<void> read_second_version(BoundedReader& reader, Capabilities& out) {
+  if (const auto size = expect_octets(reader, kSecondVersionOctets, reader.remaining()); !size) return size;
+  std::uint8_t retries_rte = 0, relay_rwd = 0, rka = 0, count = 0;
+  reader.u8(retries_rte);
+  reader.u8(relay_rwd);
+  reader.u8(rka);
+  reader.u64(out.segment);
+  out.timers = {static_cast<std::uint8_t>(retries_rte >> 5), static_cast<std::uint8_t>(retries_rte & kExponentMask),
+                static_cast<std::uint8_t>(relay_rwd & kExponentMask), static_cast<std::uint8_t>(rka & kExponentMask),
+                (relay_rwd & kRelayBit) != 0};
+  if (reader.rest()[0] > kVidSpansMax) return reader.error("too many VID ranges");
+  reader.u8(count);
+  if (const auto size = expect_octets(reader, count * kVidSpanOctets, reader.remaining()); !size) return size;
+  for (; count > 0; --count) {
+    const BoundedReader at = reader;
+    std::uint16_t first = 0, last = 0;
+    reader.u16(first);
+    reader.u16(last);
+    if (first == 0 || first > last || last > 4094) return at.error("VID range out of range");
+    out.vids.push_back({Vid(first), Vid(last)});
+  }
   return {};
 }
 
@@ -41,6 +76,8 @@ Decoded<Optional> read_capabilities(BoundedReader& reader) {
   reader.array(out.nonce);
   out.role = static_cast<Role>(role);
   out.flags = Flags(flags);
+  if (out.version >= 2)
+    if (const auto second = read_second_version(reader, out); !second) return unexpected<DecodeError>(second.error());
   return Optional(out);
 }
 
@@ -100,6 +137,36 @@ Decoded<Optional> read_authentication(BoundedReader& reader) {
   return Optional(out);
 }
 
+Decoded<Optional> read_standing(BoundedReader& reader) {
+  if (const auto size = expect_octets(reader, kStandingOctets, kStandingOctets); !size)
+    return unexpected<DecodeError>(size.error());
+  if (reader.rest()[0] > static_cast<std::uint8_t>(Standing::What::kEndOfList)) return reader.error("unknown standing");
+  Standing out;
+  out.what = static_cast<Standing::What>(reader.rest()[0]);
+  reader.skip(1);
+  if (reader.rest()[0] > static_cast<std::uint8_t>(Standing::Scope::kAll))
+    return reader.error("unknown scope of a standing");
+  out.scope = static_cast<Standing::Scope>(reader.rest()[0]);
+  reader.skip(1);
+  std::uint32_t group = 0;
+  reader.u8(out.vsi.format);
+  reader.array(out.vsi.octets);
+  reader.u32(group);
+  out.group = GroupId(group);
+  return Optional(out);
+}
+
+Decoded<Optional> read_vn_attributes(BoundedReader& reader) {
+  if (const auto size = expect_octets(reader, kVnAttributesOctets, kVnAttributesOctets); !size)
+    return unexpected<DecodeError>(size.error());
+  VnAttributes out;
+  std::uint32_t group = 0;
+  reader.u32(group);
+  reader.u16(out.flags);
+  out.group = GroupId(group);
+  return Optional(out);
+}
+
 /// The subtype's value into the TLV's.
 struct Write {
   BoundedWriter& writer;
@@ -111,6 +178,18 @@ struct Write {
     writer.octets(c.system);
     writer.u64(c.epoch);
     writer.octets(c.nonce);
+    if (c.version < 2) return;
+    const LocalTimers& t = c.timers;
+    ensure(t.retries <= 7 && std::max({t.rte, t.rwd, t.rka}) <= kExponentMask, "timers as EVB can say them");
+    writer.u8(static_cast<std::uint8_t>(t.retries << 5 | t.rte));
+    writer.u8(static_cast<std::uint8_t>((t.reflective_relay ? kRelayBit : 0) | t.rwd));
+    writer.u8(t.rka);
+    writer.u64(c.segment);
+    writer.u8(static_cast<std::uint8_t>(c.vids.size()));
+    for (const VidSpan& span : c.vids) {
+      writer.u16(span.first.value());
+      writer.u16(span.last.value());
+    }
   }
   void operator()(Migration m) const { writer.u8(static_cast<std::uint8_t>(m)); }
   void operator()(const VnName& name) const { writer.octets(name.octets); }
@@ -131,20 +210,37 @@ struct Write {
     writer.u64(a.counter);
     writer.octets(a.tag);
   }
+  void operator()(const Standing& s) const {
+    writer.u8(static_cast<std::uint8_t>(s.what));
+    writer.u8(static_cast<std::uint8_t>(s.scope));
+    writer.u8(s.vsi.format);
+    writer.octets(s.vsi.octets);
+    writer.u32(s.group.value());
+  }
+  void operator()(const VnAttributes& a) const {
+    writer.u32(a.group.value());
+    writer.u16(a.flags);
+  }
 };
 
-/// The value of the TLV, OUI and subtype first; the variant's order is the subtypes'.
+constexpr std::array kTypes{ExtensionType::kCapabilities, ExtensionType::kMigration,   ExtensionType::kVnName,
+                            ExtensionType::kVnRequest,    ExtensionType::kReason,      ExtensionType::kAuthentication,
+                            ExtensionType::kStanding,     ExtensionType::kVnAttributes};
+static_assert(kTypes.size() == std::variant_size_v<Extension>, "in the variant's order");
+
+/// The value of the TLV, OUI and subtype first.
 Octets encode(const Extension& extension, MutableOctets buffer) {
   BoundedWriter writer(buffer);
   writer.octets(kOui);
-  writer.u8(static_cast<std::uint8_t>(extension.index() + 1));
+  writer.u8(static_cast<std::uint8_t>(kTypes[extension.index()]));
   std::visit(Write{writer}, extension);
   ensure(!writer.overflowed(), "the buffer holds every extension");
   return writer.written();
 }
 
-constexpr std::array kFlagNames{"ip-formats", "prefix-formats", "deactivate",  "bridge-deactivate",  "migration",
-                                "vn-name",    "vn-requests",    "reason-text", "incremental-filter", "multi-vid"};
+constexpr std::array kFlagNames{"ip-formats", "prefix-formats", "deactivate",   "bridge-deactivate",  "migration",
+                                "vn-name",    "vn-requests",    "reason-text",  "incremental-filter", "multi-vid",
+                                "standing",   "digest",         "vn-attributes"};
 static_assert(kFlagNames.size() == kAllFlags.size());
 
 }  // namespace
@@ -200,6 +296,8 @@ Decoded<std::optional<Extension>> decode_extension(const Tlv& tlv) {
     case ExtensionType::kVnRequest: return read_vn_request(reader);
     case ExtensionType::kReason: return read_reason(reader);
     case ExtensionType::kAuthentication: return read_authentication(reader);
+    case ExtensionType::kStanding: return read_standing(reader);
+    case ExtensionType::kVnAttributes: return read_vn_attributes(reader);
   }
   return Optional();
 }

@@ -6,7 +6,8 @@ namespace {
 
 bool annotates(const Tlv& tlv) {
   const auto type = extension_type(tlv);
-  return type == ExtensionType::kMigration || type == ExtensionType::kVnName || type == ExtensionType::kReason;
+  return type == ExtensionType::kMigration || type == ExtensionType::kVnName || type == ExtensionType::kReason ||
+         type == ExtensionType::kVnAttributes;
 }
 
 /// False if it cannot be read; the first of a kind counts.
@@ -19,6 +20,9 @@ bool annotate(Statement& statement, const Tlv& tlv) {
   keep(statement.migration, std::get_if<Migration>(&**read));
   keep(statement.name, std::get_if<VnName>(&**read));
   keep(statement.reason, std::get_if<ReasonText>(&**read));
+  const auto* attributes = std::get_if<VnAttributes>(&**read);
+  if (attributes != nullptr && statement.attributes.size() < kAttributesPerStatementMax)
+    statement.attributes.push_back(*attributes);
   return true;
 }
 
@@ -33,7 +37,7 @@ std::optional<Statement> StatementReader::next() {
     ahead_ = *reader_.next();
   }
   if (!ahead_) return std::nullopt;
-  Statement statement{*ahead_, {}, {}, {}};
+  Statement statement{*ahead_, {}, {}, {}, {}};
   const bool subject =
       is_association(static_cast<TlvType>(ahead_->type)) || extension_type(*ahead_) == ExtensionType::kVnRequest;
   ahead_ = *reader_.next();

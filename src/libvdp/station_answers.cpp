@@ -35,6 +35,7 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
   while (const auto statement = reader.next()) {
     const Tlv& tlv = statement->tlv;
     why_ = statement->reason ? statement->reason->text : std::string_view();
+    told_ = &*statement;
     if (extension_type(tlv) == ExtensionType::kVnRequest) {
       handle_vn_request(*statement, now);
     } else if (!is_association(static_cast<TlvType>(tlv.type))) {
@@ -46,6 +47,7 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
     }
   }
   why_ = {};
+  told_ = nullptr;
   stats_.skipped_tlvs += reader.unusable();
   return heard;
 }
@@ -203,9 +205,20 @@ TlvType Station::take_answer(Handle handle) {
   return std::exchange(row.command, TlvType::kEnd);
 }
 
+/// An answer that grants something tells all of the VN's attributes, none included.
+void Station::learn_attributes(GroupId group) {
+  if (told_ == nullptr || (told_->attributes.empty() && attributes_.empty())) return;
+  const auto told = std::ranges::find(told_->attributes, group, &VnAttributes::group);
+  if (told != told_->attributes.end() && told->flags != 0)
+    attributes_[group] = told->flags;
+  else
+    attributes_.erase(group);
+}
+
 void Station::accept(Handle handle, const Association* answer, Instant now) {
   const TlvType command = take_answer(handle);
   Row& row = associations_[handle];
+  if (command != TlvType::kDeAssociate) learn_attributes(row.group);
   bool all_renewed = command != TlvType::kDeAssociate;
   std::size_t at = 0;
   for (Entry& entry : row.entries) {

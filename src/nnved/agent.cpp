@@ -19,8 +19,13 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto port_index = policy.port_index(port);
   if (!port_index) return drop("unknown port");
   if (evb::is_lldp(octets)) return handle_lldp(*port_index, octets, now);
-  const auto frame = ecp::decode_frame(octets);
+  auto frame = ecp::decode_frame(octets);
   if (!frame) return drop(frame.error().cause);
+  if (!config.wire.is_identity()) {
+    received.assign(frame->payload.begin(), frame->payload.end());
+    config.wire.from_wire(received);
+    frame->payload = received;
+  }
   const Index peer = peer_for(*port_index, *frame, now);
   if (peer == kNoIndex) return;
   Peer& from = peers[peer];
@@ -76,6 +81,7 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
       peers.emplace(port_index, station, session, ports[port_index].vdp, ports[port_index].decision_deadline(config),
                     new_exchange(port_index), new_authentication(port_index, station), now);
   peers[peer].exchange.set_nonce(nonce_for(peers[peer]), now);
+  peers[peer].bridge.set_attributes(&config.vn_attributes);
   peers[peer].bridge.set_vdpdu_octets_max(peers[peer].authentication.vdpdu_octets_max());
   peer_index.emplace(PeerKey{port_index, station}, peer);
   ++ports[port_index].peers;
@@ -147,6 +153,9 @@ vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
   own.system = config.system;
   own.epoch = epoch;
   own.nonce = new_nonce();
+  own.timers = agent::local_timers(config.ecp, config.vdp);
+  own.segment = config.ports[port_index].segment_id;
+  own.vids.push_back({config.ports[port_index].vids.first, config.ports[port_index].vids.last});
   const Port& port = ports[port_index];
   return {own, {port.ecp.ack_timer(), port.vdp.keepalive_interval()}, config.ports[port_index].legacy};
 }
@@ -260,8 +269,10 @@ void Impl::pump(Index peer, Instant now) {
     to.authentication.send(to.session, scratch, now);
   }
   OctetString frame;
-  while (to.authentication.poll_frame(to.session, to.exchange.own(), frame))
+  while (to.authentication.poll_frame(to.session, to.exchange.own(), frame)) {
+    config.wire.to_wire(ecp::payload_of(frame));
     journal.effects.push_back(agent::Transmit{config.ports[to.port_index].id, std::exchange(frame, {})});
+  }
   schedule(peer, now);
 }
 

@@ -259,6 +259,7 @@ struct Agent::Impl {
   std::deque<Index> queue;     ///< peers with VDPDUs to work on, each once
   std::vector<Index> touched;  ///< peers with output to look at, each once
   OctetString scratch;
+  OctetString received;  ///< the payload at hand, translated
 
   struct RequestKey {
     Index peer = kNoIndex;

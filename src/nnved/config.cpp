@@ -86,6 +86,7 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   port.id = id;
   port.interface_name = node.text("interface");
   port.segment = node.text("segment", port.interface_name);
+  if (node.has("segment")) port.segment_id = vdp::segment_id(port.segment);
   const auto range = vid_range_from(node.text("vids", "2-4094"));
   if (!range) node.refuse("vids", "a range like \"100-199\" within 2-4094");
   port.vids = range.value_or(VidRange{});
@@ -177,6 +178,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.settings.recover_from_peers = root.boolean("recover_from_peers", false);
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
   file.agent.offer = daemon::read_offer(root, vdp::kAble);
+  file.agent.wire = daemon::read_wire(root);
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);

@@ -13,8 +13,10 @@
 #include "splitnve/datapath/rows.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/evb/machine.hpp"
+#include "splitnve/vdp/bridge.hpp"
 #include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/timers.hpp"
+#include "splitnve/vdp/wire_map.hpp"
 
 namespace splitnve::nnved {
 
@@ -56,8 +58,9 @@ struct StationKeys {
 struct PortConfig {
   PortId id;
   std::string interface_name;
-  MacAddress mac;       ///< our address on it; the edge fills it from the interface
-  std::string segment;  ///< ports that name one segment share a VID pool (S12); default: the interface
+  MacAddress mac;                ///< our address on it; the edge fills it from the interface
+  std::string segment;           ///< ports that name one segment share a VID pool (S12); default: the interface
+  std::uint64_t segment_id = 0;  ///< as the wire names it; 0: the configuration names none
   VidRange vids;
   std::optional<VidRange> recovery_vids;  ///< while a lost store recovers, new VIDs come from here only (S13)
   std::vector<Vid> reserved_vids;         ///< never assigned: the host's own VLANs
@@ -89,9 +92,11 @@ struct RemoteMapping {
 
 struct AgentConfig {
   vdp::SystemId system{};         ///< names this nNVE, whatever port it speaks from
+  vdp::WireMap wire;              ///< our OUI and provisional formats by other numbers
   vdp::Flags offer = vdp::kAble;  ///< what stations are told that we understand
   std::vector<PortConfig> ports;
   std::vector<VnConfig> vns;
+  vdp::VnAttributesOf vn_attributes;  ///< that stations are told (S23)
   std::vector<TypeMapping> types;
   std::vector<RemoteMapping> remotes;
   std::vector<agent::Permission> permissions;

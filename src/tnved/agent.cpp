@@ -40,6 +40,7 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
     own.flags = config_.offer;
     own.system = config_.system;
     own.nonce = new_nonce();
+    own.timers = agent::local_timers(config_.ecp, config_.vdp);
     uplinks_.emplace_back(config_, uplink, EcpSequence(static_cast<std::uint16_t>(random_())), own,
                           uplink.authentication.mode == auth::Mode::kOff ? auth::Nonce() : new_nonce());
     Uplink& built = uplinks_.back();
@@ -66,8 +67,13 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   if (at == uplinks_.end()) return count_drop("frame from a port that is no uplink");
   Uplink& uplink = *at;
   if (evb::is_lldp(octets)) return handle_lldp(uplink, octets, now);
-  const auto frame = ecp::decode_frame(octets);
+  auto frame = ecp::decode_frame(octets);
   if (!frame) return count_drop(frame.error().cause);
+  if (!config_.wire.is_identity()) {
+    received_.assign(frame->payload.begin(), frame->payload.end());
+    config_.wire.from_wire(received_);
+    frame->payload = received_;
+  }
   if (frame->source == uplink.config.mac) return count_drop("our own frame came back");
   if (!addressed_to_us(*frame, uplink.config)) return count_drop("destination is not ours");
   const auto counter = authenticate(uplink, *frame, now);
@@ -139,8 +145,10 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
         break;
     }
   }
-  while (uplink.authentication.poll_frame(uplink.session, uplink.exchange.own(), scratch_))
+  while (uplink.authentication.poll_frame(uplink.session, uplink.exchange.own(), scratch_)) {
+    config_.wire.to_wire(ecp::payload_of(scratch_));
     emit(agent::Transmit{uplink.config.id, std::exchange(scratch_, {})});
+  }
 }
 
 bool Agent::Impl::handle_work(std::size_t budget, Instant now) {

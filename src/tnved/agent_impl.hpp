@@ -265,6 +265,7 @@ struct Agent::Impl {
   std::map<std::string, std::uint64_t> drops_;
   std::uint64_t taken_ = 0;  ///< frames that were not dropped
   OctetString scratch_;
+  OctetString received_;  ///< the payload at hand, translated
   std::mt19937_64 random_;
   std::uint64_t epoch_ = 0;  ///< changes only when our state is lost (S9)
 };

@@ -104,6 +104,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.settings = daemon::read_settings(root, "tnved");
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
   file.agent.offer = daemon::read_offer(root, vdp::kAble);
+  file.agent.wire = daemon::read_wire(root);
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_vns(root, file.agent, names);
   read_uplinks(root, file.agent, names);

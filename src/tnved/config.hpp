@@ -14,6 +14,7 @@
 #include "splitnve/evb/machine.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "splitnve/vdp/timers.hpp"
+#include "splitnve/vdp/wire_map.hpp"
 
 namespace splitnve::tnved {
 
@@ -47,6 +48,7 @@ struct UplinkConfig {
 
 struct AgentConfig {
   vdp::SystemId system{};         ///< names this end device, whatever uplink it speaks from
+  vdp::WireMap wire;              ///< our OUI and provisional formats by other numbers
   vdp::Flags offer = vdp::kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;
   std::vector<VnConfig> vns;

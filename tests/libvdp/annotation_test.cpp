@@ -42,8 +42,9 @@ class Annotation : public ::testing::Test {
     bridge_.handle_delivered(now_);
     return said(octets);
   }
-  /// The station's next VDPDU, answered with this reason behind every answer.
-  void answer_with(std::uint8_t status, std::string_view why) {
+  /// The station's next VDPDU, answered with this behind every answer.
+  void answer_with(std::uint8_t status, std::string_view why) { answer_with(status, ReasonText{4, why}); }
+  void answer_with(std::uint8_t status, const Extension& behind) {
     OctetString octets;
     ASSERT_TRUE(station_.compose(octets, now_));
     station_.handle_delivered(now_);
@@ -53,7 +54,7 @@ class Annotation : public ::testing::Test {
     for (const CopiedTlv& tlv : vdpdu.tlvs) {
       const auto& a = std::get<CopiedAssociation>(tlv);
       writer.association(a.command, status, a.type, a.vsi, a.format, a.entries);
-      write_extension(writer, ReasonText{4, why});
+      write_extension(writer, behind);
     }
     out.resize(writer.finish().size());
     EXPECT_TRUE(station_.handle_vdpdu(out, now_));
@@ -69,6 +70,20 @@ class Annotation : public ::testing::Test {
   Station station_{kTiming, kAll};
   Instant now_ = at({});
 };
+
+TEST_F(Annotation, TheStationKnowsWhatTheLastAnswerSaidOfTheVn) {
+  const auto handle = station_.open(spec(4));
+  const GroupId group = spec(4).group;
+  station_.set_entry(handle, mac(1), Level::kActive, Vid(100), now_);
+  answer_with(0x40, VnAttributes{GroupId(9), VnAttributes::kLocalSwitchingOff});
+  EXPECT_EQ(station_.attributes(group), 0) << "said of another VN";
+  station_.reassert_all(now_);
+  answer_with(0x40, VnAttributes{group, VnAttributes::kLocalSwitchingOff});
+  EXPECT_EQ(station_.attributes(group), VnAttributes::kLocalSwitchingOff);
+  station_.reassert_all(now_);
+  answer_with(0x40, Migration::kUnknown);
+  EXPECT_EQ(station_.attributes(group), 0) << "nothing is special any more";
+}
 
 TEST_F(Annotation, ARefusalSaysWhyToAPeerThatUnderstandsItAndToNobodyElse) {
   bridge_.respond(ask(1).id, kRefused, {}, {7, "no such VN"});

@@ -84,7 +84,10 @@ class Draw {
                             Flags(word()),
                             octets<16>(),
                             (std::uint64_t{word()} << 32) | word(),
-                            octets<16>()};
+                            octets<16>(),
+                            LocalTimers{},
+                            0,
+                            {}};
       case 1: return static_cast<Migration>(below(4));
       case 2: return VnName{octets<16>()};
       case 3:

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "codec_support.hpp"
 
 namespace splitnve::vdp::test {
@@ -152,7 +154,28 @@ Capabilities capabilities() {
   out.system.fill(0x11);
   out.epoch = 7;
   out.nonce.fill(0x22);
+  out.timers = {3, 8, 20, 21, true};
+  out.segment = 9;
+  out.vids = {{Vid(100), Vid(199)}, {Vid(300), Vid(399)}};
   return out;
+}
+
+Capabilities first_version() {
+  Capabilities out = capabilities();
+  out.version = 1;
+  out.timers = {};
+  out.segment = 0;
+  out.vids.clear();
+  return out;
+}
+
+const std::string kFirstVersion = "02 00000104" + repeated("11", 16) + "0000000000000007" + repeated("22", 16);
+
+VsiId vsi_of(std::uint8_t octet) {
+  VsiId vsi;
+  vsi.format = 5;
+  vsi.octets.fill(octet);
+  return vsi;
 }
 
 std::vector<std::pair<OctetString, Extension>> golden_extensions() {
@@ -161,7 +184,13 @@ std::vector<std::pair<OctetString, Extension>> golden_extensions() {
   Authentication authentication{1, 2, 3, {}};
   authentication.tag.fill(0x55);
   return {
-      {ours("01 01 02 00000104" + repeated("11", 16) + "0000000000000007" + repeated("22", 16)), capabilities()},
+      {ours("01 01" + kFirstVersion), first_version()},
+      {ours("01 02" + kFirstVersion + "68 94 15 0000000000000009 02 006400c7 012c018f"), capabilities()},
+      {ours("07 01 00 05" + repeated("66", 16) + "00011174"),
+       Standing{Standing::What::kHeld, Standing::Scope::kVsi, vsi_of(0x66), GroupId(70004)}},
+      {ours("07 02 02 00" + repeated("00", 16) + "00000000"),
+       Standing{Standing::What::kEndOfList, Standing::Scope::kAll, VsiId{0, {}}, GroupId()}},
+      {ours("09 00011174 0001"), VnAttributes{GroupId(70004), VnAttributes::kLocalSwitchingOff}},
       {ours("02 00"), Migration::kUnknown},
       {ours("02 03"), Migration::kDeparting},
       {ours("03" + repeated("44", 16)), name},
@@ -228,11 +257,18 @@ TEST(Extensions, ValuesOutOfRangeAreRefusedWhereTheyStand) {
   expect(ours("02 04"), "unknown migration value", 4);
   expect(ours("04 00 00011174 00 0000"), "unknown VN operation", 4);
   expect(ours("04 04 00011174 00 0000"), "unknown VN operation", 4);
+  expect(ours("01 02" + kFirstVersion + "68 94 15 0000000000000009 09" + repeated("00010001", 9)),
+         "too many VID ranges", 4 + 46 + 11);
+  for (const char* range : {"00c70064", "00000064", "00640fff"})
+    expect(ours("01 02" + kFirstVersion + "68 94 15 0000000000000009 01" + range), "VID range out of range",
+           4 + 46 + 12);
+  expect(ours("07 03 00 05" + repeated("66", 16) + "00011174"), "unknown standing", 4);
+  expect(ours("07 01 03 05" + repeated("66", 16) + "00011174"), "unknown scope of a standing", 5);
   expect(ours("05 0000" + repeated("41", 65)), "octets behind the extension", 4 + 2 + 64);
 }
 
 TEST(Extensions, ForeignOuisAndUnknownSubtypesAreWalkedOver) {
-  for (const char* hex : {"00000c f105", "02534f 0202", "02534e 00", "02534e 07ff", "02534e ff"}) {
+  for (const char* hex : {"00000c f105", "02534f 0202", "02534e 00", "02534e 08ff", "02534e 0aff", "02534e ff"}) {
     const OctetString octets = from_hex(hex);
     const auto read = decode_ours(octets);
     ASSERT_TRUE(read) << hex;
@@ -263,10 +299,63 @@ TEST(Extensions, WhatDoesNotFitIsNotWritten) {
   EXPECT_EQ(writer.tlvs(), 1u);
 }
 
+TEST(Extensions, ReservedBitsOfTheTimersAreIgnored) {
+  const auto read = decode_ours(ours("01 02" + kFirstVersion + "68 f4 f5 0000000000000009 00"));
+  ASSERT_TRUE(read && *read);
+  EXPECT_EQ(std::get<Capabilities>(**read).timers, (LocalTimers{3, 8, 20, 21, true}));
+}
+
+/// A peer one version behind reads what it knows of ours: the first 46 octets, whatever the version says.
+TEST(Extensions, TheFirstVersionsFieldsStandWhereTheyStood) {
+  OctetString buffer(limits::kVdpduOctetsMax);
+  VdpduWriter writer(buffer, ManagerId{});
+  ASSERT_TRUE(write_extension(writer, capabilities()));
+  const Octets value = writer.finish().subspan(kOffset);
+  EXPECT_EQ(value[4], 2);
+  EXPECT_TRUE(std::ranges::equal(value.subspan(5, 45), from_hex(kFirstVersion)));
+}
+
+TEST(Extensions, WhatIsWrittenIsReadAsItWas) {
+  std::mt19937 random(13);
+  const auto below = [&](unsigned end) { return static_cast<std::uint16_t>(random() % end); };
+  const auto octet = [&](unsigned end) { return static_cast<std::uint8_t>(random() % end); };
+  for (int round = 0; round < 2000; ++round) {
+    Capabilities caps = first_version();
+    caps.version = static_cast<std::uint8_t>(1 + octet(255));
+    caps.flags = Flags(random());
+    if (caps.has_timers()) {
+      caps.timers = {octet(8), octet(32), octet(32), octet(32), octet(2) == 1};
+      caps.segment = random();
+      for (unsigned n = below(kVidSpansMax + 1); n > 0; --n) {
+        const auto first = static_cast<std::uint16_t>(1 + below(4094));
+        caps.vids.push_back({Vid(first), Vid(static_cast<std::uint16_t>(first + below(4095u - first)))});
+      }
+    }
+    const Standing standing{static_cast<Standing::What>(octet(3)), static_cast<Standing::Scope>(octet(3)),
+                            vsi_of(octet(256)), GroupId(random())};
+    for (const Extension& extension :
+         {Extension(caps), Extension(standing), Extension(VnAttributes{GroupId(random()), below(65535)})}) {
+      OctetString buffer(limits::kVdpduOctetsMax);
+      VdpduWriter writer(buffer, ManagerId{});
+      ASSERT_TRUE(write_extension(writer, extension));
+      const Octets value = writer.finish().subspan(kOffset, extension_octets(extension) - 2);
+      const auto read = decode_ours(value);
+      ASSERT_TRUE(read && *read) << round;
+      ASSERT_EQ(**read, extension) << round;
+    }
+  }
+}
+
+TEST(Extensions, ASegmentIsKnownByItsName) {
+  EXPECT_EQ(segment_id(""), 0u);
+  EXPECT_EQ(segment_id("a"), 0xaf63dc4c8601ec8cu) << "FNV-1a of 64 bits";
+  EXPECT_NE(segment_id("rack-7"), segment_id("rack-8"));
+}
+
 TEST(Extensions, FlagsHaveNamesAndUnknownBitsAreKept) {
   for (const Flag flag : kAllFlags) EXPECT_EQ(flag_from_string(to_string(flag)), flag);
   EXPECT_FALSE(flag_from_string("telepathy"));
-  EXPECT_EQ(Flags::all().bits(), 0x3ffu);
+  EXPECT_EQ(Flags::all().bits(), 0x1fffu);
   EXPECT_EQ(Flags(0x80000004).bits(), 0x80000004u);
   EXPECT_TRUE(Flags(0x80000004).has(Flag::kDeactivate));
 }

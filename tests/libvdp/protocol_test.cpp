@@ -37,7 +37,7 @@ std::map<std::string, OctetString> examples() {
 
 TEST(ProtocolDocument, EveryExampleIsReadAndWrittenAsItStands) {
   const auto all = examples();
-  EXPECT_EQ(all.size(), 14u);
+  EXPECT_EQ(all.size(), 17u);
   for (const auto& [name, octets] : all) {
     SCOPED_TRACE(name);
     const auto read = read_vdpdu(octets);
@@ -65,6 +65,11 @@ TEST(ProtocolDocument, TheExamplesAreWhatTheirNamesSay) {
   const auto raw = std::get<RawTlv>(read_vdpdu(all.at("capabilities alone"))->tlvs.at(0));
   const auto shown = std::get<Capabilities>(**decode_extension({raw.type, raw.value, 0}));
   EXPECT_EQ(shown.flags, Flags(0x19c));
+  EXPECT_FALSE(shown.has_timers());
+  const auto nnve = std::get<RawTlv>(read_vdpdu(all.at("capabilities of an nNVE"))->tlvs.at(0));
+  const auto second = std::get<Capabilities>(**decode_extension({nnve.type, nnve.value, 0}));
+  EXPECT_EQ(second.timers, (LocalTimers{3, 8, 20, 20, true}));
+  EXPECT_EQ(second.vids, VidSpans({{Vid(100), Vid(199)}}));
 }
 
 TEST(ProtocolDocument, EveryFlagAndFormatStandsInIt) {

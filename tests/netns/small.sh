@@ -7,7 +7,7 @@
 #   hv1 up0 --- p1 sw1 p2 --- up0 hv2 ...
 
 # Keep-alives every 164 ms, an entry that is not renewed lives for 350 ms.
-timing='"ecp":{"retries":3,"rte":10},"vdp":{"rwd":18,"rka":14}'
+timing='"ecp":{"retries":3,"rte":10},"vdp":{"rwd":18,"rka":15}'
 
 # port INTERFACE VIDS [MORE]: an access port; MORE are further members.
 port() { printf '{"interface":"%s","vids":"%s"%s}' "$1" "$2" "${3:+,$3}"; }

@@ -44,6 +44,81 @@ TEST(NnvedExchange, AStationThatShowsItsCapabilitiesIsShownOursAtOnce) {
   EXPECT_EQ(shown_to(station).size(), 2u) << "once per keep-alive interval";
 }
 
+AgentConfig with_other_numbers() {
+  AgentConfig config = make_config(1);
+  const vdp::WireMap::Code moved[] = {{vdp::FilterFormat::kGroupMacIpv4Vid, 0x17}};
+  config.wire = *vdp::WireMap::make({0x02, 0x11, 0x22}, moved);
+  return config;
+}
+
+TEST(NnvedExchange, WithOurOwnNumbersAtBothEndsAllIsAsBefore) {
+  Rig rig(with_other_numbers());
+  Station& station = rig.station(1);
+  OctetString octets;
+  vdp::write_capabilities_only(*station.shows, octets);
+  rig.agent.config().wire.to_wire(octets);
+  rig.send_octets(station, octets);
+  rig.run();
+  EXPECT_EQ(standing(rig).verdict, Exchange::Verdict::kCapable);
+  EXPECT_TRUE(shown_to(station).empty()) << "what is on the wire has the other OUI";
+  for (OctetString& frame : station.raw) rig.agent.config().wire.from_wire(ecp::payload_of(frame));
+  EXPECT_EQ(shown_to(station).size(), 1u);
+}
+
+TEST(NnvedExchange, AStationWithAnotherOuiIsLegacy) {
+  Rig rig(with_other_numbers());
+  Station& station = rig.station(1);
+  EXPECT_TRUE(rig.ask(station, associate(1))->response().success());
+  EXPECT_EQ(standing(rig).verdict, Exchange::Verdict::kLegacy);
+}
+
+TEST(NnvedExchange, AStationOfTheFirstVersionIsUnderstood) {
+  Rig rig(make_config(1));
+  Station& station = rig.station(1);
+  station.shows->version = 1;
+  EXPECT_TRUE(rig.ask(station, associate(1))->response().success());
+  EXPECT_EQ(standing(rig).verdict, Exchange::Verdict::kCapable);
+  EXPECT_FALSE(standing(rig).peer->has_timers());
+}
+
+TEST(NnvedExchange, OursTellTimersSegmentAndVids) {
+  AgentConfig config = make_config(1);
+  config.ports[0].segment_id = vdp::segment_id("rack-7");
+  Rig rig(config);
+  Station& station = rig.station(1);
+  EXPECT_TRUE(rig.ask(station, associate(1))->response().success());
+  const vdp::Capabilities shown = shown_to(station).at(0);
+  EXPECT_EQ(shown.timers, agent::local_timers(config.ecp, config.vdp));
+  EXPECT_EQ(shown.segment, vdp::segment_id("rack-7"));
+  EXPECT_EQ(shown.vids, vdp::VidSpans({{config.ports[0].vids.first, config.ports[0].vids.last}}));
+}
+
+TEST(NnvedExchange, AnswersTellWhatIsSpecialOfTheVn) {
+  AgentConfig config = make_config(1);
+  config.vn_attributes[GroupId(70001)] = vdp::VnAttributes::kLocalSwitchingOff;
+  Rig rig(config);
+  Station& station = rig.station(1);
+  station.shows->flags = vdp::Flags::all().without(vdp::Flags().set(vdp::Flag::kVnAttributes));
+  const auto told = [&](const Tlv& request) {
+    station.raw.clear();
+    EXPECT_TRUE(rig.ask(station, request)->response().success());
+    std::vector<vdp::VnAttributes> found;
+    for (const OctetString& octets : station.raw) {
+      const auto frame = ecp::decode_frame(octets);
+      if (frame->operation != ecp::Operation::kRequest) continue;
+      vdp::StatementReader reader(frame->payload);
+      while (const auto statement = reader.next())
+        found.insert(found.end(), statement->attributes.begin(), statement->attributes.end());
+    }
+    return found;
+  };
+  EXPECT_TRUE(told({TlvType::kAssociate, vsi(2), {entry(70002, mac(2))}}).empty()) << "another VN";
+  EXPECT_TRUE(told(associate(1)).empty()) << "its flag has not been shown";
+  station.shows->flags.set(vdp::Flag::kVnAttributes);
+  told({TlvType::kAssociate, vsi(2), {entry(70002, mac(2))}});
+  EXPECT_EQ(told(associate(1)), std::vector({vdp::VnAttributes{GroupId(70001), 1}}));
+}
+
 TEST(NnvedExchange, ALegacyStationIsShownThemWithAnswersOnly) {
   Rig rig(make_config(1));
   Station& station = rig.station(1);

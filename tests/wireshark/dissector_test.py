@@ -14,7 +14,7 @@ CAPTURES = os.path.join(ROOT, "tests/data/captures")
 LUA = os.path.join(ROOT, "tools/wireshark/split-nve.lua")
 FIELDS = ["ecp.operation", "ecp.sequence", "ecp.ack_of", "vdp.manager", "vdp.tlv.type", "vdp.code", "vdp.type_id", "vdp.vsi",
           "vdp.filter_format", "vdp.entries", "vdp.group", "vdp.mac", "vdp.vid", "vdp.pcp", "vdp.ps", "vdp.ipv4", "vdp.ipv6",
-          "vdp.prefix_length", "vdp.cap.flags", "vdp.cap.system", "vdp.migration", "vdp.vn_operation", "vdp.reason",
+          "vdp.prefix_length", "vdp.cap.flags", "vdp.cap.system", "vdp.cap.rka", "vdp.cap.segment", "vdp.cap.last_vid", "vdp.standing", "vdp.attributes", "vdp.migration", "vdp.vn_operation", "vdp.reason",
           "vdp.auth.counter", "vdp.keep", "vdp.hard", "vdp.suspended", "vdp.migrating",
           "evb.bgid", "evb.rrcap", "evb.rrctr", "evb.sgid", "evb.rrreq", "evb.rrstat", "evb.retries", "evb.rte", "evb.mode",
           "evb.rwd", "evb.rka"]
@@ -129,6 +129,10 @@ FRAMES = (
     ("host bits", MANAGER + association(3, 0, 0x85, "00011171" "0a000001" "18" "0064") + "0000", {}, "Host bits"),
     ("prefix above 32", MANAGER + association(3, 0, 0x85, "00011171" "0a000001" "21" "0064") + "0000", {}, "Prefix length is too large"),
     ("capabilities", MANAGER + tlv(127, OUI + "01" "01" "02" "00000183" + "ab" * 16 + "00" * 7 + "05" + "cd" * 16) + "0000", {"vdp.cap.flags": ["0x00000183"], "vdp.cap.system": ["ab" * 16]}, None),
+    ("capabilities of version 2", MANAGER + tlv(127, OUI + "01" "02" "02" "00000183" + "ab" * 16 + "00" * 7 + "05" + "cd" * 16 + "688014" + "00" * 7 + "09" + "02" "006400c7" "012c018f") + "0000", {"vdp.cap.rka": ["20"], "vdp.cap.segment": ["0x0000000000000009"], "vdp.cap.last_vid": ["199", "399"]}, None),
+    ("capabilities with a range missing", MANAGER + tlv(127, OUI + "01" "02" "02" "00000183" + "ab" * 16 + "00" * 7 + "05" + "cd" * 16 + "688014" + "00" * 8 + "02" "006400c7") + "0000", {}, "Wrong length for this subtype"),
+    ("standing", MANAGER + tlv(127, OUI + "07" "01" "00" "05" + "11" * 16 + "00011171") + "0000", {"vdp.standing": ["1"], "vdp.group": ["70001"]}, None),
+    ("VN attributes", MANAGER + GOOD + tlv(127, OUI + "09" "00011171" "0001") + "0000", {"vdp.attributes": ["0x0001"]}, None),
     ("migration", MANAGER + GOOD + tlv(127, OUI + "02" "03") + "0000", {"vdp.migration": ["3"]}, None),
     ("VN name", MANAGER + GOOD + tlv(127, OUI + "03" + "11" * 16) + "0000", {}, None),
     ("VN request", MANAGER + tlv(127, OUI + "04" "01" "00011171" "00" "0000") + "0000", {"vdp.vn_operation": ["1"], "vdp.group": ["70001"]}, None),
@@ -136,7 +140,7 @@ FRAMES = (
     ("authentication", MANAGER + GOOD + tlv(127, OUI + "06" "0001" + "00" * 8 + "00" * 7 + "09" + "ee" * 16) + "0000", {"vdp.auth.counter": ["9"]}, None),
     ("authentication not last", MANAGER + tlv(127, OUI + "06" "0001" + "00" * 32) + GOOD + "0000", {}, "not the last TLV"),
     ("extension of another length", MANAGER + tlv(127, OUI + "02" "0300") + "0000", {}, "Wrong length for this subtype"),
-    ("unknown extension", MANAGER + tlv(127, OUI + "09" "03") + "0000", {}, "Unknown subtype"),
+    ("unknown extension", MANAGER + tlv(127, OUI + "0a" "03") + "0000", {}, "Unknown subtype"),
     ("no manager", GOOD + "0000", {}, "Manager TLV missing"),
     ("late manager", GOOD + MANAGER + "0000", {}, "Manager TLV is not first"),
     ("second manager", MANAGER + MANAGER + GOOD + "0000", {}, "Second manager TLV"),

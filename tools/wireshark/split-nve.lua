@@ -32,10 +32,10 @@ end
 local FORMAT_NAMES = {}
 for number, format in pairs(FORMATS) do FORMAT_NAMES[number] = format.name end
 local EXTENSIONS = {[1] = "capabilities", [2] = "migration", [3] = "VN name", [4] = "VN request", [5] = "reason",
-  [6] = "authentication"}
-local EXTENSION_OCTETS = {[2] = 1, [3] = 16, [4] = 8, [6] = 34}
+  [6] = "authentication", [7] = "standing", [9] = "VN attributes"}
+local EXTENSION_OCTETS = {[2] = 1, [3] = 16, [4] = 8, [6] = 34, [7] = 23, [9] = 6}
 local FLAGS = {"ip_formats", "prefix_formats", "deactivate", "bridge_deactivate", "migration", "vn_name", "vn_requests",
-  "reason_text", "incremental_filter", "multi_vid"}
+  "reason_text", "incremental_filter", "multi_vid", "standing", "digest", "vn_attributes"}
 
 local e, v, b = {}, {}, {}   -- fields of the three protocols
 e.version = ProtoField.uint16("splitnve.ecp.version", "Version", base.DEC, nil, 0xF000)
@@ -84,6 +84,20 @@ end
 v.cap_system = ProtoField.bytes("splitnve.vdp.cap.system", "System ID")
 v.cap_epoch = ProtoField.uint64("splitnve.vdp.cap.epoch", "Epoch", base.DEC)
 v.cap_nonce = ProtoField.bytes("splitnve.vdp.cap.nonce", "Nonce")
+v.cap_retries = ProtoField.uint8("splitnve.vdp.cap.retries", "R: retries", base.DEC, nil, 0xE0)
+v.cap_rte = ProtoField.uint8("splitnve.vdp.cap.rte", "RTE: acknowledgement timer 2^n x 10 us", base.DEC, nil, 0x1F)
+v.cap_relay = ProtoField.bool("splitnve.vdp.cap.relay", "Reflective relay", 8, nil, 0x80)
+v.cap_rwd = ProtoField.uint8("splitnve.vdp.cap.rwd", "RWD: resource wait 2^n x 10 us", base.DEC, nil, 0x1F)
+v.cap_rka = ProtoField.uint8("splitnve.vdp.cap.rka", "RKA: keep-alive interval 2^n x 10 us", base.DEC, nil, 0x1F)
+v.cap_segment = ProtoField.uint64("splitnve.vdp.cap.segment", "Segment", base.HEX)
+v.cap_ranges = ProtoField.uint8("splitnve.vdp.cap.ranges", "VID ranges", base.DEC)
+v.cap_first = ProtoField.uint16("splitnve.vdp.cap.first_vid", "First VID", base.DEC)
+v.cap_last = ProtoField.uint16("splitnve.vdp.cap.last_vid", "Last VID", base.DEC)
+v.standing = ProtoField.uint8("splitnve.vdp.standing", "Standing", base.DEC, {[0] = "released", [1] = "held", [2] = "end of the list"})
+v.scope = ProtoField.uint8("splitnve.vdp.scope", "Scope", base.DEC, {[0] = "VSI", [1] = "VN", [2] = "all"})
+v.attributes = ProtoField.uint16("splitnve.vdp.attributes", "VN attributes", base.HEX)
+v.local_off = ProtoField.bool("splitnve.vdp.local_switching_off", "Local switching is off", 16, nil, 0x0001)
+v.neighbours = ProtoField.bool("splitnve.vdp.neighbours_answered", "The switch answers ARP and ND", 16, nil, 0x0002)
 v.migration = ProtoField.uint8("splitnve.vdp.migration", "Migration", base.DEC,
   {[0] = "unknown", [1] = "not migrating", [2] = "arriving", [3] = "departing"})
 v.vn_name = ProtoField.guid("splitnve.vdp.vn_name", "VN name")
@@ -269,6 +283,19 @@ local ADD_EXTENSION = {
     tree:add(v.cap_system, value(6, 16))
     tree:add(v.cap_epoch, value(22, 8))
     tree:add(v.cap_nonce, value(30, 16))
+    if value(0, 1):uint() < 2 then return end
+    tree:add(v.cap_retries, value(46, 1))
+    tree:add(v.cap_rte, value(46, 1))
+    tree:add(v.cap_relay, value(47, 1))
+    tree:add(v.cap_rwd, value(47, 1))
+    tree:add(v.cap_rka, value(48, 1))
+    tree:add(v.cap_segment, value(49, 8))
+    tree:add(v.cap_ranges, value(57, 1))
+    for number = 1, value(57, 1):uint() do
+      local at = 58 + 4 * (number - 1)
+      tree:add(v.cap_first, value(at, 2))
+      tree:add(v.cap_last, value(at + 2, 2))
+    end
   end,
   [2] = function(tree, value) tree:add(v.migration, value(0, 1)) end,
   [3] = function(tree, value) tree:add(v.vn_name, value(0, 16)) end,
@@ -288,10 +315,29 @@ local ADD_EXTENSION = {
     tree:add(v.counter, value(10, 8))
     tree:add(v.tag, value(18, 16))
   end,
+  [7] = function(tree, value)
+    tree:add(v.standing, value(0, 1))
+    tree:add(v.scope, value(1, 1))
+    tree:add(v.vsi_format, value(2, 1))
+    tree:add(v.vsi, value(3, 16), vsi_text(value(2, 1):uint(), value(3, 16)))
+    tree:add(v.group, value(19, 4))
+  end,
+  [9] = function(tree, value)
+    tree:add(v.group, value(0, 4))
+    local flags = tree:add(v.attributes, value(4, 2))
+    flags:add(v.local_off, value(4, 2))
+    flags:add(v.neighbours, value(4, 2))
+  end,
 }
 
+-- Capabilities grow with their version: what is behind what we know is walked over.
+local function capabilities_fit(value)
+  if value:len() < 46 then return false end
+  if value(0, 1):uint() < 2 then return true end
+  return value:len() >= 58 and value(57, 1):uint() <= 8 and value:len() >= 58 + 4 * value(57, 1):uint()
+end
+
 local function extension_fits(subtype, octets)
-  if subtype == 1 then return octets >= 46 end
   if subtype == 5 then return octets >= 2 and octets <= 66 end
   return octets == EXTENSION_OCTETS[subtype]
 end
@@ -314,7 +360,9 @@ local function add_organizational(tree, value)
     return "extension " .. subtype, false
   end
   tree:append_text(", " .. EXTENSIONS[subtype])
-  if not extension_fits(subtype, value:len() - 4) then
+  local fits = subtype == 1 and value:len() > 4 and capabilities_fit(value(4)) or
+    subtype ~= 1 and extension_fits(subtype, value:len() - 4)
+  if not fits then
     item:add_proto_expert_info(x.extension_length)
   elseif value:len() > 4 then
     ADD_EXTENSION[subtype](tree, value(4))

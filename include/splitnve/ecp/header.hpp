@@ -56,5 +56,9 @@ Decoded<Frame> decode_frame(Octets frame);
 /// Writes Ethernet header, ECP header and payload, padded with zeros to 60 octets.
 void encode_frame(MacAddress destination, MacAddress source, Operation operation, EcpSequence sequence, Octets payload,
                   OctetString& out);
+/// What follows the ECP header in a frame of encode_frame(), padding included.
+inline MutableOctets payload_of(OctetString& frame) {
+  return MutableOctets(frame).subspan(kEthernetOctets + kHeaderOctets);
+}
 
 }  // namespace splitnve::ecp

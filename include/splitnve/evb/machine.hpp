@@ -23,7 +23,7 @@ inline constexpr Duration kLldpInterval = std::chrono::seconds(30);
 inline constexpr Duration kLldpFastInterval = std::chrono::seconds(1);
 inline constexpr unsigned kLldpFastCount = 4;
 /// What a parameter may be at least: an ack timer below 160 us or a keep-alive below 10 ms only makes load (S19).
-inline constexpr Parameters kParametersLeast{0, 4, 10, 10};
+inline constexpr Parameters kParametersLeast{0, 4, 10, 15};
 /// What a neighbour may make of a parameter: 10 s of ack timer, three minutes of keep-alive. Beyond it a lost peer
 /// would be noticed too late, and VDP is refused rather than run with other timers than the neighbour's (S19).
 inline constexpr Parameters kParametersMost{7, 20, 24, 24};

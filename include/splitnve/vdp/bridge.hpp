@@ -25,6 +25,8 @@
 namespace splitnve::vdp {
 
 using RequestId = StrongId<struct RequestIdTag, std::uint64_t>;
+/// The flags of VNs that have some.
+using VnAttributesOf = boost::unordered_flat_map<GroupId, std::uint16_t>;
 using Entries = boost::container::small_vector<FilterEntry, 2>;
 
 /// A station's command as the agent decides on it.
@@ -106,6 +108,8 @@ class Bridge {
     peer_ = peer;
     vns_.set_peer(peer);
   }
+  /// What answers tell of the VNs that they grant, to a station with the flag. Null: nothing. It outlives this.
+  void set_attributes(const VnAttributesOf* of) { attributes_ = of; }
   /// Whole VNs, which share the VDPDUs.
   VnBridge& vns() { return vns_; }
   const VnBridge& vns() const { return vns_; }
@@ -159,6 +163,8 @@ class Bridge {
   void explain(std::uint32_t index, ReasonText why);
   std::uint32_t leave_chain(std::uint32_t index);
   bool write(VdpduWriter& writer, std::uint32_t index) const;
+  using Attributes = boost::container::static_vector<VnAttributes, kAttributesPerStatementMax>;
+  Attributes attributes_of(const Row& row) const;
   bool still_current(const Row& row) const;
   void erase(std::uint32_t index);
   std::uint32_t find(RequestId id) const;
@@ -167,6 +173,7 @@ class Bridge {
   Duration decision_deadline_;
   Flags offered_;
   Flags peer_;
+  const VnAttributesOf* attributes_ = nullptr;
   VnBridge vns_;
   Rows rows_;
   boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;

@@ -2,14 +2,19 @@
 // Our organizational TLV: what Split-NVE says beyond IEEE 802.1Q. All code points are ours and unregistered.
 //
 //   type 127 | length | OUI(3) subtype(1) value
-//   1 capabilities   version(1) role(1) flags(4) system id(16) epoch(8) nonce(16)
+//   1 capabilities   version(1) role(1) flags(4) system id(16) epoch(8) nonce(16), and from version 2 on
+//                    timers(3): R(3 bits) RTE(5) | relay(1) 0(2) RWD(5) | 0(3) RKA(5),
+//                    segment(8) count(1) and so many VID ranges: first(2) last(2)
 //   2 migration      of the association before it: value(1)
 //   3 VN name        of the association before it: UUID(16)
 //   4 VN request     operation(1) GroupID(4) status(1) VID word(2)
 //   5 reason         of the refusal or bridge De-Associate before it: cause(2) UTF-8 text(0..64)
 //   6 authentication key id(2) session(8) counter(8) tag(16); the last TLV before End
+//   7 standing       what(1) scope(1) VSI-ID format(1) VSI-ID(16) GroupID(4)
+//   9 VN attributes  of the answer before it: GroupID(4) flags(2)
 #pragma once
 #include <array>
+#include <boost/container/static_vector.hpp>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -31,6 +36,8 @@ enum class ExtensionType : std::uint8_t {
   kVnRequest = 4,
   kReason = 5,
   kAuthentication = 6,
+  kStanding = 7,
+  kVnAttributes = 9,
 };
 
 /// What a system understands. A sender uses an extension only towards a peer that has shown its flag (E7).
@@ -45,10 +52,14 @@ enum class Flag : std::uint32_t {
   kReasonText = 1u << 7,         ///< subtype 5
   kIncrementalFilter = 1u << 8,  ///< an association TLV names some of a VSI's entries
   kMultiVid = 1u << 9,           ///< one null entry may come back as several
+  kStanding = 1u << 10,          ///< subtype 7
+  kDigest = 1u << 11,            ///< keep-alive by digest; reserved
+  kVnAttributes = 1u << 12,      ///< subtype 9
 };
 inline constexpr std::array kAllFlags{
-    Flag::kIpFormats, Flag::kPrefixFormats, Flag::kDeactivate, Flag::kBridgeDeactivate,  Flag::kMigration,
-    Flag::kVnName,    Flag::kVnRequests,    Flag::kReasonText, Flag::kIncrementalFilter, Flag::kMultiVid};
+    Flag::kIpFormats, Flag::kPrefixFormats, Flag::kDeactivate,  Flag::kBridgeDeactivate,  Flag::kMigration,
+    Flag::kVnName,    Flag::kVnRequests,    Flag::kReasonText,  Flag::kIncrementalFilter, Flag::kMultiVid,
+    Flag::kStanding,  Flag::kDigest,        Flag::kVnAttributes};
 /// As configuration and command line name it, e.g. `bridge-deactivate`.
 const char* to_string(Flag flag);
 std::optional<Flag> flag_from_string(std::string_view name);
@@ -86,22 +97,58 @@ inline constexpr Flags kAble = Flags()
                                    .set(Flag::kVnName)
                                    .set(Flag::kVnRequests)
                                    .set(Flag::kReasonText)
-                                   .set(Flag::kIncrementalFilter);
+                                   .set(Flag::kIncrementalFilter)
+                                   .set(Flag::kVnAttributes);
 
 /// Names a system, whatever port or address it speaks from.
 using SystemId = std::array<std::uint8_t, 16>;
 /// 1 station (tnved), 2 bridge (nnved); other values are kept as received.
 enum class Role : std::uint8_t { kStation = 1, kBridge = 2 };
 
+/// A side's own timers, as octets 6 to 8 of the EVB TLV have them (S40). The bit of reflective relay: a station asks
+/// for it, a bridge grants it.
+struct LocalTimers {
+  std::uint8_t retries = 0;  ///< 3 bits; the others have 5
+  std::uint8_t rte = 0;
+  std::uint8_t rwd = 0;
+  std::uint8_t rka = 0;
+  bool reflective_relay = false;
+  friend bool operator==(const LocalTimers&, const LocalTimers&) = default;
+};
+
+/// VIDs that a bridge may give out, both ends included: 1 <= first <= last <= 4094.
+struct VidSpan {
+  Vid first, last;
+  bool overlaps(const VidSpan& other) const { return first <= other.last && other.first <= last; }
+  friend bool operator==(const VidSpan&, const VidSpan&) = default;
+};
+inline constexpr std::size_t kVidSpansMax = 8;
+using VidSpans = boost::container::static_vector<VidSpan, kVidSpansMax>;
+
+/// The version that we send. A peer of version 1 reads the fields that it knows.
+inline constexpr std::uint8_t kCapabilitiesVersion = 2;
 struct Capabilities {
-  std::uint8_t version = 1;  ///< later versions begin with the same fields
+  std::uint8_t version = kCapabilitiesVersion;  ///< later versions begin with the same fields
   Role role = Role::kStation;
   Flags flags;
   SystemId system{};
   std::uint64_t epoch = 0;               ///< another value: the sender has lost its state (S9)
   std::array<std::uint8_t, 16> nonce{};  ///< of this run of the sender (S16)
+
+  // --- from version 2 on, else as here ---
+  LocalTimers timers;
+  std::uint64_t segment = 0;  ///< names the segment of a bridge's port (S12): segment_id(); 0: none is named
+  VidSpans vids;              ///< that a bridge gives out on this port; a station has none
+  bool has_timers() const { return version >= 2; }
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
+/// The name of a segment on the wire: FNV-1a of 64 bits. Two nNVEs that name one segment say the same.
+constexpr std::uint64_t segment_id(std::string_view name) {
+  if (name.empty()) return 0;
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
 
 /// What the station knows of its VM's migration; resolves what the M and S bits leave open (D13, E5).
 enum class Migration : std::uint8_t { kUnknown = 0, kNone = 1, kArriving = 2, kDeparting = 3 };
@@ -150,10 +197,31 @@ struct Authentication {
   friend bool operator==(const Authentication&, const Authentication&) = default;
 };
 
+/// What a bridge holds of a station against its wish, or lets back (S7). A hint: what an answer says decides.
+struct Standing {
+  enum class What : std::uint8_t { kReleased = 0, kHeld = 1, kEndOfList = 2 };
+  enum class Scope : std::uint8_t { kVsi = 0, kVn = 1, kAll = 2 };
+  What what = What::kReleased;
+  Scope scope = Scope::kVsi;
+  VsiId vsi;      ///< of scope kVsi; else zero
+  GroupId group;  ///< of scopes kVsi and kVn; else zero
+  friend bool operator==(const Standing&, const Standing&) = default;
+};
+
+/// What the bridge tells of a VN that it has given (S23). Unknown bits are kept.
+struct VnAttributes {
+  GroupId group;
+  std::uint16_t flags = 0;
+  static constexpr std::uint16_t kLocalSwitchingOff = 1;   ///< the station switches nothing of it by itself
+  static constexpr std::uint16_t kNeighboursAnswered = 2;  ///< the bridge answers ARP and ND
+  friend bool operator==(const VnAttributes&, const VnAttributes&) = default;
+};
+
 /// What of a text fits a ReasonText; cut between characters of UTF-8.
 std::string_view cut_reason_text(std::string_view text);
 
-using Extension = std::variant<Capabilities, Migration, VnName, VnRequest, ReasonText, Authentication>;
+using Extension =
+    std::variant<Capabilities, Migration, VnName, VnRequest, ReasonText, Authentication, Standing, VnAttributes>;
 
 /// The subtype if the TLV is organizational and of our OUI; values that we do not know included.
 std::optional<ExtensionType> extension_type(const Tlv& tlv);

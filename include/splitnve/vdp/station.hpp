@@ -147,6 +147,11 @@ class Station {
   std::optional<Event> poll_event();
 
   // --- views ---
+  /// What the bridge has told of a VN (VnAttributes::flags); 0: nothing.
+  std::uint16_t attributes(GroupId group) const {
+    const auto found = attributes_.find(group);
+    return found == attributes_.end() ? std::uint16_t{0} : found->second;
+  }
   struct EntryView {
     MacAddress mac;
     Level desired;
@@ -312,6 +317,7 @@ class Station {
   Handle match(const Association& association) const;
   Handle match_refused(const Association& association) const;
   bool same_entries(Handle handle, const Association& association) const;
+  void learn_attributes(GroupId group);
   TlvType take_answer(Handle handle);
   void accept(Handle handle, const Association* answer, Instant now);
   static void accept_entry(Entry& entry, TlvType command, const FilterEntry& answer);
@@ -344,7 +350,9 @@ class Station {
   Handle last_sent_ = kNoHandle;
   Handle expected_ = kNoHandle;  ///< whose answer is likely to be the next: bridges answer in order
   std::uint32_t serial_ = 0;
-  std::string_view why_;       ///< what the bridge said of the TLV that is being handled
+  std::string_view why_;             ///< what the bridge said of the TLV that is being handled
+  const Statement* told_ = nullptr;  ///< that TLV, with what stands behind it
+  boost::unordered_flat_map<GroupId, std::uint16_t> attributes_;
   unsigned fresh_streak_ = 0;  ///< VDPDUs in a row that left waiting keep-alives behind
   Stats stats_;
 };
