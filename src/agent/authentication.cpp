@@ -23,6 +23,17 @@ const char* advice(std::string_view cause) {
 
 }  // namespace
 
+Notice unauthenticated(const std::string& subject, const char* cause) {
+  return {"PEER_UNAUTHENTICATED", Notice::Level::kWarning, subject + ": " + cause + "; " + advice(cause)};
+}
+
+auth::Secret secret_of(const std::optional<auth::Secret>& configured, std::uint64_t seed) {
+  if (configured) return *configured;
+  auth::Secret out{};
+  BoundedWriter(out).u64(seed);
+  return out;
+}
+
 Authentication::Authentication(const auth::Authenticator::Config& config, std::string subject)
     : authenticator_(config), subject_(std::move(subject)) {}
 
@@ -33,6 +44,7 @@ Authentication::Heard Authentication::handle_frame(const ecp::Frame& frame, ecp:
   Heard heard;
   heard.counter = judged.counter;
   heard.established = judged.established;
+  heard.is_valid = judged.is_valid;
   heard.shown = judged.shown;
   if (judged.established) {
     // What is outstanding was signed under other keys, and what was received came under other keys.
@@ -79,8 +91,7 @@ void Authentication::log_refusal(const char* cause, Instant now, EffectQueue& ef
   }
   if (noticed_at_ && now < *noticed_at_ + kNoticePause) return;
   noticed_at_ = now;
-  effects.push_back(
-      Notice{"PEER_UNAUTHENTICATED", Notice::Level::kWarning, subject_ + ": " + cause + "; " + advice(cause)});
+  effects.push_back(unauthenticated(subject_, cause));
 }
 
 Authentication::View Authentication::view() const {

@@ -4,15 +4,22 @@
 
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/auth/authenticator.hpp"
+#include "splitnve/auth/nonces.hpp"
 #include "splitnve/ecp/session.hpp"
 
 namespace splitnve::agent {
+
+/// The secret of an agent: the configured one, else one that its seed tells.
+auth::Secret secret_of(const std::optional<auth::Secret>& configured, std::uint64_t seed);
 
 /// What is configured for a peer.
 struct AuthenticationPolicy {
   auth::Mode mode = auth::Mode::kOff;
   std::shared_ptr<const auth::KeyRing> keys;  ///< not empty unless off
 };
+
+/// PEER_UNAUTHENTICATED, with what to do about it.
+Notice unauthenticated(const std::string& subject, const char* cause);
 
 /// The authentication of one peer between the wire and its ECP session, as both agents use it, and what is logged of
 /// it: one Transition per result, one notice a minute about what is refused.
@@ -24,6 +31,7 @@ class Authentication {
   struct Heard {
     bool pass = false;  ///< give it to the ECP session, then call handled()
     std::uint64_t counter = 0;
+    bool is_valid = false;                   ///< signed, and rightly
     bool established = false;                ///< nonce() is another now, the peer may have begun anew
     std::optional<vdp::Capabilities> shown;  ///< by a hello: they are true
     const char* dropped = nullptr;           ///< the cause, to be counted
@@ -36,6 +44,10 @@ class Authentication {
   Heard handle_frame(const ecp::Frame& frame, ecp::Session& session, const vdp::Capabilities& own, Instant now,
                      EffectQueue& effects);
   void handled(ecp::Session::Verdict verdict, std::uint64_t counter);
+  /// Of a station that was unknown until this session: its frame is handled next.
+  /// It has signed before (Signers).
+  void require() { authenticator_.require(); }
+  void adopt(auth::Session session) { authenticator_.adopt(std::move(session)); }
   void handle_delivery_failed() { authenticator_.handle_delivery_failed(); }
   void handle_time(Instant now) { authenticator_.handle_time(now); }
   std::optional<Instant> next_deadline() const { return authenticator_.next_deadline(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/evb_port.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -22,6 +23,23 @@ evb::Machine::Config machine_config(evb::Role role, const EvbPort::Config& confi
 }
 
 }  // namespace
+
+SignedTimers greater_timers(const ecp::Timing& ecp, const vdp::Timing& vdp, const vdp::LocalTimers& theirs) {
+  const evb::Parameters most = evb::kParametersMost;
+  if (theirs.retries > most.retries || theirs.rte > most.rte || theirs.rwd > most.rwd || theirs.rka > most.rka)
+    return {ecp, vdp, false};
+  SignedTimers out{ecp, vdp, true};
+  out.ecp.retries_max = out.vdp.retries_max = std::max<unsigned>(ecp.retries_max, theirs.retries);
+  out.ecp.retransmission_exponent = out.vdp.retransmission_exponent =
+      std::max<unsigned>(ecp.retransmission_exponent, theirs.rte);
+  out.vdp.resource_wait_exponent = std::max<unsigned>(vdp.resource_wait_exponent, theirs.rwd);
+  out.vdp.keepalive_exponent = std::max<unsigned>(vdp.keepalive_exponent, theirs.rka);
+  return out;
+}
+
+std::string to_string(const vdp::LocalTimers& timers) {
+  return evb::to_string(evb::Parameters{timers.retries, timers.rte, timers.rwd, timers.rka});
+}
 
 vdp::LocalTimers local_timers(const ecp::Timing& ecp, const vdp::Timing& vdp) {
   const auto octet = [](unsigned value) { return static_cast<std::uint8_t>(value); };

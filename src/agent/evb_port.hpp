@@ -53,6 +53,15 @@ struct EvbView {
   const evb::Machine* machine = nullptr;
 };
 
+/// What two sides come to whose capabilities are signed: the greater of each value (S40).
+struct SignedTimers {
+  ecp::Timing ecp;
+  vdp::Timing vdp;
+  bool acceptable = true;  ///< false: the other side's are beyond what is allowed here, and ours stand above
+};
+SignedTimers greater_timers(const ecp::Timing& ecp, const vdp::Timing& vdp, const vdp::LocalTimers& theirs);
+std::string to_string(const vdp::LocalTimers& timers);
+
 /// Our own timers as capabilities tell them.
 vdp::LocalTimers local_timers(const ecp::Timing& ecp, const vdp::Timing& vdp);
 

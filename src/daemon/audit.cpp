@@ -35,6 +35,7 @@ std::string record_name(const std::uint64_t& key) {
     case agent::RecordKind::kTsi: return "tsi" + number;
     case agent::RecordKind::kLatch: return "latch" + number;
     case agent::RecordKind::kVn: return "vn" + number;
+    case agent::RecordKind::kSigner: return "signer" + number;
   }
   return "kind " + std::to_string(key >> 56) + number;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,6 +75,15 @@ int digit(char c) {
 }
 
 }  // namespace
+
+std::array<std::uint8_t, 32> random_secret() {
+  std::array<std::uint8_t, 32> secret{};
+  ssize_t got = -1;
+  do got = ::getrandom(secret.data(), secret.size(), 0);
+  while (got < 0 && errno == EINTR);
+  ensure(got == static_cast<ssize_t>(secret.size()), "the kernel has random numbers");
+  return secret;
+}
 
 Result<auth::Key> load_key(auth::KeyId id, const std::string& path) {
   const File file(path);

@@ -6,6 +6,9 @@
 
 namespace splitnve::daemon {
 
+/// 32 octets of the kernel's random numbers (getrandom(2)); waits until it has some.
+std::array<std::uint8_t, 32> random_secret();
+
 /// Reads `authentication` and `keys` of a port or uplink, the key files included. Complains if there are no keys though
 /// it is not off, unless there are `others`.
 agent::AuthenticationPolicy read_authentication(const host::ConfigNode& node, bool others = false);

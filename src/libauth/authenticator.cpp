@@ -55,7 +55,13 @@ void Authenticator::renew_nonce() {
 Authenticator::Judgement Authenticator::check(const ecp::Frame& frame, const vdp::Capabilities& own, Instant now) {
   if (config_.mode == Mode::kOff) return {};
   const auto read = outline(frame.payload);
-  if (read) return read->seal ? check_sealed(frame, *read, own, now) : check_plain(frame, *read, own, now);
+  if (read) {
+    const auto judged = read->seal ? check_sealed(frame, *read, own, now) : check_plain(frame, *read, own, now);
+    // Who speaks to a bridge alone is behind others that keep the group to themselves.
+    if (config_.role == vdp::Role::kBridge && (hello_ != Hello::kNone || ack_))
+      hello_to_ = is_link_group(frame.destination) ? ecp::kNearestCustomerBridge : frame.source;
+    return judged;
+  }
   if (may_send() && !session_) return {};  // VDP says what is wrong with it
   return refuse("authentication: malformed");
 }
@@ -93,21 +99,21 @@ void Authenticator::answer_hello(const vdp::Capabilities& shown, const MacAddres
     hello_ = Hello::kSession;
     return;
   }
-  candidate_.emplace(make(*config_.keys->preferred(), shown, peer, own));
+  candidate_.emplace(*config_.keys->preferred(), parties(shown, peer, own), config_.role);
   hello_ = Hello::kCandidate;
 }
 
-Session Authenticator::make(const Key& key, const vdp::Capabilities& shown, const MacAddress& peer,
-                            const vdp::Capabilities& own) const {
+Parties Authenticator::parties(const vdp::Capabilities& shown, const MacAddress& peer,
+                               const vdp::Capabilities& own) const {
   const bool station = config_.role == vdp::Role::kStation;
-  Parties parties;
-  parties.station_nonce = station ? nonce_ : shown.nonce;
-  parties.bridge_nonce = station ? shown.nonce : nonce_;
-  parties.station_system = station ? own.system : shown.system;
-  parties.bridge_system = station ? shown.system : own.system;
-  parties.station_mac = station ? config_.own_mac : peer;
-  parties.bridge_mac = station ? peer : config_.own_mac;
-  return {key, parties, config_.role};
+  Parties between;
+  between.station_nonce = station ? nonce_ : shown.nonce;
+  between.bridge_nonce = station ? shown.nonce : nonce_;
+  between.station_system = station ? own.system : shown.system;
+  between.bridge_system = station ? shown.system : own.system;
+  between.station_mac = station ? config_.own_mac : peer;
+  between.bridge_mac = station ? peer : config_.own_mac;
+  return between;
 }
 
 /// The session that the frame names, if it is one of ours, or one that its capabilities and our next nonce make.
@@ -117,9 +123,10 @@ Session* Authenticator::session_of(const ecp::Frame& frame, const Outline& read,
   if (!greets(read, frame)) return nullptr;
   const Key* key = config_.keys->find(KeyId(read.seal->key));
   if (key == nullptr) return nullptr;
-  Session made = make(*key, *read.capabilities, frame.source, own);
-  if (made.id() != read.seal->session) return nullptr;
-  return &candidate_.emplace(std::move(made));
+  // Keys are derived only for a frame that names the session.
+  const Parties between = parties(*read.capabilities, frame.source, own);
+  if (session_id(key->id, between) != read.seal->session) return nullptr;
+  return &candidate_.emplace(*key, between, config_.role);
 }
 
 Authenticator::Judgement Authenticator::check_sealed(const ecp::Frame& frame, const Outline& read,
@@ -138,6 +145,7 @@ Authenticator::Judgement Authenticator::check_sealed(const ecp::Frame& frame, co
   ++stats_.valid;
   failures_ = 0;
   Judgement valid;
+  valid.is_valid = true;
   valid.counter = read.seal->counter;
   valid.established = candidate_ && session == &*candidate_;
   if (valid.established) establish();
@@ -171,6 +179,7 @@ void Authenticator::spend(std::uint64_t counter, ecp::Operation operation) {
 void Authenticator::handle_delivery_failed() {
   if (!session_ || ++failures_ < kFailuresMax) return;
   hello_ = Hello::kPlain;
+  hello_to_.reset();
 }
 
 void Authenticator::handle_time(Instant now) {
@@ -191,7 +200,8 @@ void Authenticator::seal(ecp::Operation operation, EcpSequence sequence, const M
   if (session_) session_->seal({destination, config_.own_mac, operation, sequence}, vdpdu);
 }
 
-bool Authenticator::poll_frame(const vdp::Capabilities& own, const MacAddress& destination, OctetString& out) {
+bool Authenticator::poll_frame(const vdp::Capabilities& own, const MacAddress& conversation, OctetString& out) {
+  const MacAddress destination = hello_to_.value_or(conversation);
   OctetString payload;
   if (const auto acknowledged = std::exchange(ack_, std::nullopt)) {
     session_->seal_handshake({destination, config_.own_mac, ecp::Operation::kAck, *acknowledged}, payload);

@@ -62,7 +62,15 @@ void derive(const Key& key, const Parties& parties, DerivedKeys& out) {
   OPENSSL_cleanse(secret.data(), secret.size());
 }
 
-std::uint64_t name_of(KeyId key, const Parties& parties) {
+/// Whom a frame reaches: a forger must not turn what was said to one into what is said to all.
+std::uint8_t destination_class(const MacAddress& destination) {
+  if (is_link_group(destination)) return 1;
+  return destination.is_group() ? 3 : 2;
+}
+
+}  // namespace
+
+std::uint64_t session_id(KeyId key, const Parties& parties) {
   std::array<std::uint8_t, kSessionLabel.size() + 2 + kContextOctets> room;
   BoundedWriter writer(room);
   write(writer, kSessionLabel);
@@ -76,14 +84,6 @@ std::uint64_t name_of(KeyId key, const Parties& parties) {
   BoundedReader(digest).u64(name);
   return name;
 }
-
-/// Whom a frame reaches: a forger must not turn what was said to one into what is said to all.
-std::uint8_t destination_class(const MacAddress& destination) {
-  if (is_link_group(destination)) return 1;
-  return destination.is_group() ? 3 : 2;
-}
-
-}  // namespace
 
 bool ReplayWindow::is_fresh(std::uint64_t counter, ecp::Operation operation) const {
   if (operation == ecp::Operation::kRequest && counter < last_request_) return false;
@@ -117,7 +117,7 @@ Session::Mac Session::prepare(Octets key) {
 }
 
 Session::Session(const Key& key, const Parties& parties, vdp::Role own)
-    : key_(key.id), id_(name_of(key.id, parties)), parties_(parties), own_(own) {
+    : key_(key.id), id_(session_id(key.id, parties)), parties_(parties), own_(own) {
   DerivedKeys keys;
   derive(key, parties, keys);
   Mac station = prepare(Octets(keys).first(kDigestOctets));
@@ -158,6 +158,7 @@ Session::Tag Session::sign(Mac& mac, vdp::Role direction, const Envelope& envelo
        EVP_MAC_final(mac.get(), digest.data(), &octets, digest.size()) == 1 && octets == digest.size());
   Tag tag;
   std::copy_n(digest.begin(), tag.size(), tag.begin());
+  OPENSSL_cleanse(digest.data(), digest.size());
   return tag;
 }
 

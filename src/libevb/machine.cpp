@@ -85,7 +85,7 @@ Decoded<void> Machine::take(LldpFrame frame, Instant now) {
                  *frame.evb,
                  frame.ttl_seconds,
                  now,
-                 now + std::chrono::seconds(frame.ttl_seconds),
+                 now + std::min<Duration>(std::chrono::seconds(frame.ttl_seconds), longest_hold()),
                  {}};
   const std::array<bool, 4> echo = {false, false, frame.evb->rwd_remote, frame.evb->rka_remote};
   for (std::size_t i = 0; i < kAll.size(); ++i)
@@ -114,6 +114,11 @@ void Machine::settle(const char* reason, bool restarted, Instant now) {
   if (tlv == announced_) return;
   announced_ = tlv;
   announce_soon(now);
+}
+
+/// Whoever says that it will be silent for hours is not believed: four intervals of ours, or of the standard's default.
+Duration Machine::longest_hold() const {
+  return kHoldIntervals * std::max(config_.interval, kLldpInterval) + std::chrono::seconds(1);
 }
 
 std::optional<unsigned> Machine::theirs(std::size_t parameter) const {

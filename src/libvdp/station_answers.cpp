@@ -64,7 +64,7 @@ void Station::handle_vn_request(const Statement& statement, Instant now) {
 void Station::handle_association(const ManagerId& manager, const Association& association, Instant now) {
   const bool deassociate = association.command == TlvType::kDeAssociate;
   if (association.is_response()) {
-    deassociate ? handle_deassociate_response(association, now) : handle_response(association, now);
+    deassociate ? handle_deassociate_response(manager, association, now) : handle_response(manager, association, now);
   } else if (deassociate) {
     handle_bridge_deassociate(association, now);
   } else if (association.command != TlvType::kAssociate && offered_.has(Flag::kBridgeDeactivate)) {
@@ -90,18 +90,16 @@ void Station::handle_undecodable(const Tlv& tlv, Instant now) {
     ++candidates;
   }
   const ResponseStatus status = ResponseStatus::from_octet(head->status);
-  if (candidates != 1 || status.success()) {
-    ++stats_.unmatched;
-    return;
-  }
+  if (candidates != 1 || status.success()) return count_unmatched(head->vsi, head->command, head->status);
   refuse(meant, status, now);
 }
 
 // --- matching ---
 
-/// Same entries, order and count as the association's last command. A success fills in VIDs; a refusal repeats those of
-/// the request, by which one of an earlier request is told from one of its repeat with VID 0 (S13).
-bool Station::same_entries(Handle handle, const Association& association) const {
+/// Same entries, order and count as the association's last command. A success fills in VIDs. A refusal should repeat
+/// those of the request; one that does not is taken as well, but not as one of the repeat with VID 0 if it names the
+/// VID of the request before that (S13, S45).
+bool Station::same_entries(Handle handle, const Association& association, Vids vids) const {
   const Row& row = associations_[handle];
   std::size_t at = 0;
   for (const Entry& entry : row.entries) {
@@ -112,23 +110,35 @@ bool Station::same_entries(Handle handle, const Association& association) const 
     if (has_mac(row.format) && answered.mac != entry.mac) return false;
     if (answered.ip != ips_.get(handle, entry.ip)) return false;
     const Vid asked = entry.null_vid ? Vid() : entry.vid;
-    if (!association.response().success() && answered.vid != asked) return false;
+    if (association.response().success() || answered.vid == asked) continue;
+    if (vids == Vids::kRepeated || (entry.null_vid && answered.vid == entry.vid)) return false;
   }
   return at != 0 && at == association.count;
 }
 
-bool Station::answers(Handle handle, const Association& association) const {
-  return associations_[handle].command == association.command && same_entries(handle, association);
+bool Station::answers(Handle handle, const Association& association, Vids vids) const {
+  return associations_[handle].command == association.command && same_entries(handle, association, vids);
+}
+
+void Station::count_unmatched(const VsiId& vsi, TlvType command, std::uint8_t status) {
+  ++stats_.unmatched;
+  unmatched_ = Unmatched{vsi, command, ResponseStatus::from_octet(status), std::string(why_)};
+}
+
+/// The manager is an attribute, no part of the key: an answer under another one is an answer (S46).
+void Station::count_manager(Handle handle, const ManagerId& manager) {
+  if (associations_[handle].manager != manager) ++stats_.other_manager;
 }
 
 /// Among 100,000 VSIs looking one up waits for memory longer than all else that an answer costs; the expected one is at
 /// hand.
 Station::Handle Station::match(const Association& association) const {
   if (associations_.contains(expected_) && associations_[expected_].vsi == association.vsi &&
-      answers(expected_, association))
+      answers(expected_, association, Vids::kRepeated))
     return expected_;
-  for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
-    if (answers(h, association)) return h;
+  for (const Vids vids : {Vids::kRepeated, Vids::kAny})
+    for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
+      if (answers(h, association, vids)) return h;
   return kNoHandle;
 }
 
@@ -136,37 +146,40 @@ Station::Handle Station::match(const Association& association) const {
 Station::Handle Station::match_refused(const Association& association) const {
   for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi) {
     const Row& row = associations_[h];
-    if (adds(row.command) && !row.removal_unanswered && same_entries(h, association)) return h;
+    if (adds(row.command) && !row.removal_unanswered && same_entries(h, association, Vids::kAny)) return h;
   }
   return kNoHandle;
 }
 
 // --- responses ---
 
-void Station::handle_response(const Association& association, Instant now) {
+void Station::handle_response(const ManagerId& manager, const Association& association, Instant now) {
   const Handle handle = match(association);
   const ResponseStatus status = association.response();
-  if (handle == kNoHandle || (status.success() && !vids_usable(association))) {
-    ++stats_.unmatched;
-  } else if (status.success()) {
+  if (handle == kNoHandle || (status.success() && !vids_usable(association)))
+    return count_unmatched(association.vsi, association.command, association.status);
+  count_manager(handle, manager);
+  if (status.success()) {
     accept(handle, &association, now);
   } else {
     refuse(handle, status, now);
   }
 }
 
-void Station::handle_deassociate_response(const Association& association, Instant now) {
+void Station::handle_deassociate_response(const ManagerId& manager, const Association& association, Instant now) {
   if (association.count == 0) {
     handle_whole_deassociate(association, now);
     return;
   }
   const ResponseStatus status = association.response();
   if (const Handle handle = match(association); handle != kNoHandle) {
+    count_manager(handle, manager);
     status.success() ? accept(handle, &association, now) : refuse(handle, status, now);
   } else if (const Handle refused = match_refused(association); refused != kNoHandle) {
+    count_manager(refused, manager);
     refuse(refused, as_refusal(status), now);
   } else {
-    ++stats_.unmatched;
+    count_unmatched(association.vsi, association.command, association.status);
   }
 }
 
@@ -176,7 +189,7 @@ void Station::handle_whole_deassociate(const Association& association, Instant n
   bool ours = false;
   for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
     ours |= associations_[h].command == TlvType::kDeAssociate;
-  if (first_of(association.vsi) == kNoHandle) ++stats_.unmatched;
+  if (first_of(association.vsi) == kNoHandle) count_unmatched(association.vsi, association.command, association.status);
   for (Handle next = first_of(association.vsi); next != kNoHandle;) {
     const Handle handle = next;
     next = associations_[handle].next_of_vsi;

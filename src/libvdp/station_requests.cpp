@@ -110,24 +110,25 @@ Station::Plan Station::plan_removal(const Row& row, bool replacing) {
   return {TlvType::kDeAssociate, 0, row.format, false, replacing};
 }
 
-bool Station::compose(OctetString& out, Instant now, const Capabilities* show) {
-  if (!queued()) return false;
+bool Station::compose(OctetString& out, Instant now, const Capabilities* show, Which which) {
+  const bool all = which == Which::kAll;
+  if (all ? !queued() : renewals_.empty()) return false;
   replies_sent_ = 0;  // an outcome that was never told counts as failed
   vns_.handle_delivery_failed();
   const std::size_t waiting = renewals_.size();
-  const bool renewals_lead = fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
+  const bool renewals_lead = !all || fresh_.empty() || (waiting != 0 && fresh_streak_ >= kFreshStreakMax);
   IndexList& lead = renewals_lead ? renewals_ : fresh_;
-  const ManagerId manager = leading_manager(lead);
+  const ManagerId manager = all ? leading_manager(lead) : associations_[lead.front()].manager;
   out.resize(vdpdu_octets_max_);
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
   composed_.clear();
   ++serial_;
-  const bool of_vns = vns_.queued() && vns_.write(writer, now);
-  const bool room = write_replies(writer, manager);
+  const bool of_vns = all && vns_.queued() && vns_.write(writer, now);
+  const bool room = !all || write_replies(writer, manager);
   if (room) {
     fill(writer, lead, manager, now);
-    fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
+    if (all) fill(writer, renewals_lead ? fresh_ : renewals_, manager, now);
   }
   ensure(!composed_.empty() || replies_sent_ != 0 || of_vns, "what waits for its turn fits an empty VDPDU");
   fresh_streak_ = waiting != 0 && renewals_.size() == waiting ? fresh_streak_ + 1 : 0;

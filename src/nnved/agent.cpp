@@ -11,7 +11,19 @@ namespace splitnve::nnved {
 
 using Impl = Agent::Impl;
 
-Impl::Impl(AgentConfig config_, std::uint64_t seed) : config(std::move(config_)), random(seed) {
+namespace {
+
+/// Of the stations that might give way to a new one, so many are looked at for one frame.
+constexpr unsigned kUnprovenLooks = 8;
+
+MacAddress answered_at(const ecp::Frame& frame) {
+  return is_link_group(frame.destination) ? ecp::kNearestCustomerBridge : frame.source;
+}
+
+}  // namespace
+
+Impl::Impl(AgentConfig config_, std::uint64_t seed)
+    : config(std::move(config_)), random(seed), nonces(agent::secret_of(config.secret, seed)), greeter(nonces.split()) {
   for (std::uint32_t i = 0; i < config.ports.size(); ++i) ports.emplace_back(config, i);
 }
 
@@ -32,10 +44,13 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   touch(peer);
   const auto counter = authenticate(peer, *frame, now);
   if (!counter) return settle(now);
-  if (now - from.heard_or_begun() > ports[*port_index].vdp.keepalive_interval() / 4) from.back_since = now;
+  if (now - from.heard_or_begun() > timing_of(from).keepalive_interval() / 4) from.back_since = now;
   if (from.session.is_stale(*frame, now) && from.exchange.is_new_session(frame->payload)) from.session.begin_anew();
   const auto verdict = from.session.handle_frame(*frame, now);
   from.authentication.handled(verdict, *counter);
+  from.hear(verdict, *counter != 0);
+  // A station that speaks to us alone, or looks for us behind bridges, is answered alone, too.
+  if (verdict == ecp::Session::Verdict::kDelivered) from.session.set_destination(answered_at(*frame));
   switch (verdict) {
     case ecp::Session::Verdict::kDelivered: enqueue(peer); break;
     case ecp::Session::Verdict::kInboxFull: drop("inbox full"); break;
@@ -55,18 +70,38 @@ Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant 
   if (frame.destination != own && !is_link_group(frame.destination) && !to_group) return drop("not for us"), kNoIndex;
   if (to_group && !port.sole_nnve && !vdp::is_discovery(frame.payload))
     return drop("to the group, and not capabilities alone"), kNoIndex;
-  // A station that speaks to us alone, or looks for us behind bridges, is answered alone, too.
-  const MacAddress answered = is_link_group(frame.destination) ? ecp::kNearestCustomerBridge : frame.source;
   if (frame.source == own) return drop("our own frame"), kNoIndex;
   if (!policy.admits_station(port_index, frame.source)) return drop("station not admitted"), kNoIndex;
-  if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end()) {
-    peers[known->second].session.set_destination(answered);
+  if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end())
     return known->second;
-  }
   if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
   if (!has_key(port_index, frame.source)) return drop("authentication: station without a key"), kNoIndex;
-  if (ports[port_index].peers >= limits::kPeersPerPortMax) return drop("too many peers"), kNoIndex;
-  return create_peer(port_index, frame.source, answered, now);
+  if (port.authentication.mode == auth::Mode::kRequire) return greet(port_index, frame, now);
+  if (ports[port_index].peers >= limits::kPeersPerPortMax && !forget_unproven(port_index))
+    return drop("too many peers"), kNoIndex;
+  return create_peer(port_index, frame.source, answered_at(frame), now);
+}
+
+/// Only who has acknowledged something is there for certain: others give way to who comes next.
+bool Impl::forget_unproven(std::uint32_t port_index) {
+  auto& waiting = ports[port_index].unproven;
+  for (unsigned looked = 0; looked < kUnprovenLooks && !waiting.empty(); ++looked) {
+    const MacAddress station = waiting.front();
+    waiting.pop_front();
+    const auto known = peer_index.find(PeerKey{port_index, station});
+    if (known == peer_index.end() || peers[known->second].proven) continue;
+    if (!is_idle(peers[known->second])) {
+      waiting.push_back(station);
+      continue;
+    }
+    forget_peer(known->second);
+    return true;
+  }
+  return false;
+}
+
+bool Impl::is_idle(const Peer& peer) const {
+  return peer.tsis == 0 && peer.works == 0 && peer.connects == 0 && !peer.queued;
 }
 
 Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination,
@@ -85,6 +120,8 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   peers[peer].bridge.set_vdpdu_octets_max(peers[peer].authentication.vdpdu_octets_max());
   peer_index.emplace(PeerKey{port_index, station}, peer);
   ++ports[port_index].peers;
+  ports[port_index].unproven.push_back(station);
+  if (ports[port_index].unproven.size() > 2 * limits::kPeersPerPortMax) ports[port_index].unproven.pop_front();
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
                      "Unknown", "Known", "first frame");
   tell_bridge(peer);
@@ -101,6 +138,7 @@ void Impl::forget_peer(Index peer) {
   if (gone.queued) queue.erase(std::find(queue.begin(), queue.end(), peer));
   if (gone.touched) touched.erase(std::find(touched.begin(), touched.end(), peer));
   --ports[gone.port_index].peers;
+  if (gone.authentication.authenticator().session() != nullptr) greeter.forget();
   peer_index.erase(PeerKey{gone.port_index, gone.station});
   peer_deadlines.clear(peer);
   peers.erase(peer);
@@ -136,6 +174,7 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   if (!read) return drop(read.error().cause);
   ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
+  if (read->capabilities) adopt_signed_timers(peer, now);
   from.bridge.for_each_received([this](const vdp::Request& request) { tsis.prefetch(request.vsi); });
   // A keep-alive does not ask who has its addresses.
   from.bridge.for_each_received([this](const vdp::Request& request) {
@@ -146,16 +185,21 @@ void Impl::take_vdpdu(Index peer, Instant now) {
   while (const auto request = from.bridge.vns().poll_request()) handle_vn_request(peer, *request, now);
 }
 
-vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
+vdp::Capabilities Impl::own_capabilities(std::uint32_t port_index) const {
   vdp::Capabilities own;
   own.role = vdp::Role::kBridge;
   own.flags = config.offer;
   own.system = config.system;
   own.epoch = epoch;
-  own.nonce = new_nonce();
   own.timers = agent::local_timers(config.ecp, config.vdp);
   own.segment = config.ports[port_index].segment_id;
   own.vids.push_back({config.ports[port_index].vids.first, config.ports[port_index].vids.last});
+  return own;
+}
+
+vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
+  vdp::Capabilities own = own_capabilities(port_index);
+  own.nonce = new_nonce();
   const Port& port = ports[port_index];
   return {own, {port.ecp.ack_timer(), port.vdp.keepalive_interval()}, config.ports[port_index].legacy};
 }
@@ -163,12 +207,6 @@ vdp::Exchange Impl::new_exchange(std::uint32_t port_index) {
 std::array<std::uint8_t, 16> Impl::nonce_for(const Peer& peer) {
   const bool off = peer.authentication.authenticator().mode() == auth::Mode::kOff;
   return off ? peer.exchange.own().nonce : peer.authentication.nonce();
-}
-
-std::array<std::uint8_t, 16> Impl::new_nonce() {
-  std::array<std::uint8_t, 16> nonce;
-  for (std::uint8_t& octet : nonce) octet = static_cast<std::uint8_t>(random());
-  return nonce;
 }
 
 /// What the peer has shown, and what it may count on of us.
@@ -202,7 +240,7 @@ void Impl::begin_ages_anew(Index peer, Instant now) {
   for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
     if (!tsis.rows().contains(instance) || tsis[instance].peer != peer) continue;
     for (AddressRow& address : tsis[instance].addresses) address.renewed = now;
-    ages.set(instance, now + ports[peers[peer].port_index].vdp.keepalive_timeout());
+    ages.set(instance, now + timing_of(peers[peer]).keepalive_timeout());
   }
   for (Index number = 0; number < connects.rows().slots(); ++number)
     if (connects.rows().contains(number) && connects[number].peer == peer) connects[number].renewed = now;
@@ -270,6 +308,7 @@ void Impl::pump(Index peer, Instant now) {
   }
   OctetString frame;
   while (to.authentication.poll_frame(to.session, to.exchange.own(), frame)) {
+    if (!to.may_transmit()) continue;
     config.wire.to_wire(ecp::payload_of(frame));
     journal.effects.push_back(agent::Transmit{config.ports[to.port_index].id, std::exchange(frame, {})});
   }

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "agent/signers.hpp"
 #include "nnved/agent.hpp"
 #include "nnved/connect.hpp"
 #include "nnved/journal.hpp"
@@ -19,6 +20,7 @@
 #include "nnved/tsi_machine.hpp"
 #include "nnved/vap.hpp"
 #include "nnved/work.hpp"
+#include "splitnve/auth/greeter.hpp"
 
 namespace splitnve::nnved {
 
@@ -84,10 +86,15 @@ struct Agent::Impl {
   Index peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant now);
   Index create_peer(std::uint32_t port_index, const MacAddress& station, const MacAddress& destination, Instant now);
   void forget_peer(Index peer);
+  /// Makes room at a full port: the longest known of those that have never acknowledged anything goes, if it has
+  /// nothing.
+  bool forget_unproven(std::uint32_t port_index);
+  bool is_idle(const Peer& peer) const;
   void enqueue(Index peer);
   void take_vdpdu(Index peer, Instant now);
   vdp::Exchange new_exchange(std::uint32_t port_index);
-  std::array<std::uint8_t, 16> new_nonce();
+  vdp::Capabilities own_capabilities(std::uint32_t port_index) const;
+  std::array<std::uint8_t, 16> new_nonce() { return nonces.next(); }
   /// What names the conversation with a station in our capabilities.
   std::array<std::uint8_t, 16> nonce_for(const Peer& peer);
   void tell_bridge(Index peer);
@@ -106,6 +113,13 @@ struct Agent::Impl {
   std::shared_ptr<const auth::KeyRing> keys_of(std::uint32_t port_index, const MacAddress& station) const;
   bool has_key(std::uint32_t port_index, const MacAddress& station) const;
   agent::Authentication new_authentication(std::uint32_t port_index, const MacAddress& station);
+  /// The first signed frame of a station that is not remembered makes it a peer, where a signature is required; what it
+  /// says before is answered and forgotten (S40). kNoIndex: that was all.
+  Index greet(std::uint32_t port_index, const ecp::Frame& frame, Instant now);
+  void note_signer(Index peer);
+  /// Plain words in the name of a system that has signed before (S40).
+  bool is_downgrade(const Peer& peer, const ecp::Frame& frame) const;
+  void refuse_unsigned(std::uint32_t port_index, const MacAddress& station, const char* cause, Instant now);
   /// Is the frame the station's? Its counter then, 0 if it is plain and may be.
   std::optional<std::uint64_t> authenticate(Index peer, const ecp::Frame& frame, Instant now);
 
@@ -122,6 +136,7 @@ struct Agent::Impl {
   Result<Step, Reason> plan_address(Index peer, const vdp::Request& request, GroupId vn, const AddressName& name) const;
   Level level_beside(Index instance, const MacAddress& mac, Level level) const;
   Reason check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const;
+  bool grows(const Plan& plan) const;
   std::optional<Refused> check_limits(Index peer, const Plan& plan) const;
   std::optional<Refused> connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now);
   std::optional<Refused> connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now);
@@ -201,6 +216,9 @@ struct Agent::Impl {
   void settle_evb(std::uint32_t port_index, Instant now);
   void shut_down(Instant now);
   void adopt_timers(std::uint32_t port_index, Instant now);
+  void adopt_signed_timers(Index peer, Instant now);
+  vdp::Timing timing_of(const Peer& peer) const;
+  std::optional<std::string> refused_timers(const Peer& peer) const;
 
   // --- operator.cpp ---
   void withdraw(Index instance, const std::string& reason, Instant now);
@@ -241,6 +259,7 @@ struct Agent::Impl {
   HostTraffic host_traffic{config};
   Projection projection{config, policy, tsis, vaps, host_traffic};
   LatchTable latches{changes};
+  agent::Signers signers;
   ConnectTable connects;
   bool draining = false;
   Recovery recovery;
@@ -284,7 +303,9 @@ struct Agent::Impl {
   std::deque<RefusalView> refusals;
   std::map<std::string, std::uint64_t, std::less<>> drops;
   std::uint64_t frames_taken = 0;  ///< frames that were not dropped
-  std::mt19937_64 random;
+  std::mt19937_64 random;          ///< first ECP sequences, epoch: nothing that must not be guessed
+  auth::Nonces nonces;
+  auth::Greeter greeter;
   std::uint64_t epoch = 0;  ///< changes only when our state is lost (S9)
 };
 

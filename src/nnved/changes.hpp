@@ -77,6 +77,7 @@ struct ConnectName {
 struct Changes {
   RowKeys rows;
   std::vector<Index> records;  ///< TSI rows
+  std::vector<Index> signers;
   std::vector<Index> latches;
   std::vector<Index> connects;
   bool epoch = false;  ///< the record of the store's epoch

@@ -64,8 +64,9 @@ void Impl::handle_vn_request(Index peer, Asked asked, Instant now) {
 /// Why the station may not connect the VN, beside what its VAP says.
 std::optional<Refused> Impl::may_connect(Index peer, GroupId group) const {
   const std::uint32_t port_index = peers[peer].port_index;
-  if (const Port& port = ports[port_index]; port.refuses_timers())
-    return Refused{Reason::kTimersRefused, group, port.timers()};
+  // What is connected is renewed whatever anybody says about timers.
+  if (const auto beyond = refused_timers(peers[peer]); beyond && connects.find(peer, group) == kNoIndex)
+    return Refused{Reason::kTimersRefused, group, *beyond};
   if (group.is_null()) return Refused{Reason::kUnknownVn, group, ""};
   vdp::FilterEntry entry;
   entry.group = group;
@@ -107,7 +108,7 @@ void Impl::add_connect(Index number, Instant now) {
   const Connect& row = connects[number];
   ++peers[row.peer].connects;
   vaps.connect_added(row.vap, "VN request");
-  connect_ages.set(number, now + ports[peers[row.peer].port_index].vdp.keepalive_timeout());
+  connect_ages.set(number, now + timing_of(peers[row.peer]).keepalive_timeout());
 }
 
 void Impl::answer_connect(Index number) {

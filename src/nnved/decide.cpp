@@ -55,8 +55,7 @@ void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
 /// much to decide nothing. False, with nothing changed: that is for plan() to say.
 bool Impl::renew(Index peer, vdp::Request& request, Instant now) {
   const std::uint32_t port_index = peers[peer].port_index;
-  if (request.entries.size() != 1 || vdp::has_ip(request.format) || draining || ports[port_index].refuses_timers())
-    return false;
+  if (request.entries.size() != 1 || vdp::has_ip(request.format) || draining) return false;
   vdp::FilterEntry& entry = request.entries.front();
   const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
   if (!vn || policy.check_mac(port_index, request.format, entry.mac) != Reason::kNone) return false;
@@ -95,8 +94,6 @@ void Impl::associate(Index peer, vdp::Request& request, Instant now) {
 /// Judges all entries before anything is changed (S4). Only VAPs are acquired, which the caller gives back on refusal.
 std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
   const std::uint32_t port_index = peers[peer].port_index;
-  if (const Port& port = ports[port_index]; port.refuses_timers())
-    return Refused{Reason::kTimersRefused, GroupId(), port.timers()};
   for (std::size_t i = 0; i < request.entries.size(); ++i) {
     const vdp::FilterEntry& entry = request.entries[i];
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
@@ -110,6 +107,9 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
     if (const Reason bad = plan_entry(peer, request, *vn, *mac, i, plan); bad != Reason::kNone)
       return Refused{bad, *vn, ""};
   }
+  // What runs is renewed whatever anybody says about timers.
+  if (const auto beyond = refused_timers(peers[peer]); beyond && grows(plan))
+    return Refused{Reason::kTimersRefused, GroupId(), *beyond};
   if (const auto refused = check_limits(peer, plan)) return refused;
   return connect_vaps(peer, request, plan, now);
 }
@@ -181,12 +181,16 @@ Reason Impl::check_owner(Index instance, const vdp::Request& request, const Addr
   return request.migration == vdp::Migration::kArriving || associated_before ? Reason::kNone : Reason::kActiveElsewhere;
 }
 
-std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
-  const auto grows = [&](const Step& step) {
+/// Does it add an address, or open one? Else it is a keep-alive, or takes something away.
+bool Impl::grows(const Plan& plan) const {
+  return std::ranges::any_of(plan.steps, [&](const Step& step) {
     const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, step.name);
     return address == nullptr || address->level < step.level;
-  };
-  if (std::ranges::none_of(plan.steps, grows)) return std::nullopt;  // a keep-alive
+  });
+}
+
+std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
+  if (!grows(plan)) return std::nullopt;  // a keep-alive
   const std::uint32_t port_index = peers[peer].port_index;
   boost::container::small_vector<GroupId, 2> new_instances, opened;
   boost::container::small_vector<std::pair<GroupId, AddressName>, 2> new_addresses;
@@ -316,7 +320,7 @@ Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& st
   if (const Index made = tsis.find(request.vsi, step.vn, peer); made != kNoIndex) return made;  // by an earlier entry
   const Index instance = new_instance(request.vsi, step.vn, peer, vap, step.name.mac);
   ++peers[peer].tsis;
-  ages.set(instance, now + ports[peers[peer].port_index].vdp.keepalive_timeout());
+  ages.set(instance, now + timing_of(peers[peer]).keepalive_timeout());
   return instance;
 }
 

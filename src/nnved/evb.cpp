@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LLDP of the access ports, and the timers that follow from it.
+#include <algorithm>
+
 #include "nnved/agent_impl.hpp"
 
 namespace splitnve::nnved {
@@ -8,6 +10,7 @@ using Impl = Agent::Impl;
 
 Port::Port(const AgentConfig& config, std::uint32_t port_index) : ecp(config.ecp), vdp(config.vdp) {
   const PortConfig& port = config.ports[port_index];
+  uses_evb = port.authentication.mode != auth::Mode::kRequire;
   if (!port.evb) return;
   evb.emplace(evb::Role::kBridge,
               agent::EvbPort::Config{port.id, port.interface_name, port.mac, config.ports.front().mac, config.ecp,
@@ -30,7 +33,7 @@ void Impl::handle_lldp(std::uint32_t port_index, Octets octets, Instant now) {
 
 void Impl::settle_evb(std::uint32_t port_index, Instant now) {
   agent::EvbPort& evb = *ports[port_index].evb;
-  if (evb.drain(journal.effects)) adopt_timers(port_index, now);
+  if (evb.drain(journal.effects) && ports[port_index].uses_evb) adopt_timers(port_index, now);
   if (const auto at = evb.machine().next_deadline()) {
     evb_deadlines.set(port_index, *at);
   } else {
@@ -41,21 +44,54 @@ void Impl::settle_evb(std::uint32_t port_index, Instant now) {
 /// With a shorter keep-alive timeout the ages begin anew: the stations' last renewals were by the longer one.
 void Impl::adopt_timers(std::uint32_t port_index, Instant now) {
   Port& port = ports[port_index];
-  const bool shorter = port.evb->vdp().keepalive_timeout() < port.vdp.keepalive_timeout();
+  const Duration before = port.vdp.keepalive_timeout();
+  const unsigned rka = port.vdp.keepalive_exponent;
   port.ecp = port.evb->ecp();
   port.vdp = port.evb->vdp();
+  // Anybody can say goodbye in the neighbour's name: who renews by the longer interval is not aged by the shorter one.
+  if (port.up && !port.evb->machine().operational().negotiated)
+    port.vdp.keepalive_exponent = std::max(port.vdp.keepalive_exponent, rka);
   peers.for_each([&](Index, Peer& peer) {
     if (peer.port_index != port_index) return;
     peer.session.set_timing(port.ecp);
     peer.exchange.set_timing({port.ecp.ack_timer(), port.vdp.keepalive_interval()});
     peer.bridge.set_decision_deadline(port.decision_deadline(config));
   });
-  if (!shorter) return;
+  if (port.vdp.keepalive_timeout() >= before) return;
   tsis.rows().for_each([&](Index instance, const TsiRow& row) {
     if (peers[row.peer].port_index != port_index) return;
     for (AddressRow& address : tsis[instance].addresses) address.renewed = now;
-    ages.set(instance, now + port.vdp.keepalive_timeout());
+    ages.set(instance, now + timing_of(peers[row.peer]).keepalive_timeout());
   });
+}
+
+/// A station that has told its own interval is not aged by a shorter one, whatever LLDP on its port comes to.
+vdp::Timing Impl::timing_of(const Peer& peer) const {
+  if (peer.timers) return peer.timers->vdp;
+  vdp::Timing timing = ports[peer.port_index].vdp;
+  const auto& shown = peer.exchange.peer();
+  if (shown && shown->has_timers() && shown->timers.rka <= evb::kParametersMost.rka)
+    timing.keepalive_exponent = std::max<unsigned>(timing.keepalive_exponent, shown->timers.rka);
+  return timing;
+}
+
+/// The timers of a station that has to sign: the greater of its own and ours, unless that is beyond our bound.
+void Impl::adopt_signed_timers(Index index, Instant now) {
+  Peer& peer = peers[index];
+  const auto& shown = peer.exchange.peer();
+  if (ports[peer.port_index].uses_evb || !shown || !shown->has_timers()) return;
+  const Duration before = timing_of(peer).keepalive_timeout();
+  peer.timers = agent::greater_timers(config.ecp, config.vdp, shown->timers);
+  peer.session.set_timing(peer.timers->ecp);
+  peer.exchange.set_timing({peer.timers->ecp.ack_timer(), peer.timers->vdp.keepalive_interval()});
+  if (peer.timers->vdp.keepalive_timeout() < before) begin_ages_anew(index, now);
+}
+
+/// Does its timing lie beyond our bound, so that nothing new is granted to it? In words for people.
+std::optional<std::string> Impl::refused_timers(const Peer& peer) const {
+  if (peer.timers && !peer.timers->acceptable) return agent::to_string(peer.exchange.peer()->timers);
+  const Port& port = ports[peer.port_index];
+  return port.refuses_timers() ? std::optional(port.timers()) : std::nullopt;
 }
 
 void Impl::shut_down(Instant now) {

@@ -5,6 +5,7 @@
 #include "agent.hpp"
 #include "config_file.hpp"
 #include "control.hpp"
+#include "daemon/keys.hpp"
 #include "daemon/preflight.hpp"
 #include "daemon/process.hpp"
 #include "daemon/runtime.hpp"
@@ -69,6 +70,7 @@ Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
   const auto system = daemon::system_id(file.settings);
   if (!system) return unexpected<Error>(system.error());
   file.agent.system = *system;
+  file.agent.secret = daemon::random_secret();
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
   datapath.vxlan = vxlan_of(file);

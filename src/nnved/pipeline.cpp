@@ -255,10 +255,12 @@ void Impl::flush_commits() {
     for (const Index work : ready) works[work].awaiting |= kAwaitProgram;
   }
   const bool new_epoch = std::exchange(changes.epoch, false);
-  if (!records.empty() || !latched.empty() || !connecting.empty() || new_epoch) {
+  std::vector<Index> signed_first = std::exchange(changes.signers, {});
+  if (!signed_first.empty() || !records.empty() || !latched.empty() || !connecting.empty() || new_epoch) {
     agent::Persist persist;
     if (new_epoch) append(persist.records, {epoch_record(), host_traffic.record()});
     for (const Index instance : records) persist.records.push_back(projection.record(instance));
+    for (const Index number : signed_first) persist.records.push_back(signers.record(number));
     for (const Index latch : latched) persist.records.push_back(latches.record(latch));
     for (const Index number : connecting) persist.records.push_back(connect_record(number));
     Batch batch;
@@ -266,6 +268,7 @@ void Impl::flush_commits() {
     batch.works = ready;
     batch.records = std::move(records);
     batch.latches = std::move(latched);
+    batch.signers = std::move(signed_first);
     batch.connect_records = std::move(connecting);
     await(batch, connected);
     batch.epoch = new_epoch;
@@ -399,6 +402,7 @@ void Impl::persisted(Batch& batch, const agent::BatchResult& result, Instant now
   append(retry.connects, batch.connect_records);
   append(retry.records, batch.records);
   append(retry.latches, batch.latches);
+  append(retry.signers, batch.signers);
   retry.epoch |= batch.epoch;
   journal.notice("nnved.store_failed", agent::Notice::Level::kError, result.error);
   retry_later(now);

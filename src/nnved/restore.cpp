@@ -10,6 +10,9 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   std::vector<Index> dropped_connects;
   restore_epoch(records);
   if (host_traffic.restore(records)) changes.epoch = true;
+  // Before the stations of TSIs are known again.
+  for (const agent::StoreRecord& stored : records)
+    if (agent::record_kind(stored.key) == agent::RecordKind::kSigner) signers.restore(stored);
   for (const agent::StoreRecord& stored : records) {
     const std::string cause = restore_one(stored, now);
     if (cause.empty()) continue;
@@ -18,9 +21,10 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
     const bool tsi = agent::record_kind(stored.key) == agent::RecordKind::kTsi;
     const bool vn = agent::record_kind(stored.key) == agent::RecordKind::kVn;
     journal.notice("nnved.record_dropped", agent::Notice::Level::kWarning,
-                   std::string(tsi  ? "stored TSI "
-                               : vn ? "stored VN "
-                                    : "stored latch ") +
+                   std::string(tsi                                                            ? "stored TSI "
+                               : vn                                                           ? "stored VN "
+                               : agent::record_kind(stored.key) == agent::RecordKind::kSigner ? "stored signer "
+                                                                                              : "stored latch ") +
                        std::to_string(id) + ": " + cause);
     // Only a number that no row took is erased with its record.
     if (tsi && id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
@@ -75,6 +79,7 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
       const char* refused = restore_connect(static_cast<Index>(id - 1), *record, now);
       return refused == nullptr ? "" : refused;
     }
+    case agent::RecordKind::kSigner: return signers.restore(stored);
     case agent::RecordKind::kLatch: {
       auto latch = decode_latch(stored.value);
       if (!latch) return words(latch.error());
@@ -103,7 +108,9 @@ const char* Impl::may_restore(std::optional<std::uint32_t> port_index, GroupId v
 Index Impl::restore_peer(std::uint32_t port_index, const MacAddress& station, Instant now) {
   if (const auto known = peer_index.find(PeerKey{port_index, station}); known != peer_index.end()) return known->second;
   if (ports[port_index].peers >= limits::kPeersPerPortMax) return kNoIndex;
-  return create_peer(port_index, station, ecp::kNearestCustomerBridge, now);
+  const Index peer = create_peer(port_index, station, ecp::kNearestCustomerBridge, now);
+  peers[peer].proven = true;
+  return peer;
 }
 
 /// The cause if the record does not fit the present configuration.

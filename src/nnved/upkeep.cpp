@@ -32,6 +32,7 @@ void Impl::handle_time(Instant now) {
     append(changes.rows, retry.rows);
     append(changes.records, retry.records);
     append(changes.latches, retry.latches);
+    append(changes.signers, retry.signers);
     append(changes.connects, retry.connects);
     changes.epoch |= retry.epoch;
     append(changes.authority, retry.authority);
@@ -47,9 +48,9 @@ void Impl::wake_peer(Index peer, Instant now) {
   woken.session.handle_time(now);
   exchanged(peer, woken.exchange.handle_time(now), now);
   while (const auto request = woken.bridge.poll_expired(now)) expire(peer, *request, now);
-  const bool idle = woken.tsis == 0 && woken.works == 0 && woken.connects == 0 && !woken.queued &&
-                    !woken.bridge.queued() && now >= woken.heard_or_begun() + kIdlePeerForgotten;
-  if (idle) return forget_peer(peer);
+  // Answers that nobody acknowledges hold nobody here for ever.
+  const Duration patience = woken.bridge.queued() && woken.proven ? 2 * kIdlePeerForgotten : kIdlePeerForgotten;
+  if (is_idle(woken) && now >= woken.heard_or_begun() + patience) return forget_peer(peer);
   touch(peer);
 }
 
@@ -112,8 +113,8 @@ void Impl::link_lost(std::uint32_t port_index, Instant now) {
 
 Ageing::Ageing(const Agent::Impl& impl, const Peer& peer, Instant now_)
     : now(now_),
-      timeout(impl.ports[peer.port_index].vdp.keepalive_timeout()),
-      interval_(impl.ports[peer.port_index].vdp.keepalive_interval()),
+      timeout(impl.timing_of(peer).keepalive_timeout()),
+      interval_(impl.timing_of(peer).keepalive_interval()),
       silence_(now - peer.heard_or_begun()),
       bearable_(std::max(timeout, impl.config.ports[peer.port_index].dead_peer_time)),
       heard_(peer.session.last_heard()),

@@ -36,6 +36,8 @@ std::vector<agent::StoreRecord> Agent::desired_records() const {
     if (auto record = impl_->projection.record(instance); !record.value.empty()) records.push_back(std::move(record));
   });
   impl_->latches.rows().for_each([&](Index number, const Latch&) { records.push_back(impl_->latches.record(number)); });
+  for (std::uint32_t number = 0; number < impl_->signers.size(); ++number)
+    if (impl_->signers.contains(number)) records.push_back(impl_->signers.record(number));
   impl_->connects.rows().for_each(
       [&](Index number, const Connect&) { records.push_back(impl_->connect_record(number)); });
   return records;

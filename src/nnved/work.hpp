@@ -58,12 +58,12 @@ struct Inflight {
 struct Batch {
   Awaiting kind = kAwaitPublish;
   std::vector<Index> works;
-  RowKeys rows;                                          ///< Program: in the order of the batch
-  std::vector<ConnectName> connects;                     ///< connects that wait for it
-  std::vector<Index> records, latches, connect_records;  ///< Persist
-  bool epoch = false;                                    ///< Persist
-  std::vector<Departed> departed;                        ///< Publish: the first rows
-  std::vector<AddressKey> authority;                     ///< Publish: the rows after them
+  RowKeys rows;                                                   ///< Program: in the order of the batch
+  std::vector<ConnectName> connects;                              ///< connects that wait for it
+  std::vector<Index> records, latches, signers, connect_records;  ///< Persist
+  bool epoch = false;                                             ///< Persist
+  std::vector<Departed> departed;                                 ///< Publish: the first rows
+  std::vector<AddressKey> authority;                              ///< Publish: the rows after them
   std::vector<TagKey> tags;
 };
 

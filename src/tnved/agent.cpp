@@ -30,7 +30,8 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
       paths_(config_),
       tsis_(config_),
       vswitch_(uplink_ports(config_), config_.storm),
-      random_(seed) {
+      random_(seed),
+      nonces_(agent::secret_of(config_.secret, seed)) {
   std::set<PortId> ids;
   for (const auto& uplink : config_.uplinks) {
     ensure(uplink.id.value() >= 1 && uplink.id.value() <= kUplinkIdMax, "uplink ids are 1..255");
@@ -51,12 +52,6 @@ Agent::Impl::Impl(AgentConfig config, std::uint64_t seed)
   for (const Path& path : paths_.all())
     for (const std::uint8_t i : path.uplinks) uplinks_[i].watched = uplinks_[i].watched || path.has_standby();
   configure_vns();
-}
-
-std::array<std::uint8_t, 16> Agent::Impl::new_nonce() {
-  std::array<std::uint8_t, 16> nonce;
-  for (std::uint8_t& octet : nonce) octet = static_cast<std::uint8_t>(random_());
-  return nonce;
 }
 
 void Agent::Impl::count_drop(const char* cause) { ++drops_[cause]; }
@@ -171,6 +166,7 @@ bool Agent::Impl::handle_work(std::size_t budget, Instant now) {
     }
     ++taken_;
     exchanged(uplink, uplink.exchange.handle(*heard, now), now);
+    if (heard->capabilities) uplink.adopt_signed_timers(config_.ecp, config_.vdp, now);
   }
   pump(now);
   return std::any_of(uplinks_.begin(), uplinks_.end(), [](const Uplink& u) { return u.session.inbox_size() > 0; });
@@ -201,8 +197,10 @@ void Agent::Impl::pump(Instant now) {
 void Agent::Impl::drain_stations(Instant now) {
   bool opened = false;
   do {
-    for (std::size_t i = 0; i < uplinks_.size(); ++i)
+    for (std::size_t i = 0; i < uplinks_.size(); ++i) {
       while (const auto event = uplinks_[i].station.poll_event()) handle_station(i, *event, now);
+      if (auto answer = uplinks_[i].station.poll_unmatched()) note_unmatched(uplinks_[i], std::move(*answer), now);
+    }
     opened = !to_open_.empty();
     // A new association may get the handle of one whose Closed is still queued: it waits until none is.
     opening_.swap(to_open_);
@@ -221,8 +219,10 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
   if (!uplink.link_up || !uplink.session.ready(now) || !uplink.authentication.may_send()) return;
   vdp::Exchange& exchange = uplink.exchange;
   const vdp::Capabilities* show = exchange.to_show(now);
-  const bool may_request = exchange.may_request() && uplink.refusal().empty() && !uplink.seeking();
-  if (!may_request || !uplink.station.compose(scratch_, now, show)) {
+  const bool may_request = exchange.may_request() && !uplink.seeking();
+  // What runs is renewed whatever anybody says about timers.
+  const auto what = uplink.refusal().empty() ? vdp::Station::Which::kAll : vdp::Station::Which::kRenewals;
+  if (!may_request || !uplink.station.compose(scratch_, now, show, what)) {
     if (show != nullptr && exchange.speaks(now)) {
       vdp::write_capabilities_only(*show, scratch_);
     } else {
@@ -264,7 +264,8 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
 
 void Agent::Impl::flush_store() {
   const bool epoch = epoch_dirty_ && !store_retry_at_;
-  if (store_list_.empty() && !epoch && !vns_dirty()) return;
+  const bool signers = !signers_dirty_.empty() && !store_retry_at_;
+  if (store_list_.empty() && !epoch && !signers && !vns_dirty()) return;
   agent::Persist persist{next_batch(), {}};
   Batch batch;
   batch.epoch = epoch;
@@ -272,6 +273,8 @@ void Agent::Impl::flush_store() {
     persist.records.push_back(agent::encode_epoch(epoch_));
     epoch_dirty_ = false;
   }
+  if (signers) batch.signers = std::exchange(signers_dirty_, {});
+  for (const std::uint32_t number : batch.signers) persist.records.push_back(signers_.record(number));
   for (Slot slot : std::exchange(store_list_, {})) {
     Tsi& tsi = tsis_[slot];
     tsi.store_dirty = false;

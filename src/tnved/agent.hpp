@@ -135,7 +135,7 @@ struct PeerView : agent::ConversationView {  ///< the nNVE behind an uplink
   std::uint32_t tsis = 0, unconfirmed = 0;
   std::uint32_t settled = 0;  ///< TSIs for which the nNVE's word, the datapath and the store are as wanted
   std::uint64_t ecpdus_received = 0, requests = 0, keepalives = 0, refused = 0, timeouts = 0, reasserted = 0,
-                set_changes = 0;
+                unmatched = 0, other_manager = 0, set_changes = 0;
 };
 
 /// The hypervisor agent: lifecycle events, frames and results in, effects out; no clock, no I/O.

@@ -22,7 +22,7 @@ void Agent::Impl::handle_lldp(Uplink& uplink, Octets octets, Instant now) {
 void Agent::Impl::settle_evb(Uplink& uplink, Instant now) {
   if (!uplink.evb) return;
   const auto change = uplink.evb->drain(effects_);
-  if (!change) return;
+  if (!change || !uplink.uses_evb()) return;
   uplink.adopt_timers(now);
   if (change->restarted) uplink.reassert_soon(now);
   uplink.reassert_due(now);

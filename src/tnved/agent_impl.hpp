@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/signers.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/limits.hpp"
 #include "tnved/agent.hpp"
@@ -47,7 +48,8 @@ struct Agent::Impl {
     std::vector<Slot> slots;
     RowKeys keys;  ///< of a Program
     bool program = false;
-    bool epoch = false;          ///< a Persist of the store's epoch, too
+    bool epoch = false;  ///< a Persist of the store's epoch, too
+    std::vector<std::uint32_t> signers{};
     std::vector<GroupId> vns{};  ///< of a Persist: wishes
   };
   /// What is wanted of a whole VN.
@@ -84,7 +86,7 @@ struct Agent::Impl {
   void compose(Uplink& uplink, Instant now);
   /// What the exchange with an nNVE has brought.
   void exchanged(Uplink& uplink, const vdp::Exchange::Change& change, Instant now);
-  std::array<std::uint8_t, 16> new_nonce();
+  std::array<std::uint8_t, 16> new_nonce() { return nonces_.next(); }
   void meet(Uplink& uplink, const MacAddress& nnve, Instant now);
   void reset_exchange(Uplink& uplink, Instant now);
   void seek(Uplink& uplink, const char* why, Instant now);
@@ -92,6 +94,8 @@ struct Agent::Impl {
   // --- authentication.cpp: who may speak as the nNVE ---
   std::array<std::uint8_t, 16> nonce_for(const Uplink& uplink) const;
   /// Is the frame the nNVE's? Its counter then, 0 if it is plain and may be.
+  void note_signer(const Uplink& uplink);
+  void restore_signers(std::span<const agent::StoreRecord> records);
   std::optional<std::uint64_t> authenticate(Uplink& uplink, const ecp::Frame& frame, Instant now);
   void restore_epoch(std::span<const agent::StoreRecord> records);
   void count_drop(const char* cause);
@@ -182,6 +186,7 @@ struct Agent::Impl {
 
   // --- agent_verdicts.cpp ---
   void handle_station(std::size_t uplink, const vdp::Station::Event& event, Instant now);
+  void note_unmatched(Uplink& uplink, vdp::Station::Unmatched answer, Instant now);
   void confirmed(Slot slot, const vdp::Station::Confirmed& event);
   void refused(Slot slot, const vdp::Station::Refused& event, Instant now);
   void revoked(Slot slot, const vdp::Station::Revoked& event, Instant now);
@@ -258,15 +263,18 @@ struct Agent::Impl {
   unsigned program_failures_ = 0;
   bool flush_wanted_ = false;       ///< rows changed; what failed before waits for `program_retry_at_` or goes along
   std::vector<Slot> store_failed_;  ///< wait for `store_retry_at_`
-  bool epoch_dirty_ = false;        ///< not stored yet; after a failure it waits for `store_retry_at_`
-  std::size_t next_uplink_ = 0;     ///< whose inbox is served first
+  agent::Signers signers_;
+  std::vector<std::uint32_t> signers_dirty_;  ///< as the epoch
+  bool epoch_dirty_ = false;                  ///< not stored yet; after a failure it waits for `store_retry_at_`
+  std::size_t next_uplink_ = 0;               ///< whose inbox is served first
   std::map<GroupId, VnWish> vns_;
   std::vector<VnAsker> vn_askers_;
   std::map<std::string, std::uint64_t> drops_;
   std::uint64_t taken_ = 0;  ///< frames that were not dropped
   OctetString scratch_;
-  OctetString received_;  ///< the payload at hand, translated
-  std::mt19937_64 random_;
+  OctetString received_;    ///< the payload at hand, translated
+  std::mt19937_64 random_;  ///< first ECP sequences, epoch: nothing that must not be guessed
+  auth::Nonces nonces_;
   std::uint64_t epoch_ = 0;  ///< changes only when our state is lost (S9)
 };
 

@@ -56,6 +56,15 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
     closed(slot);
 }
 
+/// It is no silence, but nobody's answer either: told once a minute with what it says (S45).
+void Agent::Impl::note_unmatched(Uplink& uplink, vdp::Station::Unmatched answer, Instant now) {
+  uplink.unmatched = std::move(answer);
+  if (uplink.unmatched_noticed_at && now < *uplink.unmatched_noticed_at + std::chrono::minutes(1)) return;
+  uplink.unmatched_noticed_at = now;
+  notice("ANSWER_UNMATCHED", agent::Notice::Level::kWarning,
+         "port=" + uplink.config.interface_name + " " + unmatched_text(*uplink.unmatched));
+}
+
 void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   Tsi& tsi = tsis_[slot];
   Address* address = tsis_.find(slot, event.mac, event.ip);
@@ -376,6 +385,7 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
   stored_vns(result, batch);
   if (result.ok()) return;
   epoch_dirty_ |= batch.epoch;
+  signers_dirty_.insert(signers_dirty_.end(), batch.signers.begin(), batch.signers.end());
   store_retry_at_ = now + kRetryFirst;
   notice("TNVED_STORE_FAILED", agent::Notice::Level::kError,
          "records=" + std::to_string(batch.slots.size() + batch.vns.size()) + " cause=" + result.error);
@@ -469,8 +479,10 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
   const bool settling = at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(Wait::kSettled));
   const std::string last = reason(slot).empty() ? "" : "; last: " + reason(slot);
   const std::string unable = uplink(tsi).refusal();
+  const auto& unmatched = uplink(tsi).unmatched;
+  const std::string stray = unmatched && unmatched->vsi == tsi.vsi ? "; " + unmatched_text(*unmatched) : "";
   const std::string why =
-      unable.empty() ? "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last : unable;
+      unable.empty() ? "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last + stray : unable;
   if (settling && drop_entering(slot, now)) {
     answer_if(slot, ends(Wait::kSettled), false, why);
   } else if (settling) {

@@ -28,6 +28,7 @@ TsiRecord Agent::Impl::record(Slot slot) const {
 std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, Instant now) {
   ensure(tsis_.size() == 0, "restore comes before anything else");
   restore_epoch(records);
+  restore_signers(records);
   std::size_t unreadable = 0;
   for (const auto& record : records) {
     const bool tsi = agent::record_kind(record.key) == agent::RecordKind::kTsi;
@@ -197,6 +198,8 @@ std::vector<PeerView> Agent::Impl::peers() const {
     view.refused = station.refused;
     view.timeouts = station.timeouts;
     view.reasserted = uplink.reasserted;
+    view.unmatched = uplink.station.stats().unmatched;
+    view.other_manager = uplink.station.stats().other_manager;
     views.push_back(view);
   }
   return views;

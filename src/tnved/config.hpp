@@ -8,6 +8,7 @@
 
 #include "agent/authentication.hpp"
 #include "agent/permissions.hpp"
+#include "splitnve/auth/nonces.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/ecp/session.hpp"
@@ -47,7 +48,9 @@ struct UplinkConfig {
 };
 
 struct AgentConfig {
-  vdp::SystemId system{};         ///< names this end device, whatever uplink it speaks from
+  vdp::SystemId system{};  ///< names this end device, whatever uplink it speaks from
+  /// From the kernel: our nonces follow from it. Without it, in a test, they follow from the agent's seed.
+  std::optional<auth::Secret> secret;
   vdp::WireMap wire;              ///< our OUI and provisional formats by other numbers
   vdp::Flags offer = vdp::kAble;  ///< what nNVEs are told that we understand
   std::vector<UplinkConfig> uplinks;

@@ -92,7 +92,9 @@ std::vector<json> peer_rows(const Agent& agent) {
                     {"keepalives", peer.keepalives},
                     {"refused", peer.refused},
                     {"timeouts", peer.timeouts},
-                    {"reasserted", peer.reasserted}});
+                    {"reasserted", peer.reasserted},
+                    {"unmatched_answers", peer.unmatched},
+                    {"other_manager_answers", peer.other_manager}});
     daemon::add_conversation(rows.back(), peer);
   }
   return rows;

@@ -4,6 +4,7 @@
 #include "agent.hpp"
 #include "config_file.hpp"
 #include "control.hpp"
+#include "daemon/keys.hpp"
 #include "daemon/preflight.hpp"
 #include "daemon/process.hpp"
 #include "daemon/runtime.hpp"
@@ -25,6 +26,7 @@ Result<daemon::ExitStatus> run(tnved::FileConfig& file) {
   const auto system = daemon::system_id(file.settings);
   if (!system) return unexpected<Error>(system.error());
   file.agent.system = *system;
+  file.agent.secret = daemon::random_secret();
   host::BpfSwitch::Config datapath;
   datapath.instances_max = file.agent.instances_max;
 

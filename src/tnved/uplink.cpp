@@ -16,6 +16,11 @@ std::string said(std::string_view why) {
   return text.empty() ? text : ": " + text;
 }
 
+std::string unmatched_text(const vdp::Station::Unmatched& answer) {
+  return std::string("an answer to ") + vdp::to_string(answer.command) + " of vsi " + answer.vsi.to_string() +
+         " matches no request" + status_text(answer.status, answer.why);
+}
+
 std::string status_text(const vdp::ResponseStatus& status, std::string_view why) {
   const bool known = static_cast<unsigned>(status.code) <= static_cast<unsigned>(vdp::Code::kInvalidAddress);
   std::string text = ": code " + std::to_string(static_cast<unsigned>(status.code));
@@ -109,7 +114,7 @@ Vid Uplink::remembered_vid(GroupId vn) const {
 }
 
 std::string Uplink::refusal() const {
-  if (!evb) return "";
+  if (!uses_evb()) return signed_refusal;
   const bool group_ids = evb->machine().operational().group_ids;
   if (vdp::has_group(config.format) && !group_ids)
     return "the EVB neighbour on " + config.interface_name +
@@ -118,13 +123,26 @@ std::string Uplink::refusal() const {
 }
 
 /// A shorter keep-alive interval begins with a renewal: the nNVE's lease is shorter from now on, too.
-void Uplink::adopt_timers(Instant now) {
+void Uplink::adopt(const ecp::Timing& ecp, const vdp::Timing& vdp, Instant now) {
   const Duration before = timing.keepalive_interval();
-  timing = evb->vdp();
-  session.set_timing(evb->ecp());
+  timing = vdp;
+  session.set_timing(ecp);
   station.set_timing(timing);
-  exchange.set_timing({evb->ecp().ack_timer(), timing.keepalive_interval()});
+  exchange.set_timing({ecp.ack_timer(), timing.keepalive_interval()});
   if (timing.keepalive_interval() < before) reassert_soon(now);
+}
+
+void Uplink::adopt_timers(Instant now) { adopt(evb->ecp(), evb->vdp(), now); }
+
+void Uplink::adopt_signed_timers(const ecp::Timing& ecp, const vdp::Timing& vdp, Instant now) {
+  const auto& shown = exchange.peer();
+  if (config.authentication.mode != auth::Mode::kRequire || !shown || !shown->has_timers()) return;
+  const auto sum = agent::greater_timers(ecp, vdp, shown->timers);
+  signed_refusal = sum.acceptable ? ""
+                                  : "the timers of the nNVE on " + config.interface_name +
+                                        " are beyond what is allowed here (" + agent::to_string(shown->timers) +
+                                        "; at most " + evb::to_string(evb::kParametersMost) + "): lower them there";
+  adopt(sum.ecp, sum.vdp, now);
 }
 
 }  // namespace splitnve::tnved

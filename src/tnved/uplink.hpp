@@ -17,6 +17,8 @@ namespace splitnve::tnved {
 
 /// What the nNVE said, fit to be shown behind other words: one line, no controls; empty if it said nothing.
 std::string said(std::string_view why);
+/// What an answer said that fits no request.
+std::string unmatched_text(const vdp::Station::Unmatched& answer);
 /// ": code 4 (...)" and what goes with it, then the same.
 std::string status_text(const vdp::ResponseStatus& status, std::string_view why);
 
@@ -55,6 +57,9 @@ struct Uplink {
   agent::Authentication authentication;
   vdp::Timing timing;  ///< what holds on this uplink: negotiated, or our own
   std::optional<agent::EvbPort> evb;
+  std::optional<vdp::Station::Unmatched> unmatched;  ///< the last answer that fits no request (S45)
+  std::optional<Instant> unmatched_noticed_at;
+  std::string signed_refusal;      ///< of the nNVE's own timers, where they count
   std::optional<MacAddress> nnve;  ///< who acknowledged us
   bool link_up = true;
   std::uint32_t tsis = 0;
@@ -104,6 +109,11 @@ struct Uplink {
   void reassert_soon(Instant now);
   /// Why nothing can be asked of the nNVE, in words for people; empty: it can.
   std::string refusal() const;
+  /// Where a signature is required, LLDP is shown only: anybody can send it (S40).
+  bool uses_evb() const { return evb && config.authentication.mode != auth::Mode::kRequire; }
+  /// Takes over what the nNVE's signed capabilities and our own values come to, if they were shown.
+  void adopt_signed_timers(const ecp::Timing& ecp, const vdp::Timing& vdp, Instant now);
+  void adopt(const ecp::Timing& ecp, const vdp::Timing& vdp, Instant now);
   /// Takes over the timers that EVB has come to.
   void adopt_timers(Instant now);
   void own(vdp::Station::Handle handle, std::uint32_t slot) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "splitnve/auth/authenticator.hpp"
+#include "splitnve/auth/greeter.hpp"
 
 namespace {
 
@@ -87,6 +88,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     int answers = 0;
     while (end->authenticator.poll_frame(end->own, kNearestCustomerBridge, answer)) ++answers;
     ensure(answers <= 1, "at most one answer");
+  }
+  // An end that remembers nobody makes no session of it either, and answers a hello with one frame of its own.
+  const auth::Greeter greeter(auth::Greeter::Secret{1});
+  const auto read = ecp::decode_frame(frame);
+  const auto outline = read ? auth::outline(read->payload) : Decoded<auth::Outline>(auth::Outline{});
+  if (read && outline) {
+    const auth::KeyRing ring({auth::Key(auth::KeyId(1), {})});
+    const auth::Greeter::Link link{1, kBridge, read->source};
+    ensure(!greeter.open(*read, *outline, ring, bridge.own, link, bridge.now), "nobody has signed this");
+    OctetString answer;
+    if (outline->capabilities)
+      greeter.answer(*outline->capabilities, *ring.preferred(), bridge.own, link, read->source, bridge.now, answer);
+    ensure(answer.empty() || ecp::decode_frame(answer).has_value(), "an answer is a frame");
   }
   ensure(bridge.authenticator.session()->id() == id && !alone.authenticator.session(), "sessions are as they were");
   ensure(bridge.hears(signed_frame(station)).verdict == Authenticator::Verdict::kPass, "the right frame still passes");

@@ -56,7 +56,7 @@ class World {
   const Machine& bridge() const { return ends_[0].machine; }
   const Machine& station() const { return ends_[1].machine; }
   void set(std::size_t end, const Parameters& to) { ends_[end].machine.set_values(to, now_); }
-  Parameters values() { return {pick(8), 4 + pick(17), 10 + pick(15), 10 + pick(15)}; }
+  Parameters values() { return {pick(8), 4 + pick(17), 10 + pick(15), 15 + pick(10)}; }
   unsigned pick(unsigned n) { return std::uniform_int_distribution<unsigned>(0, n - 1)(random_); }
 
  private:

@@ -203,6 +203,15 @@ TEST(EvbMachine, ValuesAgeWithTheTtl) {
   EXPECT_EQ(station.changes[1].before.values, (Parameters{5, 10, 22, 20}));
 }
 
+TEST(EvbMachine, NobodyIsHeldForLongerThanFourIntervals) {
+  Station station;
+  station.hear(from_bridge(kBridgeTlv, 65535));
+  station.run(Instant{} + seconds(120));
+  EXPECT_TRUE(station.operational().negotiated);
+  station.run(Instant{} + seconds(121));
+  EXPECT_FALSE(station.operational().negotiated);
+}
+
 TEST(EvbMachine, AGoodbyeEndsTheNeighbourAtOnce) {
   Link link(config(Role::kBridge, {5, 10, 22, 20}), config(Role::kStation, kOurs));
   link.run(seconds(10));

@@ -317,12 +317,13 @@ TEST(Extensions, TheFirstVersionsFieldsStandWhereTheyStood) {
 
 TEST(Extensions, WhatIsWrittenIsReadAsItWas) {
   std::mt19937 random(13);
+  const auto word = [&] { return static_cast<std::uint32_t>(random()); };
   const auto below = [&](unsigned end) { return static_cast<std::uint16_t>(random() % end); };
   const auto octet = [&](unsigned end) { return static_cast<std::uint8_t>(random() % end); };
   for (int round = 0; round < 2000; ++round) {
     Capabilities caps = first_version();
     caps.version = static_cast<std::uint8_t>(1 + octet(255));
-    caps.flags = Flags(random());
+    caps.flags = Flags(word());
     if (caps.has_timers()) {
       caps.timers = {octet(8), octet(32), octet(32), octet(32), octet(2) == 1};
       caps.segment = random();
@@ -332,9 +333,9 @@ TEST(Extensions, WhatIsWrittenIsReadAsItWas) {
       }
     }
     const Standing standing{static_cast<Standing::What>(octet(3)), static_cast<Standing::Scope>(octet(3)),
-                            vsi_of(octet(256)), GroupId(random())};
+                            vsi_of(octet(256)), GroupId(word())};
     for (const Extension& extension :
-         {Extension(caps), Extension(standing), Extension(VnAttributes{GroupId(random()), below(65535)})}) {
+         {Extension(caps), Extension(standing), Extension(VnAttributes{GroupId(word()), below(65535)})}) {
       OctetString buffer(limits::kVdpduOctetsMax);
       VdpduWriter writer(buffer, ManagerId{});
       ASSERT_TRUE(write_extension(writer, extension));

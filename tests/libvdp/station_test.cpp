@@ -382,6 +382,50 @@ TEST_F(StationTest, AnswersWithOtherEntriesOrderCountOrCommandAreUnmatched) {
   EXPECT_EQ(station_.state(handle), State::kSettled);
 }
 
+TEST_F(StationTest, ARefusalCountsWhateverItMakesOfTheVid) {
+  const auto handle = station_.open(spec(4));
+  station_.set_entry(handle, mac(1), Level::kActive, Vid(77), now_);
+  sent();
+  receive(one(TlvType::kAssociate, 0x44, vsi(4), {entry(mac(1), 0)}));
+  EXPECT_THAT(events(station_), ElementsAre("refused Associate 4"));
+  EXPECT_EQ(station_.stats().unmatched, 0u);
+}
+
+TEST_F(StationTest, AnAnswerUnderAnotherManagerIsTakenAndCounted) {
+  const auto handle = station_.open(spec(4));
+  station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);
+  auto vdpdu = send(station_, now_);
+  vdpdu->manager = manager('9');
+  receive(answer(*vdpdu));
+  EXPECT_EQ(confirmed(handle), Level::kActive);
+  EXPECT_EQ(station_.stats().other_manager, 1u);
+}
+
+TEST_F(StationTest, WhatAnUnmatchedAnswerSaysIsTold) {
+  settled();
+  receive(one(TlvType::kAssociate, 0x63, vsi(9), {entry(mac(1), 101)}));
+  const auto told = station_.poll_unmatched();
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->vsi, vsi(9));
+  EXPECT_EQ(told->command, TlvType::kAssociate);
+  EXPECT_EQ(told->status.code, Code::kManagerUnreachable);
+  EXPECT_FALSE(station_.poll_unmatched());
+}
+
+TEST_F(StationTest, OfRenewalsAloneNothingNewIsAskedFor) {
+  const auto handle = settled();
+  const auto fresh = station_.open(spec(5));
+  station_.set_entry(fresh, mac(2), Level::kActive, Vid(), now_);
+  OctetString octets;
+  EXPECT_FALSE(station_.compose(octets, now_, nullptr, Station::Which::kRenewals));
+  pass(kTiming.keepalive_interval());
+  ASSERT_TRUE(station_.compose(octets, now_, nullptr, Station::Which::kRenewals));
+  EXPECT_THAT(to_text(*read_vdpdu(octets)), ElementsAre("Associate 00 1:101"));
+  station_.handle_delivered(now_);
+  EXPECT_EQ(station_.state(handle), State::kAwaitingResponse);
+  EXPECT_EQ(station_.state(fresh), State::kQueued);
+}
+
 TEST_F(StationTest, ASuccessWithoutUsableVidsIsUnmatched) {
   const auto handle = station_.open(spec(4));
   station_.set_entry(handle, mac(1), Level::kActive, Vid(), now_);

@@ -16,7 +16,7 @@ OctetString vdpdu() {
   return from_hex(
       "0a10 6d677231000000000000000000000000"
       "0623 00 000001 01 05 11111111222233334444555555555501 05 0001 00011174 c0000207 0067"
-      "062b 00 000001 01 05 11111111222233334444555555555501 06 0001 00011174 20010db8000000000000000000000007 0067"
+      "062f 00 000001 01 05 11111111222233334444555555555501 06 0001 00011174 20010db8000000000000000000000007 0067"
       "0625 00 000001 01 05 11111111222233334444555555555501 04 0001 00011174 02aa00000004 0067"
       "fe05 02534e 02 02 fe05 00000c f1 05 0000 fe05 02534e 02 02");
 }
@@ -31,7 +31,7 @@ TEST(WireMap, GoesThereAndBack) {
   EXPECT_EQ(octets[18 + 2 + 22], 0x15);
   EXPECT_EQ(octets[18 + 37 + 2 + 22], 0x05);
   EXPECT_EQ(octets.size(), before.size());
-  const std::size_t ours = 18 + 37 + 45 + 39 + 2;
+  const std::size_t ours = 18 + 37 + 49 + 39 + 2;
   EXPECT_TRUE(std::ranges::equal(Octets(octets).subspan(ours, 3), kOther));
   EXPECT_TRUE(std::ranges::equal(Octets(octets).subspan(ours + 7, 3), from_hex("00000c"))) << "a foreign OUI stays";
   EXPECT_TRUE(std::ranges::equal(Octets(octets).last(5), Octets(before).last(5))) << "nothing is read behind End";

@@ -4,6 +4,8 @@
   forge.py record IF SOURCE FILE READY_FILE   ECP frames of SOURCE that arrive, a line of hexadecimal digits each, until ended
   forge.py replay IF FILE                     all of them again; says how many
   forge.py deassociate IF SOURCE VSI COUNT    plain De-Associates of the whole VSI, in SOURCE's name
+  forge.py hellos IF COUNT                    capabilities of as many stations that do not exist
+  forge.py lldp IF SOURCE TTL [EVB]           an LLDP frame, with the EVB TLV's five octets if given
 """
 import random
 import socket
@@ -54,4 +56,25 @@ def deassociate(interface, source, vsi, count):
         wire.send(frame)
 
 
-{"record": record, "replay": replay, "deassociate": deassociate}[sys.argv[1]](*sys.argv[2:])
+def hellos(interface, count):
+    wire = wire_of(interface)
+    for number in range(int(count)):
+        name = number.to_bytes(16, "big")
+        value = bytes.fromhex("02534e010201000001ff") + name + bytes(8) + name + bytes.fromhex("688014") + bytes(9)
+        vdpdu = bytes.fromhex("0a10") + bytes(16) + struct.pack("!H", 127 << 9 | len(value)) + value + bytes(2)
+        source = bytes([2, 0xF0]) + number.to_bytes(4, "big")
+        wire.send(GROUP + source + struct.pack("!H", ETHERTYPE) + HEAD + struct.pack("!H", number & 0xFFFF) + vdpdu)
+
+
+def lldp(interface, source, ttl, evb=""):
+    mac = bytes.fromhex(source.replace(":", ""))
+
+    def tlv(kind, value):
+        return struct.pack("!H", kind << 9 | len(value)) + value
+
+    names = tlv(1, b"\x04" + mac) + tlv(2, b"\x05up0") + tlv(3, struct.pack("!H", int(ttl)))
+    ours = tlv(127, bytes.fromhex("0080c20d" + evb)) if evb else b""
+    wire_of(interface).send((GROUP + mac + bytes.fromhex("88cc") + names + ours + bytes(2)).ljust(60, b"\0"))
+
+
+{"record": record, "replay": replay, "deassociate": deassociate, "hellos": hellos, "lldp": lldp}[sys.argv[1]](*sys.argv[2:])

@@ -435,6 +435,41 @@ TEST(Agent, APortTakesABoundedNumberOfPeersAndForgetsTheIdle) {
   EXPECT_TRUE(rig.agent.peers().empty());
 }
 
+OctetString deassociate_of(unsigned n) {
+  OctetString octets;
+  ecp::encode_frame(ecp::kNearestCustomerBridge, station_mac(n), ecp::Operation::kRequest, EcpSequence(1),
+                    vdpdu({{TlvType::kDeAssociate, vsi(1), {}}}), octets);
+  return octets;
+}
+
+TEST(Agent, WhoNeverAcknowledgesIsSentAtMostThreeFramesForEachOfItsOwn) {
+  Rig rig(make_config(1));
+  Station& spoofed = rig.station(1);
+  spoofed.acks = false;
+  for (const unsigned sent : {1u, 2u}) {
+    rig.agent.handle_frame(PortId(1), deassociate_of(1), rig.now);
+    rig.advance(5s);
+    EXPECT_LE(spoofed.raw.size(), 3u * sent);
+    EXPECT_GE(spoofed.raw.size(), 2u) << "the acknowledgement and the answer";
+  }
+  rig.advance(56s);
+  EXPECT_LE(spoofed.raw.size(), 6u);
+}
+
+TEST(Agent, AtAFullPortWhoNeverAcknowledgedGivesWayToWhoComesNext) {
+  Rig rig(make_config(1));
+  Station& settled = rig.station(1);
+  ASSERT_TRUE(rig.ask(settled, associate(1))->response().success());
+  for (unsigned i = 0; i < 2 * limits::kPeersPerPortMax; ++i) {
+    rig.agent.handle_frame(PortId(1), deassociate_of(1000 + i), rig.now);
+    rig.run();
+  }
+  EXPECT_EQ(rig.agent.peers().size(), limits::kPeersPerPortMax);
+  EXPECT_EQ(rig.dropped("too many peers"), 0u);
+  EXPECT_TRUE(rig.ask(rig.station(2), associate(2))->response().success());
+  EXPECT_TRUE(rig.ask(settled, associate(1))->response().success());
+}
+
 TEST(Agent, PeersTakeTurnsSoThatABusyOneDelaysNoOther) {
   Rig rig(make_config(1));
   Station& busy = rig.station(1);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rig.hpp"
+#include "support/lldp.hpp"
 
 namespace splitnve::nnved::test {
 namespace {
@@ -92,21 +93,22 @@ TEST(NnvedAuthentication, WhereItIsRequiredAPlainStationIsNeitherServedNorAcknow
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(rig.ask(plain, associate(1)));
   EXPECT_EQ(rig.tsis(), 0u);
   EXPECT_EQ(plain.acked, 0u);
-  EXPECT_EQ(rig.dropped("authentication: missing"), 3u + plain.raw.size()) << "requests, and plain acks to hellos";
-  EXPECT_STREQ(rig.agent.peers().at(0).authentication.state, "refused");
+  EXPECT_EQ(rig.dropped("authentication: missing"), 3u);
+  EXPECT_EQ(plain.raw.size(), 3u) << "what it shows is answered once, and not repeated";
+  EXPECT_TRUE(rig.agent.peers().empty()) << "nobody is remembered who has not signed";
   ASSERT_EQ(rig.notices.size(), 1u) << "one a minute";
   EXPECT_STREQ(rig.notices[0].id, "PEER_UNAUTHENTICATED");
-  unsigned refused = 0;
-  for (const auto& transition : rig.transitions) refused += transition.to == std::string_view("refused") ? 1 : 0;
-  EXPECT_EQ(refused, 1u);
+  rig.advance(30s);
+  EXPECT_EQ(plain.raw.size(), 3u);
 }
 
 TEST(NnvedAuthentication, AStationWithTheKeyIsServedAndAnsweredSigned) {
   Rig rig(config(auth::Mode::kRequire));
   Signer signer(rig);
   signer.begin();
-  EXPECT_STREQ(signer.state(), "authenticated");
+  EXPECT_TRUE(rig.agent.peers().empty());
   signer.send(signer.request(associate(1)));
+  EXPECT_STREQ(signer.state(), "authenticated");
   ASSERT_TRUE(rig.tsi(vsi(1)));
   EXPECT_GE(signer.passed, 2u) << "an acknowledgement and the answer";
   EXPECT_EQ(signer.authenticator.stats().refused, 0u);
@@ -162,6 +164,141 @@ TEST(NnvedAuthentication, ARestartedStationIsServedAgainAndItsTsisStay) {
   EXPECT_TRUE(rig.tsi(vsi(1)));
   EXPECT_TRUE(rig.tsi(vsi(2)));
   EXPECT_EQ(rig.agent.peers().at(0).authentication.sessions, 2u);
+}
+
+TEST(NnvedAuthentication, HellosOfManyStationsAreAnsweredOnceEachAndForgotten) {
+  Rig rig(config(auth::Mode::kRequire));
+  std::size_t answers = 0;
+  for (unsigned n = 1001; n <= 2000; ++n) {
+    Station& spoofed = rig.station(n);
+    spoofed.acks = false;
+    OctetString payload;
+    vdp::write_capabilities_only(*spoofed.shows, payload);
+    rig.send_octets(spoofed, payload);
+    answers += spoofed.raw.size();
+  }
+  rig.advance(60s);
+  EXPECT_EQ(answers, 1000u);
+  EXPECT_TRUE(rig.agent.peers().empty());
+  Signer signer(rig);
+  signer.heard = signer.station.raw.size();
+  signer.begin();
+  signer.send(signer.request(associate(1)));
+  EXPECT_TRUE(rig.tsi(vsi(1))) << "who has the key gets in";
+}
+
+TEST(NnvedAuthentication, ANonceOfOursIsGoodForTwentySeconds) {
+  Rig rig(config(auth::Mode::kRequire), Instant(3600s));
+  Signer early(rig), late(rig, 0x5A, 2);
+  early.begin();
+  rig.now += 9s;
+  early.send(early.request(associate(1)));
+  EXPECT_TRUE(rig.tsi(vsi(1)));
+  Rig other(config(auth::Mode::kRequire), Instant(3600s));
+  Signer slow(other);
+  slow.begin();
+  other.now += 20s;
+  slow.send(slow.request(associate(1)));
+  EXPECT_FALSE(other.tsi(vsi(1)));
+  EXPECT_EQ(other.dropped("authentication: unknown session"), 1u);
+}
+
+TEST(NnvedAuthentication, ARecordedBeginningMakesNoSecondSession) {
+  AgentConfig own = config(auth::Mode::kRequire);
+  own.ports[0].link_down_hold = 1s;
+  Rig rig(own);
+  Signer signer(rig);
+  signer.begin();
+  const OctetString recorded = signer.request(associate(1));
+  signer.send(recorded);
+  ASSERT_TRUE(rig.tsi(vsi(1)));
+  rig.agent.handle_link(PortId(1), false, rig.now);
+  rig.advance(2s);
+  rig.agent.handle_link(PortId(1), true, rig.now);
+  ASSERT_TRUE(rig.agent.peers().empty());
+  rig.agent.handle_frame(PortId(1), recorded, rig.now);
+  rig.run();
+  EXPECT_TRUE(rig.agent.peers().empty());
+  EXPECT_FALSE(rig.tsi(vsi(1)));
+}
+
+MacAddress last_destination(const Station& station) { return ecp::decode_frame(station.raw.back())->destination; }
+
+TEST(NnvedAuthentication, AForgedFrameDoesNotChangeWhereAnswersGo) {
+  Rig rig(config(auth::Mode::kRequire));
+  Signer signer(rig);
+  signer.begin();
+  signer.send(signer.request(associate(1)));
+  const auto alone = [&](const Tlv& tlv) {
+    OctetString payload = vdpdu({tlv}, signer.own);
+    const EcpSequence number(signer.station.sequence++);
+    signer.authenticator.seal(ecp::Operation::kRequest, number, port_mac(1), payload);
+    OctetString frame;
+    ecp::encode_frame(port_mac(1), signer.station.address, ecp::Operation::kRequest, number, payload, frame);
+    return frame;
+  };
+  signer.send(alone(associate(2)));
+  EXPECT_EQ(last_destination(signer.station), signer.station.address);
+  rig.send(signer.station, {deassociate(1)});  // in its name, to the group
+  signer.send(alone(associate(3)));
+  const std::size_t before = signer.station.raw.size();
+  rig.send(signer.station, {deassociate(1)});
+  rig.advance(11s);  // we speak by ourselves
+  ASSERT_GT(signer.station.raw.size(), before);
+  EXPECT_EQ(last_destination(signer.station), signer.station.address);
+}
+
+TEST(NnvedAuthentication, TheSignedTimersHoldAndLldpDoesNot) {
+  AgentConfig own = config(auth::Mode::kRequire);
+  own.ports[0].evb = true;
+  own.vdp.keepalive_exponent = 17;  // 1.3 s
+  Rig rig(own);
+  Signer signer(rig);
+  signer.own.timers = {3, 8, 20, 19, false};  // 5.2 s
+  signer.begin();
+  signer.send(signer.request(associate(1)));
+  rig.agent.handle_frame(
+      PortId(1), splitnve::test::evb_frame(evb::Role::kStation, station_mac(9), {7, 31, 31, 31}, true, 3600), rig.now);
+  rig.advance(6s);
+  signer.send(signer.request(associate(2)));
+  EXPECT_TRUE(rig.tsi(vsi(1))) << "its own interval is longer than ours";
+  EXPECT_TRUE(rig.tsi(vsi(2))) << "nobody without a key makes us refuse";
+  rig.advance(5s);
+  signer.send(signer.request(associate(2)));
+  rig.advance(3s);
+  EXPECT_FALSE(rig.tsi(vsi(1))) << "not renewed";
+  signer.own.timers.rka = 31;
+  signer.own.nonce = signer.authenticator.nonce();
+  signer.own.nonce = signer.authenticator.session()->own_nonce();
+  signer.send(signer.request(associate(2)));
+  signer.send(signer.request(associate(3)));
+  EXPECT_TRUE(rig.tsi(vsi(2))) << "what runs is renewed";
+  EXPECT_FALSE(rig.tsi(vsi(3)));
+  EXPECT_NE(rig.agent.refusals().back().reason.find("RKA 31"), std::string::npos);
+}
+
+TEST(NnvedAuthentication, WhoHasSignedOnceIsNotHeardPlainlyAfterARestart) {
+  Rig rig(config(auth::Mode::kAccept));
+  Signer signer(rig);
+  signer.begin();
+  signer.send(signer.request(associate(1)));
+  ASSERT_STREQ(signer.state(), "authenticated");
+  const auto records = rig.agent.desired_records();
+
+  Rig again(config(auth::Mode::kAccept));
+  EXPECT_EQ(again.agent.restore(records, again.now), 0u);
+  EXPECT_FALSE(again.ask(again.station(1), deassociate(1)));
+  EXPECT_TRUE(again.tsi(vsi(1)));
+  Station& elsewhere = again.station(2);  // its system, behind another address
+  elsewhere.shows->system = signer.own.system;
+  EXPECT_FALSE(again.ask(elsewhere, associate(3)));
+  EXPECT_TRUE(again.ask(again.station(3), associate(3))->response().success()) << "others are served as ever";
+
+  AgentConfig other_key = config(auth::Mode::kAccept);
+  other_key.ports[0].authentication.keys = keys(0x66);
+  Rig without(other_key);
+  without.agent.restore(records, without.now);
+  EXPECT_TRUE(without.ask(without.station(1), deassociate(1))->response().success()) << "its key was taken away";
 }
 
 TEST(NnvedAuthentication, AStationsOwnKeyStandsInsteadOfThePorts) {

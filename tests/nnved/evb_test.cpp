@@ -115,7 +115,7 @@ TEST(SwitchEvb, TimersBeyondOurBoundRefuseAssociationsWithAReason) {
   EXPECT_NE(rig.agent.refusals().back().reason.find("R 3, RTE 8, RWD 20, RKA 31"), std::string::npos);
   const auto again = rig.ask(station, kActivate);
   ASSERT_TRUE(again);
-  EXPECT_TRUE(again->response().keep);
+  EXPECT_TRUE(again->response().success()) << "what runs is renewed";
   EXPECT_EQ(rig.tsi(vsi(1))->state, TsiState::kActivated) << "what forwards goes on";
   EXPECT_TRUE(std::any_of(rig.notices.begin(), rig.notices.end(),
                           [](const agent::Notice& notice) { return notice.id == std::string("EVB_REFUSED"); }));

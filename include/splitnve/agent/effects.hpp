@@ -33,7 +33,7 @@ struct StoreRecord {
   OctetString value;
 };
 /// Kinds of stored records share one key space: kind in the top octet.
-enum class RecordKind : std::uint8_t { kMeta = 0, kTsi = 1, kLatch = 2, kVn = 3 };
+enum class RecordKind : std::uint8_t { kMeta = 0, kTsi = 1, kLatch = 2, kVn = 3, kSigner = 4 };
 constexpr std::uint64_t store_key(RecordKind kind, std::uint64_t id) {
   return (static_cast<std::uint64_t>(kind) << 56) | id;
 }

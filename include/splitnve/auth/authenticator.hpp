@@ -51,6 +51,7 @@ class Authenticator {
     const char* cause = "";                  ///< of a drop, or of a hello that could not be used
     std::uint64_t counter = 0;               ///< of a valid ECPDU or acknowledgement; 0: plain
     bool established = false;                ///< this frame made a new session
+    bool is_valid = false;                   ///< its tag is right
     std::optional<vdp::Capabilities> shown;  ///< by a valid hello
   };
   struct Stats {
@@ -66,6 +67,13 @@ class Authenticator {
   bool is_fresh(std::uint64_t counter, ecp::Operation operation) const;
   void spend(std::uint64_t counter, ecp::Operation operation);
   /// An ECPDU of ours was not acknowledged in time: after some in a row and nothing valid meanwhile, a new handshake.
+  /// A session that somebody else has found valid for the frame that is checked next (Greeter).
+  /// Nothing plain is taken of this peer from now on: it has signed before. Requires that it is not off.
+  void require() {
+    ensure(config_.mode != Mode::kOff, "a peer that signed has keys");
+    config_.mode = Mode::kRequire;
+  }
+  void adopt(Session session) { candidate_.emplace(std::move(session)); }
   void handle_delivery_failed();
   /// A station without a session, where one is required, says hello.
   void handle_time(Instant now);
@@ -79,6 +87,7 @@ class Authenticator {
   /// Signs a VDPDU, or makes the payload of an acknowledgement (`vdpdu` empty); leaves it as it is without a session.
   void seal(ecp::Operation operation, EcpSequence sequence, const MacAddress& destination, OctetString& vdpdu);
   /// The next frame of the handshake; false when none is left.
+  /// Hellos and their acknowledgements go where what they answer came from; without that to `destination`.
   bool poll_frame(const vdp::Capabilities& own, const MacAddress& destination, OctetString& out);
 
   // --- what is known ---
@@ -98,8 +107,7 @@ class Authenticator {
   Judgement refuse(const char* cause);
   bool greets(const Outline& read, const ecp::Frame& frame) const;
   void answer_hello(const vdp::Capabilities& shown, const MacAddress& peer, const vdp::Capabilities& own, Instant now);
-  Session make(const Key& key, const vdp::Capabilities& shown, const MacAddress& peer,
-               const vdp::Capabilities& own) const;
+  Parties parties(const vdp::Capabilities& shown, const MacAddress& peer, const vdp::Capabilities& own) const;
   void establish();
   void renew_nonce();
 
@@ -107,9 +115,10 @@ class Authenticator {
   Nonce nonce_{};
   std::uint64_t nonces_ = 0;
   std::optional<Session> session_;
-  std::optional<Session> candidate_;  ///< the keys last derived; nothing valid has come under them
-  Hello hello_ = Hello::kNone;        ///< owed
-  std::optional<EcpSequence> ack_;    ///< owed, to a valid hello
+  std::optional<Session> candidate_;    ///< the keys last derived; nothing valid has come under them
+  Hello hello_ = Hello::kNone;          ///< owed
+  std::optional<EcpSequence> ack_;      ///< owed, to a valid hello
+  std::optional<MacAddress> hello_to_;  ///< where the handshake's last frame is answered, of a bridge
   Instant answered_at_{};
   std::optional<Instant> said_plain_at_;
   unsigned failures_ = 0;

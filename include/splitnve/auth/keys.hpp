@@ -25,6 +25,9 @@ struct Key {
   std::array<std::uint8_t, kKeyOctets> secret{};
 };
 
+/// Tells keys apart in stored records without telling them: the first 8 octets of SHA-256 over a label and the secret.
+std::uint64_t fingerprint(const Key& key);
+
 /// The keys that one peer may use: any of them is accepted, the first is the one we sign with. So keys roll over: add
 /// the new one behind the old on both ends, then put it first, then take the old one away.
 class KeyRing {
@@ -37,9 +40,11 @@ class KeyRing {
   /// Null if there is no key at all.
   const Key* preferred() const { return keys_.empty() ? nullptr : &keys_.front(); }
   bool empty() const { return keys_.empty(); }
+  bool has_fingerprint(std::uint64_t fingerprint) const;
 
  private:
   std::vector<Key> keys_;
+  std::vector<std::uint64_t> fingerprints_;
 };
 
 }  // namespace splitnve::auth

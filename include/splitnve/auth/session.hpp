@@ -36,6 +36,9 @@ struct Parties {
   MacAddress station_mac, bridge_mac;
 };
 
+/// Names the session of these parties under a key: no secret, and cheaper than its keys.
+std::uint64_t session_id(KeyId key, const Parties& parties);
+
 /// What of an ECPDU's frame is signed beside its VDPDU.
 struct Envelope {
   MacAddress destination;

@@ -21,6 +21,8 @@ inline constexpr std::size_t kVdpduOctetsMax = 1496;
 /// Peers per port: a flood of source addresses must not take memory without bound; a segment of 256 hypervisors is
 /// large.
 inline constexpr std::size_t kPeersPerPortMax = 256;
+/// Peers that have signed, remembered so that none may go back to plain: more than the hypervisors of a large switch.
+inline constexpr std::size_t kSignersMax = 1024;
 /// Received ECPDUs that wait per peer; full means no acknowledgement, ECP's own back-pressure. Towards a station it
 /// grows full while kPendingRequestsPerPeerMax of its requests wait.
 inline constexpr std::size_t kInboxEcpdusMax = 16;

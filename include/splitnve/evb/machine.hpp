@@ -124,6 +124,7 @@ class Machine {
   void settle(const char* reason, bool restarted, Instant now);
   void announce_soon(Instant now);
   std::optional<unsigned> theirs(std::size_t parameter) const;
+  Duration longest_hold() const;
   Operational derive() const;
   Tlv compose() const;
   LldpFrame pdu(std::uint16_t ttl_seconds) const;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -134,8 +135,9 @@ class Station {
   /// Responses and bridge-initiated De-Associates. Unmatched responses are counted. Errors: as VdpduReader.
   Decoded<Heard> handle_vdpdu(Octets vdpdu, Instant now);
   /// Writes the next VDPDU for a ready ECP session into `out`; false when nothing is queued. Response timers start
-  /// here. `show` goes with it.
-  bool compose(OctetString& out, Instant now, const Capabilities* show = nullptr);
+  /// here. `show` goes with it. kRenewals: nothing but repetitions of what the bridge has confirmed.
+  enum class Which : std::uint8_t { kAll, kRenewals };
+  bool compose(OctetString& out, Instant now, const Capabilities* show = nullptr, Which which = Which::kAll);
   /// The ECP outcome of the last composed VDPDU; a failed one's associations are queued again (S10).
   void handle_delivered(Instant now);
   void handle_delivery_failed(Instant now);
@@ -145,6 +147,14 @@ class Station {
   std::optional<Instant> next_deadline() const;
 
   std::optional<Event> poll_event();
+  /// An answer that fits no request, with what it says: the last one since this was asked for (S45).
+  struct Unmatched {
+    VsiId vsi;
+    TlvType command = TlvType::kEnd;
+    ResponseStatus status;
+    std::string why;  ///< as of Refused
+  };
+  std::optional<Unmatched> poll_unmatched() { return std::exchange(unmatched_, std::nullopt); }
 
   // --- views ---
   /// What the bridge has told of a VN (VnAttributes::flags); 0: nothing.
@@ -165,10 +175,12 @@ class Station {
   std::size_t size() const { return associations_.size(); }
   bool queued() const { return has_associations_queued() || vns_.queued(); }
   /// `set_changes`: filter sets taken down and built again for a peer without incremental filter (S20).
+  /// `other_manager`: answers that named another manager than their request (S46).
   /// `null_vid_retries`: requests repeated with VID 0 after code 5 (S13).
   struct Stats {
     std::uint64_t requests = 0, keepalives = 0, responses = 0, unmatched = 0, refused = 0, timeouts = 0, revoked = 0,
-                  skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0, lowered = 0, replies_dropped = 0;
+                  skipped_tlvs = 0, set_changes = 0, null_vid_retries = 0, lowered = 0, replies_dropped = 0,
+                  other_manager = 0;
   };
   const Stats& stats() const { return stats_; }
   void set_timing(Timing timing) {
@@ -187,6 +199,8 @@ class Station {
  private:
   std::size_t vdpdu_octets_max_ = limits::kVdpduOctetsMax;
   static constexpr Handle kNoHandle = IndexLink::kNone;
+  /// How an answer's VIDs bear on whether it is the request's.
+  enum class Vids : std::uint8_t { kRepeated, kAny };
   enum class Need : std::uint8_t { kNothing, kRenewal, kChange };  ///< ordered: what is more urgent is greater
   enum class Queue : std::uint8_t { kNone, kFresh, kRenewals };
   /// What a request does, in the order in which an association's requests are sent.
@@ -304,8 +318,8 @@ class Station {
   void handle_association(const ManagerId& manager, const Association& association, Instant now);
   void handle_vn_request(const Statement& statement, Instant now);
   void handle_undecodable(const Tlv& tlv, Instant now);
-  void handle_response(const Association& association, Instant now);
-  void handle_deassociate_response(const Association& association, Instant now);
+  void handle_response(const ManagerId& manager, const Association& association, Instant now);
+  void handle_deassociate_response(const ManagerId& manager, const Association& association, Instant now);
   void handle_bridge_deassociate(const Association& association, Instant now);
   void handle_bridge_deactivate(const ManagerId& manager, const Association& association, Instant now);
   void lower(Handle handle, Entry& entry);
@@ -313,10 +327,12 @@ class Station {
   void for_each_named(Handle handle, const Association& association, F&& visit);
   void handle_whole_deassociate(const Association& association, Instant now);
   Handle first_of(const VsiId& vsi) const;
-  bool answers(Handle handle, const Association& association) const;
+  bool answers(Handle handle, const Association& association, Vids vids) const;
   Handle match(const Association& association) const;
   Handle match_refused(const Association& association) const;
-  bool same_entries(Handle handle, const Association& association) const;
+  bool same_entries(Handle handle, const Association& association, Vids vids) const;
+  void count_unmatched(const VsiId& vsi, TlvType command, std::uint8_t status);
+  void count_manager(Handle handle, const ManagerId& manager);
   void learn_attributes(GroupId group);
   TlvType take_answer(Handle handle);
   void accept(Handle handle, const Association* answer, Instant now);
@@ -353,6 +369,7 @@ class Station {
   std::string_view why_;             ///< what the bridge said of the TLV that is being handled
   const Statement* told_ = nullptr;  ///< that TLV, with what stands behind it
   boost::unordered_flat_map<GroupId, std::uint16_t> attributes_;
+  std::optional<Unmatched> unmatched_;
   unsigned fresh_streak_ = 0;  ///< VDPDUs in a row that left waiting keep-alives behind
   Stats stats_;
 };
