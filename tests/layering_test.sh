@@ -31,6 +31,8 @@ while read -r file; do
   done < <(grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]($forbidden)" "$file")
   while read -r hit; do complain "$file:$hit (time is an argument)"; done < <(
     grep -nE '(system_clock|steady_clock|high_resolution_clock)::now|clock_gettime|gettimeofday|[^_a-z]time\(' "$file")
+  while read -r hit; do complain "$file:$hit (octets are read by a bounded reader)"; done < <(
+    grep -n 'reinterpret_cast' "$file")
   while read -r hit; do complain "$file:$hit (a seed is an argument)"; done < <(grep -n 'random_device' "$file")
   case "$file" in
     src/lib* | src/base/* | include/*)

@@ -107,7 +107,7 @@ std::string ConfigNode::text(std::string_view key, std::optional<std::string> fa
   const void* value = find(key, !fallback);
   if (value != nullptr && as_json(value).is_string()) return as_json(value).get<std::string>();
   if (value != nullptr) document_->expected(pointer_of(key), "a string", as_json(value));
-  return fallback.value_or("");
+  return std::move(fallback).value_or("");
 }
 
 bool ConfigNode::boolean(std::string_view key, std::optional<bool> fallback) const {

@@ -147,10 +147,13 @@ bool is_untagged_or_priority(Octets frame, std::optional<std::uint16_t> stripped
 }
 
 struct FramePort::Impl {
+  Impl() = default;
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
   ~Impl() {
     if (fd >= 0) close(fd);
   }
-  void trace(Octets frame) {
+  void trace(Octets frame) const {
     if (!dumper) return;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
