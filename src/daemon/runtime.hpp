@@ -52,8 +52,7 @@ Result<PortNames> find_interfaces(PortConfigs& ports, datapath::PortRole role) {
     if (!link) return unexpected<Error>(link.error());
     if (auto fit = host::BpfSwitch::check_port(port.interface_name, role); !fit) return unexpected<Error>(fit.error());
     port.mac = link->mac;
-    names.push_back({port.id, port.interface_name, std::nullopt});
-    if constexpr (requires { port.group; }) names.back().group = port.group;
+    names.push_back({port.id, port.interface_name, port.announced_to()});
   }
   return names;
 }
@@ -336,7 +335,7 @@ class Runtime {
 
   host::EffectHandlers handlers(Publish publish) {
     host::EffectHandlers handlers;
-    handlers.program = [this](agent::Program program) -> std::optional<agent::BatchResult> {
+    handlers.program = [this](const agent::Program& program) -> std::optional<agent::BatchResult> {
       for (const auto& row : program.rows.ports)
         if (row.role == datapath::PortRole::kVm) follow(row);
       return datapath_->apply(program.batch, program.rows);

@@ -49,6 +49,7 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto verdict = from.session.handle_frame(*frame, now);
   from.authentication.handled(verdict, *counter);
   from.hear(verdict, *counter != 0);
+  if (from.proven) segments.handle_station(*port_index, from.station, now);
   // A station that speaks to us alone, or looks for us behind bridges, is answered alone, too.
   if (verdict == ecp::Session::Verdict::kDelivered) from.session.set_destination(answered_at(*frame));
   switch (verdict) {
@@ -66,14 +67,15 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
 Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant now) {
   const PortConfig& port = config.ports[port_index];
   const MacAddress& own = port.mac;
+  const auto known = peer_index.find(PeerKey{port_index, frame.source});
+  if (known == peer_index.end() && is_of_bridge(port_index, frame, now)) return kNoIndex;
   const bool to_group = port.group && frame.destination == *port.group;
   if (frame.destination != own && !is_link_group(frame.destination) && !to_group) return drop("not for us"), kNoIndex;
   if (to_group && !port.sole_nnve && !vdp::is_discovery(frame.payload))
     return drop("to the group, and not capabilities alone"), kNoIndex;
   if (frame.source == own) return drop("our own frame"), kNoIndex;
   if (!policy.admits_station(port_index, frame.source)) return drop("station not admitted"), kNoIndex;
-  if (const auto known = peer_index.find(PeerKey{port_index, frame.source}); known != peer_index.end())
-    return known->second;
+  if (known != peer_index.end()) return known->second;
   if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
   if (!has_key(port_index, frame.source)) return drop("authentication: station without a key"), kNoIndex;
   if (port.authentication.mode == auth::Mode::kRequire) return greet(port_index, frame, now);
@@ -257,6 +259,7 @@ void Impl::touch(Index peer) {
 }
 
 void Impl::settle(Instant now) {
+  settle_segments(now);
   do {
     while (!rework.empty()) {
       Inflight::Waiting next = std::move(rework.front());

@@ -69,6 +69,10 @@ struct PortView {
   PortId port;
   bool up = true;
   std::uint32_t peers = 0, tsis = 0, vids_free = 0;
+  bool direct = false;              ///< declared so, and nothing heard contradicts it
+  std::uint32_t other_bridges = 0;  ///< nNVEs and other bridges heard on the segment
+  std::string segment_state;        ///< "open", or the name of the reason why it is closed or watched (S12)
+  std::string segment_cause;        ///< who, and which VIDs
 };
 /// What an operator took out of service: a VN on the port of this name, or a VSI in a VN.
 struct LatchView {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), pipeline.cpp
 // (works and results), upkeep.cpp (time, links, ages), connect.cpp (VN requests), evb.cpp, operator.cpp (removals,
-// latches, drain), restore.cpp, recovery.cpp, views.cpp.
+// latches, drain), restore.cpp, recovery.cpp, announce.cpp
+// (other nNVEs), views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -17,6 +18,7 @@
 #include "nnved/projection.hpp"
 #include "nnved/record.hpp"
 #include "nnved/recovery.hpp"
+#include "nnved/segment.hpp"
 #include "nnved/tsi_machine.hpp"
 #include "nnved/vap.hpp"
 #include "nnved/work.hpp"
@@ -220,6 +222,14 @@ struct Agent::Impl {
   vdp::Timing timing_of(const Peer& peer) const;
   std::optional<std::string> refused_timers(const Peer& peer) const;
 
+  // --- announce.cpp ---
+  /// Takes a frame whose source is no station of ours if it is another nNVE's, or our own at another port.
+  bool is_of_bridge(std::uint32_t port_index, const ecp::Frame& frame, Instant now);
+  void note_lldp_bridge(std::uint32_t port_index, Octets octets, Instant now);
+  void announce(std::uint32_t port_index);
+  /// After any call of `segments`: what it wants sent goes out, what it found holds from now on.
+  void settle_segments(Instant now);
+
   // --- operator.cpp ---
   void withdraw(Index instance, const std::string& reason, Instant now);
   template <class Which>
@@ -261,6 +271,7 @@ struct Agent::Impl {
   LatchTable latches{changes};
   agent::Signers signers;
   ConnectTable connects;
+  SegmentWatch segments{config};
   bool draining = false;
   Recovery recovery;
 
@@ -306,7 +317,8 @@ struct Agent::Impl {
   std::mt19937_64 random;          ///< first ECP sequences, epoch: nothing that must not be guessed
   auth::Nonces nonces;
   auth::Greeter greeter;
-  std::uint64_t epoch = 0;  ///< changes only when our state is lost (S9)
+  std::array<std::uint8_t, 16> announced_nonce = new_nonce();  ///< names this run to other nNVEs
+  std::uint64_t epoch = 0;                                     ///< changes only when our state is lost (S9)
 };
 
 }  // namespace splitnve::nnved

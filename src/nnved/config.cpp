@@ -90,6 +90,12 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   const auto range = vid_range_from(node.text("vids", "2-4094"));
   if (!range) node.refuse("vids", "a range like \"100-199\" within 2-4094");
   port.vids = range.value_or(VidRange{});
+  port.vids_given = node.has("vids");
+  port.direct = node.boolean("direct", false);
+  if (!port.vids_given && !port.direct)
+    node.refuse("vids",
+                "a range like \"100-199\" that no other nNVE on this segment has, or \"direct\": true where one "
+                "station is at the other end of the cable");
   if (node.has("recovery_vids")) {
     port.recovery_vids = vid_range_from(node.text("recovery_vids", ""));
     if (!port.recovery_vids) node.refuse("recovery_vids", "a range like \"190-199\" within the port's vids");
@@ -179,6 +185,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   daemon::read_timing(root, file.agent.ecp, file.agent.vdp);
   file.agent.offer = daemon::read_offer(root, vdp::kAble);
   file.agent.wire = daemon::read_wire(root);
+  file.agent.announces = true;
   file.agent.lldp_interval = daemon::read_lldp_interval(root);
   read_registry(root, file.agent, names);
   read_ports(root, file.agent, names);

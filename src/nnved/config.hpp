@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/announcement.hpp"
 #include "agent/authentication.hpp"
 #include "agent/permissions.hpp"
 #include "splitnve/auth/nonces.hpp"
@@ -63,6 +64,8 @@ struct PortConfig {
   std::string segment;           ///< ports that name one segment share a VID pool (S12); default: the interface
   std::uint64_t segment_id = 0;  ///< as the wire names it; 0: the configuration names none
   VidRange vids;
+  bool vids_given = true;  ///< they are configured, so they can be kept apart from those of other nNVEs (S12)
+  bool direct = false;     ///< one station is at the other end of the cable, and no bridge in between (S12)
   std::optional<VidRange> recovery_vids;  ///< while a lost store recovers, new VIDs come from here only (S13)
   std::vector<Vid> reserved_vids;         ///< never assigned: the host's own VLANs
   std::vector<MacAddress> stations;       ///< admitted station addresses; empty: any
@@ -82,6 +85,8 @@ struct PortConfig {
   std::optional<bool> host_traffic;
   datapath::StormLimit storm;  ///< group frames of each of its tags
   bool sole_nnve = false;      ///< no other nNVE has the group: everything sent to it is for us, not capabilities alone
+  /// Where announcements of other nNVEs come to, beside the link's own group addresses.
+  MacAddress announced_to() const { return group.value_or(agent::kDefaultGroup); }
 };
 
 /// A remote address that the static authority knows.
@@ -95,7 +100,10 @@ struct AgentConfig {
   vdp::SystemId system{};  ///< names this nNVE, whatever port it speaks from
   /// From the kernel: our nonces follow from it. Without it, in a test, they follow from the agent's seed.
   std::optional<auth::Secret> secret;
-  vdp::WireMap wire;              ///< our OUI and provisional formats by other numbers
+  vdp::WireMap wire;  ///< our OUI and provisional formats by other numbers
+  /// Tell other nNVEs of the segments our VIDs, and refuse VIDs that they may give out, too (S12); a configuration file
+  /// says on.
+  bool announces = false;
   vdp::Flags offer = vdp::kAble;  ///< what stations are told that we understand
   std::vector<PortConfig> ports;
   std::vector<VnConfig> vns;

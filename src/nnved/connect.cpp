@@ -87,7 +87,7 @@ void Impl::connect_vn(Index peer, const Asked& asked, Instant now) {
   if (!vap) {
     if (info(vap.error()).code == vdp::Code::kInsufficientResources)
       vaps.note_failure(peers[peer].port_index, request.group, vap.error(), now);
-    return refuse_vn(peer, asked, {vap.error(), request.group, ""}, now);
+    return refuse_vn(peer, asked, {vap.error(), request.group, segments.why(peers[peer].port_index, vap.error())}, now);
   }
   if (known != kNoIndex) {
     connects[known].renewed = now;

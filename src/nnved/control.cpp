@@ -79,6 +79,10 @@ std::vector<json> port_rows(const Agent& agent) {
                     {"peers", port.peers},
                     {"tsis", port.tsis},
                     {"vids_free", port.vids_free},
+                    {"direct", port.direct},
+                    {"other_bridges", port.other_bridges},
+                    {"segment_state", port.segment_state},
+                    {"segment_cause", port.segment_cause},
                     {"admin", agent.draining() ? "draining" : "in service"}});
   return rows;
 }

@@ -253,7 +253,7 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
   const std::size_t before = known == kNoIndex ? 0 : vaps[known].more.size();
   const auto granted =
       vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
-  if (!granted) return Refused{granted.error(), step.vn, ""};
+  if (!granted) return Refused{granted.error(), step.vn, segments.why(port_index, granted.error())};
   step.vid = granted->vid;
   if (i > 0 && plan.steps[i - 1].beside) plan.steps[i - 1].vid = granted->vid;
   if (plan.vap_of(step.vn) == kNoIndex) plan.vaps.push_back({step.vn, granted->vap, before});

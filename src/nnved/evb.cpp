@@ -18,6 +18,7 @@ Port::Port(const AgentConfig& config, std::uint32_t port_index) : ecp(config.ecp
 }
 
 void Impl::handle_lldp(std::uint32_t port_index, Octets octets, Instant now) {
+  note_lldp_bridge(port_index, octets, now);
   auto& evb = ports[port_index].evb;
   if (!evb) return drop("LLDP while EVB is off");
   BoundedReader reader(octets);

@@ -49,6 +49,12 @@ constexpr ReasonInfo kVidPoolEmpty{Code::kInsufficientResources, kSoft, "vid_poo
                                    "no VID is free on this segment"};
 constexpr ReasonInfo kVidLimit{Code::kInsufficientResources, kSoft, "vid_limit",
                                "the VN has as many VIDs on the port as one VN may"};
+constexpr ReasonInfo kVidOverlap{Code::kInsufficientResources, kSoft, "vid_overlap",
+                                 "another nNVE on this segment may give out the same VIDs"};
+constexpr ReasonInfo kNotDirect{Code::kInsufficientResources, kSoft, "not_direct",
+                                "the port is declared direct, and is not"};
+constexpr ReasonInfo kListening{Code::kInsufficientResources, kSoft, "listening",
+                                "the switch has just started and listens for other nNVEs on this segment"};
 constexpr ReasonInfo kTableFull{Code::kInsufficientResources, kSoft, "table_full", "the TSI table is full"};
 constexpr ReasonInfo kStationLimit{Code::kInsufficientResources, kSoft, "station_limit",
                                    "the station has as many TSIs as one station may"};
@@ -113,6 +119,9 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kVidLimit: return kVidLimit;
     case Reason::kTsisPresent: return kTsisPresent;
     case Reason::kConnectLimit: return kConnectLimit;
+    case Reason::kVidOverlap: return kVidOverlap;
+    case Reason::kNotDirect: return kNotDirect;
+    case Reason::kListening: return kListening;
   }
   return kNoReason;
 }

@@ -55,6 +55,9 @@ enum class Reason : std::uint8_t {
   kIpLimit,
   kTsisPresent,
   kConnectLimit,
+  kVidOverlap,
+  kNotDirect,
+  kListening,
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

@@ -12,10 +12,14 @@ std::optional<Instant> Impl::next_deadline() const {
   auto next = earliest(earliest(peer_deadlines.next(), ages.next()), connect_ages.next());
   next = earliest(next, earliest(link_deadlines.next(), evb_deadlines.next()));
   next = earliest(next, vaps.next_deadline());
+  next = earliest(next, segments.next_deadline());
   return earliest(earliest(next, host_traffic.next_deadline()), retry_at);
 }
 
 void Impl::handle_time(Instant now) {
+  if (!segments.has_begun()) segments.begin(now);
+  segments.handle_time(now);
+  settle_segments(now);
   while (const auto port_index = link_deadlines.pop_due(now)) link_lost(*port_index, now);
   while (const auto port_index = evb_deadlines.pop_due(now)) {
     ports[*port_index].evb->machine().handle_time(now);
@@ -65,6 +69,8 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
   if (ports[*port_index].up == up) return;
   Port& state = ports[*port_index];
   state.up = up;
+  segments.handle_link(*port_index, up, now);
+  settle_segments(now);
   journal.transition("port", "port " + config.ports[*port_index].interface_name, up ? "Down" : "Up", up ? "Up" : "Down",
                      "link");
   if (up) {

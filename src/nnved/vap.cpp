@@ -14,7 +14,11 @@ const char* to_string(VapState state) {
 }
 
 VapTable::VapTable(const AgentConfig& config, const Policy& policy, Changes& changes, Journal& journal)
-    : config_(config), policy_(policy), changes_(changes), journal_(journal) {
+    : config_(config),
+      policy_(policy),
+      changes_(changes),
+      journal_(journal),
+      closed_(config.ports.size(), Reason::kNone) {
   boost::unordered_flat_map<std::string, std::size_t> segments;
   for (std::size_t i = 0; i < config.ports.size(); ++i) {
     const PortConfig& port = config.ports[i];
@@ -49,6 +53,12 @@ const DomainState* VapTable::domain(GroupId vn) const {
   return found == domains_.end() ? nullptr : &found->second;
 }
 
+/// What the datapath or another port of the segment has for the VN stands for longer than we listen.
+Reason VapTable::closed_to(std::uint32_t port_index, GroupId vn) const {
+  const Reason closed = closed_[port_index];
+  return closed == Reason::kListening && pool(port_index).knows(vn) ? Reason::kNone : closed;
+}
+
 Index VapTable::find_or_create(std::uint32_t port_index, GroupId vn) {
   const PortId port = config_.ports[port_index].id;
   if (const Index found = find(port, vn); found != kNoIndex) return found;
@@ -68,6 +78,7 @@ Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vi
     if (!requested.is_null() && !rows_[vap].has(requested)) return unexpected(Reason::kOtherVid);
     return vap;
   }
+  if (const Reason closed = closed_to(port_index, vn); closed != Reason::kNone) return unexpected(closed);
   const auto vid = pool(port_index).acquire(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   vap = find_or_create(port_index, vn);
@@ -97,6 +108,7 @@ Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_
     return unexpected(Reason::kOtherVid);
   }
   if (row.more.size() + 1 >= kVidsPerVapMax) return unexpected(Reason::kVidLimit);
+  if (const Reason closed = closed_[port_index]; closed != Reason::kNone) return unexpected(closed);
   const auto vid = pool(port_index).acquire_more(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   row.more.push_back(*vid);

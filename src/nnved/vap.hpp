@@ -79,6 +79,8 @@ class VapTable {
   /// Gives back the further VIDs behind the first `keep`.
   void trim(Index vap, std::size_t keep, Instant now);
   void release_unused(Index vap, Reason reason, Instant now);
+  /// No VN without a VID on the port gets one, for this reason; kNone opens it again (S12).
+  void close_to_new(std::uint32_t port_index, Reason reason) { closed_[port_index] = reason; }
   /// Shows a refused connect (B4).
   void note_failure(std::uint32_t port_index, GroupId vn, Reason reason, Instant now);
 
@@ -121,6 +123,7 @@ class VapTable {
       return boost::hash<std::uint64_t>()((std::uint64_t{key.port.value()} << 32) | key.vn.value());
     }
   };
+  Reason closed_to(std::uint32_t port_index, GroupId vn) const;
   Index find_or_create(std::uint32_t port_index, GroupId vn);
   void connect(Index vap, const char* reason);
   void enter(Index vap, VapState state, const char* reason);
@@ -138,6 +141,7 @@ class VapTable {
   Journal& journal_;
   std::vector<std::unique_ptr<VidPool>> pools_;
   std::vector<std::size_t> pool_of_port_;
+  std::vector<Reason> closed_;
   Slab<VapRow, 64> rows_;
   boost::unordered_flat_map<Key, Index> index_;
   boost::unordered_flat_map<GroupId, DomainState> domains_;

@@ -50,6 +50,8 @@ class VidPool {
 
   std::optional<Vid> vid_of(GroupId vn) const;
   std::optional<GroupId> vn_of(Vid vid) const;
+  /// Has the VN a VID, or one that it may take back at once?
+  bool knows(GroupId vn) const { return held_.contains(vn) || rested_.contains(vn) || pinned_.contains(vn); }
   std::uint32_t free_count() const { return free_; }
   /// Frees what has rested long enough.
   void handle_time(Instant now);

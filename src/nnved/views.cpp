@@ -91,7 +91,7 @@ std::vector<VapView> Agent::vaps() const {
     if (!row.vid.is_null()) view.local_tags.push_back(row.vid);
     view.local_tags.insert(view.local_tags.end(), row.more.begin(), row.more.end());
     if (const VnConfig* vn = impl_->policy.vn(row.vn)) view.vni = vn->vni;
-    view.reason = info(row.reason).text;
+    view.reason = words(row.reason, impl_->segments.why(row.port_index, row.reason));
     views.push_back(std::move(view));
   });
   return views;
@@ -118,9 +118,12 @@ std::vector<PeerView> Agent::peers() const {
 
 std::vector<PortView> Agent::ports() const {
   std::vector<PortView> views;
-  for (std::uint32_t i = 0; i < impl_->ports.size(); ++i)
-    views.push_back(
-        {impl_->config.ports[i].id, impl_->ports[i].up, impl_->ports[i].peers, 0, impl_->vaps.vids_free(i)});
+  for (std::uint32_t i = 0; i < impl_->ports.size(); ++i) {
+    const SegmentWatch::Verdict& verdict = impl_->segments.verdict(i);
+    views.push_back({impl_->config.ports[i].id, impl_->ports[i].up, impl_->ports[i].peers, 0, impl_->vaps.vids_free(i),
+                     impl_->segments.is_direct(i), static_cast<std::uint32_t>(impl_->segments.neighbours(i)),
+                     verdict.seen == Reason::kNone ? "open" : info(verdict.seen).name, verdict.text});
+  }
   impl_->peers.for_each([&](Index, const Peer& peer) { views[peer.port_index].tsis += peer.tsis; });
   return views;
 }

@@ -12,6 +12,7 @@ namespace {
 
 std::vector<VSwitch::Uplink> uplink_ports(const AgentConfig& config) {
   std::vector<VSwitch::Uplink> ports;
+  ports.reserve(config.uplinks.size());
   for (const auto& uplink : config.uplinks) ports.push_back({uplink.id, uplink.interface_name});
   return ports;
 }
@@ -70,6 +71,7 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
     frame->payload = received_;
   }
   if (frame->source == uplink.config.mac) return count_drop("our own frame came back");
+  if (agent::is_announcement(*frame)) return handle_announcement(uplink, *frame, now);
   if (!addressed_to_us(*frame, uplink.config)) return count_drop("destination is not ours");
   const auto counter = authenticate(uplink, *frame, now);
   if (!counter) return drain_session(uplink, now);
@@ -88,6 +90,18 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   drain_session(uplink, now);
   // What waits goes on its way before the work of this wake-up is done; not if a port is to be closed here first.
   if (verdict == ecp::Session::Verdict::kAck && !flush_wanted_) compose(uplink, now);
+}
+
+/// Whoever it is from: what matters is who else is there.
+void Agent::Impl::handle_announcement(Uplink& uplink, const ecp::Frame& frame, Instant now) {
+  ++taken_;
+  const auto shown = agent::bridge_capabilities(frame);
+  if (!shown) return;
+  uplink.nnves_heard.handle(frame.source, *shown, uplink.timing.keepalive_interval(), now);
+  const std::string conflict = uplink.nnves_heard.conflict(now);
+  if (!conflict.empty() && !std::exchange(uplink.conflict_noted, true))
+    notice("UPLINK_VID_CONFLICT", agent::Notice::Level::kError, uplink.config.interface_name + ": " + conflict);
+  if (conflict.empty()) uplink.conflict_noted = false;
 }
 
 /// The uplink's nNVE is this one from now on.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/announcement.hpp"
 #include "agent/authentication.hpp"
 #include "agent/permissions.hpp"
 #include "splitnve/auth/nonces.hpp"
@@ -45,6 +46,8 @@ struct UplinkConfig {
   bool legacy = false;  ///< the bridge behind it knows nothing but IEEE 802.1Q: no capabilities are exchanged (S15)
   agent::AuthenticationPolicy authentication;  ///< of the nNVE (S16)
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise
+  /// Where announcements of nNVEs come to, beside the link's own group addresses.
+  MacAddress announced_to() const { return discovery.value_or(agent::kDefaultGroup); }
 };
 
 struct AgentConfig {

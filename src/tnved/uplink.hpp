@@ -12,6 +12,7 @@
 #include "splitnve/vdp/exchange.hpp"
 #include "splitnve/vdp/station.hpp"
 #include "tnved/config.hpp"
+#include "tnved/nnves_heard.hpp"
 
 namespace splitnve::tnved {
 
@@ -76,7 +77,9 @@ struct Uplink {
   bool watched;  ///< its silence matters: another nNVE can take over, by discovery or on another uplink (D3)
   std::optional<Instant> watched_since;  ///< silence counts from here, or from the last frame
   std::optional<Instant> probed_at;
-  bool death_noted = false;                      ///< and nothing heard since
+  bool death_noted = false;  ///< and nothing heard since
+  NnvesHeard nnves_heard;
+  bool conflict_noted = false;
   std::uint32_t orphans = 0;                     ///< associations that take leave without a TSI
   boost::unordered_flat_map<GroupId, Vid> vids;  ///< that the nNVE gave to TSIs which have left it (S13)
 

@@ -18,7 +18,7 @@ ip link set far1 up
 config() {
   local members
   case "$1" in
-    nnved) members='"ports":[{"interface":"'"${3:-ac1}"'"}]' ;;
+    nnved) members='"ports":[{"interface":"'"${3:-ac1}"'","direct":true}]' ;;
     tnved) members='"uplinks":[{"interface":"'"${3:-ac1}"'"}]' ;;
   esac
   cat >"$work/$2.json" <<JSON

@@ -39,7 +39,7 @@ def start(world, suffix):
     world.links.append(link)
     # lldpad sends its next ECPDU when the acknowledgement timer ends, 2.56 ms at RTE 8, whatever was acknowledged.
     bridge = Daemon(world.bridge.build, "nnved", bridge_ns, {
-        "ecp": {"retries": 7, "rte": 8}, "vdp": {"rwd": 20, "rka": 20}, "lldp": {"interval_ms": 1000}, "ports": [{"interface": "p1"}],
+        "ecp": {"retries": 7, "rte": 8}, "vdp": {"rwd": 20, "rka": 20}, "lldp": {"interval_ms": 1000}, "ports": [{"interface": "p1", "direct": True}],
         "vns": [{"id": 80000 + number} for number in range(VNS)]})
     bridge.start()
     station = Lldpad(station_ns, "eth1", evbgpid="yes", vdprka=20, ecprte=8, ecpretries=7)
