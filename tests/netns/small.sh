@@ -9,8 +9,13 @@
 # Keep-alives every 164 ms, an entry that is not renewed lives for 350 ms.
 timing='"ecp":{"retries":3,"rte":10},"vdp":{"rwd":18,"rka":15}'
 
-# port INTERFACE VIDS [MORE]: an access port; MORE are further members.
-port() { printf '{"interface":"%s","vids":"%s"%s}' "$1" "$2" "${3:+,$3}"; }
+# port INTERFACE VIDS [MORE]: an access port with one hypervisor at its cable; MORE are further members, `direct` among
+# them if it is to be otherwise.
+port() {
+  local direct=',"direct":true'
+  case "${3:-}" in *'"direct"'*) direct= ;; esac
+  printf '{"interface":"%s","vids":"%s"%s%s}' "$1" "$2" "$direct" "${3:+,$3}"
+}
 
 # switch INSTANCE PORTS [MORE]: VNs blue and red.
 switch() {
