@@ -39,6 +39,7 @@ void Impl::announce(std::uint32_t port_index) {
 }
 
 void Impl::settle_segments(Instant now) {
+  if (!segments.has_begun()) segments.begin(now);
   while (const auto port_index = segments.poll_announcement(now)) announce(*port_index);
   while (const auto port_index = segments.poll_change()) {
     const SegmentWatch::Verdict& verdict = segments.verdict(*port_index);

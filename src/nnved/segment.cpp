@@ -130,6 +130,11 @@ std::optional<std::uint32_t> SegmentWatch::poll_announcement(Instant now) {
   return port;
 }
 
+std::optional<Instant> SegmentWatch::next_deadline() const {
+  if (config_.announces && !begun_) return Instant{};  // at once: others have to hear of us before a VN is admitted
+  return earliest(announce_at_.next(), look_at_.next());
+}
+
 std::optional<std::uint32_t> SegmentWatch::poll_change() {
   if (changed_.empty()) return std::nullopt;
   const std::uint32_t port = changed_.back();

@@ -55,7 +55,7 @@ class SegmentWatch {
   std::optional<std::uint32_t> poll_announcement(Instant now);
   /// A port whose verdict is another.
   std::optional<std::uint32_t> poll_change();
-  std::optional<Instant> next_deadline() const { return earliest(announce_at_.next(), look_at_.next()); }
+  std::optional<Instant> next_deadline() const;
 
   struct Verdict {
     Reason closed = Reason::kNone;  ///< why no VN without a VID there gets one

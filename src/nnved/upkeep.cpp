@@ -17,7 +17,6 @@ std::optional<Instant> Impl::next_deadline() const {
 }
 
 void Impl::handle_time(Instant now) {
-  if (!segments.has_begun()) segments.begin(now);
   segments.handle_time(now);
   settle_segments(now);
   while (const auto port_index = link_deadlines.pop_due(now)) link_lost(*port_index, now);

@@ -44,6 +44,8 @@ Said hear(Agent& agent, const std::vector<OctetString>& frames, Instant now) {
 
 TEST(Announce, GoesToTheLinksGroupAndToOneThatBridgesPass) {
   Agent agent(config(1, 100, 199), 1);
+  ASSERT_TRUE(agent.next_deadline());
+  EXPECT_LT(*agent.next_deadline(), kStart) << "not when something else happens";
   agent.handle_time(kStart);
   const Said said = drain(agent);
   ASSERT_EQ(said.frames.size(), 2u);
