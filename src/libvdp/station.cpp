@@ -452,7 +452,7 @@ void Station::finish(Handle handle) {
 
 std::optional<Station::Event> Station::poll_event() {
   if (events_.empty()) return std::nullopt;
-  Event event = std::move(events_.front());
+  const Event event = events_.front();
   events_.pop_front();
   return event;
 }
