@@ -267,7 +267,7 @@ void Impl::settle(Instant now) {
       asked(next.peer, next.request.id);
       handle_request(next.peer, std::move(next.request), now);
     }
-    flush_claims();
+    flush_claims(now);
     flush_commits();
   } while (!rework.empty() || !claims.empty() || !commits.empty() || !connect_commits.empty());
   for (const Index peer : std::exchange(touched, {})) {

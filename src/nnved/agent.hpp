@@ -94,6 +94,17 @@ struct RefusalView {
   std::string reason;
 };
 
+/// A claim to an address that somebody else has (S6); it was refused, and is shown for a while.
+struct ClaimView {
+  PortId port;
+  MacAddress station;
+  VsiId vsi;
+  GroupId vn;
+  std::string address;
+  std::string holder;
+  Instant at;
+};
+
 /// The switch agent: frames and results in, effects out; no clock, no I/O.
 ///
 ///   handle_frame -> ECP session (ack, duplicates, inbox) -> handle_work -> VDP bridge -> decide: policy, VAP, TSI
@@ -133,6 +144,8 @@ class Agent {
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
+  /// The address of an interface of ours is another now: no TSI may claim it, and one that has it goes.
+  void handle_port_mac(PortId port, const MacAddress& mac, Instant now);
   /// The process ends: neighbours are told, so that they do not wait for our LLDP. Drain the effects; nothing follows.
   void shut_down(Instant now);
 
@@ -169,6 +182,7 @@ class Agent {
   std::vector<agent::EvbView> evb() const;
   std::vector<RefusalView> refusals() const;
   std::vector<LatchView> latches() const;
+  std::vector<ClaimView> claims(Instant now);
   /// Frames dropped by cause, as the decoder or a limit named it.
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   /// Frames that were understood and used: with the drops they are all that came in, once the inboxes are empty.

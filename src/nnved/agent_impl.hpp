@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), pipeline.cpp
-// (works and results), upkeep.cpp (time, links, ages), connect.cpp (VN requests), evb.cpp, operator.cpp (removals,
-// latches, drain), restore.cpp, recovery.cpp, announce.cpp
-// (other nNVEs), views.cpp.
+// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), ownership.cpp
+// (who may have an address), pipeline.cpp (works and results), upkeep.cpp (time, links, ages), connect.cpp (VN
+// requests), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, announce.cpp (other nNVEs),
+// views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -11,6 +11,7 @@
 #include "agent/signers.hpp"
 #include "nnved/agent.hpp"
 #include "nnved/connect.hpp"
+#include "nnved/contests.hpp"
 #include "nnved/journal.hpp"
 #include "nnved/latch.hpp"
 #include "nnved/peer.hpp"
@@ -38,6 +39,7 @@ struct Refused {
   Reason reason = Reason::kNone;
   GroupId vn;
   std::string detail;
+  std::string address{}, holder{};  ///< where somebody else has it: what, and who
 };
 
 /// What one entry of a request comes to. One with an IP comes to two: its MAC, then the IP.
@@ -133,11 +135,10 @@ struct Agent::Impl {
   std::optional<Refused> plan(Index peer, const vdp::Request& request, Plan& plan, Instant now);
   Result<MacAddress, Reason> mac_of_entry(Index peer, const vdp::Request& request, GroupId vn,
                                           const vdp::FilterEntry& entry) const;
-  Reason plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac, std::size_t entry,
-                    Plan& plan) const;
-  Result<Step, Reason> plan_address(Index peer, const vdp::Request& request, GroupId vn, const AddressName& name) const;
+  std::optional<Refused> plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac,
+                                    std::size_t entry, Plan& plan, Instant now);
+  std::optional<Refused> plan_address(Index peer, const vdp::Request& request, Step& step, Instant now);
   Level level_beside(Index instance, const MacAddress& mac, Level level) const;
-  Reason check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const;
   bool grows(const Plan& plan) const;
   std::optional<Refused> check_limits(Index peer, const Plan& plan) const;
   std::optional<Refused> connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now);
@@ -148,15 +149,31 @@ struct Agent::Impl {
   void use_vid(AddressRow& address, const Step& step, Index vap);
   Index instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now);
   bool update_attributes(Index instance, const vdp::Request& request);
-  void refuse(Index peer, const vdp::Request& request, Refused refused, Instant now);
+  void refuse(Index peer, const vdp::Request& request, const Refused& refused, Instant now);
   void note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail, Instant now);
   enum class Cancel : std::uint8_t { kOvertaken, kAll };
   void cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Instant now);
   std::vector<std::pair<Index, AddressName>> named_addresses(Index peer, const vdp::Request& request, bool& other_vid);
 
+  // --- ownership.cpp: who may have an address (S6) ---
+  std::optional<Refused> check_owner(Index peer, const vdp::Request& request, const Step& step, Instant now);
+  std::optional<Refused> check_ip_owner(const VsiId& vsi, const Step& step) const;
+  bool may_take_over(Index from, Index to) const;
+  bool consents(std::uint32_t port_index, Index from, Index to) const;
+  bool is_authenticated(Index peer) const;
+  bool signals_migration(Index peer, const vdp::Request& request, Index instance) const;
+  std::string place_of(Index instance) const;
+  Claim claim_of(Index peer, const VsiId& vsi, const Refused& refused) const;
+  void taken_over(Index loser, const AddressKey& key, Instant now);
+  /// Does a refusal leave the VSI as it was? A legacy station's Pre-Associated VSI that it would raise goes (S4).
+  bool keeps(Index peer, const VsiId& vsi, vdp::TlvType command, Instant now);
+  bool would_raise_legacy(Index peer, const VsiId& vsi, vdp::TlvType command) const;
+  void remove_vsi(Index peer, const VsiId& vsi, Reason reason, Instant now);
+  void handle_port_mac(std::uint32_t port_index, const MacAddress& mac, Instant now);
+
   // --- pipeline.cpp: from decision to answer ---
   Index open_work(Index peer, vdp::Request& request);
-  void commit(Index work);
+  void commit(Index work, Instant now);
   void finish(Index work);
   void fail(Index work, Reason reason, const std::string& detail, Instant now);
   void undo(Index work, Level floor, Reason reason, Instant now);
@@ -169,7 +186,7 @@ struct Agent::Impl {
   void expire(Index peer, vdp::RequestId request, Instant now);
   bool remove_address(Index instance, const AddressName& name, Reason reason, const char* words, Instant now);
   void remove_instance(Index instance, Reason reason, const char* words, Instant now);
-  void flush_claims();
+  void flush_claims(Instant now);
   void flush_commits();
   agent::Publish gather_publish(Batch& batch);
   BatchId open_batch(Batch batch);
@@ -312,6 +329,7 @@ struct Agent::Impl {
 
   DeadlineHeap peer_deadlines, ages, connect_ages, link_deadlines, evb_deadlines;
   std::deque<RefusalView> refusals;
+  Contests contests;
   std::map<std::string, std::uint64_t, std::less<>> drops;
   std::uint64_t frames_taken = 0;  ///< frames that were not dropped
   std::mt19937_64 random;          ///< first ECP sequences, epoch: nothing that must not be guessed

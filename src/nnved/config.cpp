@@ -51,6 +51,7 @@ void read_registry(const ConfigNode& root, AgentConfig& config, std::vector<VnNa
     if (vn.remote_nnves.size() > limits::kFloodRemoteMax)
       node.refuse("remote_nnves", "at most " + std::to_string(limits::kFloodRemoteMax) + " addresses");
     vn.strict_link_local = daemon::read_strict_link_local(node);
+    read_addresses(node, vn);
     config.vns.push_back(std::move(vn));
   }
 }
@@ -111,6 +112,7 @@ PortConfig read_port(const ConfigNode& node, PortId id, const std::vector<VnName
   if (port.sole_nnve && !port.group) node.refuse("sole_nnve", "a \"group\" that it is about");
   read_access(node, port, names);
   read_station_keys(node, port);
+  read_takeover(node, port);
   port.authentication = daemon::read_authentication(node, !port.station_keys.empty());
   if (port.legacy && port.authentication.mode != auth::Mode::kOff)
     node.refuse("authentication", "\"off\" on a legacy port, whose stations cannot sign");

@@ -11,6 +11,7 @@
 #include "agent/permissions.hpp"
 #include "splitnve/auth/nonces.hpp"
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/ip.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/datapath/rows.hpp"
 #include "splitnve/ecp/session.hpp"
@@ -37,6 +38,7 @@ struct VnConfig {
   std::vector<datapath::UnderlayAddress> remote_nnves;  ///< flood targets (static authority)
   std::vector<IpPrefix> reserved_ips;                   ///< that no TSI may claim: gateways (S6)
   bool strict_link_local = false;                       ///< TSIs with IPv6: own EUI-64 or signalled only (S47)
+  bool wide_prefixes = false;                           ///< TSIs may claim more than a /24 or a /64
 };
 
 /// A VSI type that stands for a VN when the station sends no GroupID (S5).
@@ -54,6 +56,15 @@ struct StaticVid {
 struct StationKeys {
   MacAddress station;
   std::shared_ptr<const auth::KeyRing> keys;
+};
+
+/// Who may take a TSI over to a port, or away from it (S6). A takeover needs the consent of both places.
+enum class Takeover : std::uint8_t {
+  kDefault,        ///< authenticated where stations have keys, any on a direct port, else listed
+  kAny,            ///< every station
+  kSamePort,       ///< stations of the same port
+  kListed,         ///< stations of the same port, and those in `takeover_stations`
+  kAuthenticated,  ///< stations that have signed
 };
 
 /// An access port and who may join what on it (F1).
@@ -76,6 +87,9 @@ struct PortConfig {
   std::vector<StaticVid> static_vids;          ///< VN of entries without GroupID and type mapping
   agent::AuthenticationPolicy authentication;  ///< of the stations here (S16)
   std::vector<StationKeys> station_keys;
+  bool direct = false;  ///< one station is at the other end of the cable, and no bridge in between (S12)
+  Takeover takeover = Takeover::kDefault;
+  std::vector<MacAddress> takeover_stations;
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
   Duration link_down_hold = limits::kLinkDownHold;
   bool evb = false;  ///< negotiate timers by LLDP; a configuration file says on unless told otherwise

@@ -26,6 +26,10 @@ struct FileConfig {
   std::optional<VxlanSettings> vxlan;
 };
 
+/// Who may take TSIs over at a port, and which IPs of a VN may be claimed (S6).
+void read_takeover(const host::ConfigNode& node, PortConfig& port);
+void read_addresses(const host::ConfigNode& node, VnConfig& vn);
+
 /// Error list: every complaint of the file, each with line, key and what was expected.
 Result<FileConfig, std::vector<Error>> load_config(const std::string& path);
 /// The same of a file's text; `file_name` stands in the complaints.

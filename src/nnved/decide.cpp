@@ -38,7 +38,8 @@ void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
   const bool deassociates = request.command == vdp::TlvType::kDeAssociate;
   const auto busy = inflight.find(request.vsi);
   if (!deassociates && busy == inflight.end() && renew(peer, request, now)) return;
-  peers[peer].bridge.set_keep_on_expiry(request.id, tsis.has(request.vsi, peer));
+  peers[peer].bridge.set_keep_on_expiry(
+      request.id, tsis.has(request.vsi, peer) && !would_raise_legacy(peer, request.vsi, request.command));
   if (deassociates) {
     cancel(peer, request.vsi, Cancel::kOvertaken, Reason::kCancelled, now);
     return deassociate(peer, request, now);
@@ -70,7 +71,7 @@ bool Impl::renew(Index peer, vdp::Request& request, Instant now) {
   if (entry.vid.is_null()) entry.vid = vaps[vap].vid;
   keep(*address, {0, *vn, entry.mac, instance, level, entry.vid}, vap, now);
   if (update_attributes(instance, request)) {
-    commit(open_work(peer, request));
+    commit(open_work(peer, request), now);
   } else {
     grant(peer, request);
   }
@@ -104,8 +105,7 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
                                           mac ? *mac : entry.mac, request.command == vdp::TlvType::kAssociate))
       return Refused{Reason::kAdminDown, *vn, latch->reason};
     if (!mac) return Refused{mac.error(), *vn, ""};
-    if (const Reason bad = plan_entry(peer, request, *vn, *mac, i, plan); bad != Reason::kNone)
-      return Refused{bad, *vn, ""};
+    if (auto refused = plan_entry(peer, request, *vn, *mac, i, plan, now)) return refused;
   }
   // What runs is renewed whatever anybody says about timers.
   if (const auto beyond = refused_timers(peers[peer]); beyond && grows(plan))
@@ -131,17 +131,14 @@ Result<MacAddress, Reason> Impl::mac_of_entry(Index peer, const vdp::Request& re
   return entry.mac;
 }
 
-Reason Impl::plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac, std::size_t entry,
-                        Plan& plan) const {
+std::optional<Refused> Impl::plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac,
+                                        std::size_t entry, Plan& plan, Instant now) {
   const auto add = [&](const AddressName& name) {
-    auto step = plan_address(peer, request, vn, name);
-    if (!step) return step.error();
-    step->entry = entry;
-    plan.steps.push_back(*step);
-    return Reason::kNone;
+    plan.steps.push_back({entry, vn, name});
+    return plan_address(peer, request, plan.steps.back(), now);
   };
-  const Reason bad = add(mac);
-  if (bad != Reason::kNone || !vdp::has_ip(request.format)) return bad;
+  auto refused = add(mac);
+  if (refused || !vdp::has_ip(request.format)) return refused;
   Step& beside = plan.steps.back();
   beside.beside = true;
   beside.level = level_beside(beside.instance, mac, beside.level);
@@ -154,31 +151,18 @@ Level Impl::level_beside(Index instance, const MacAddress& mac, Level level) con
   return address == nullptr ? level : std::max(address->level, level);
 }
 
-Result<Step, Reason> Impl::plan_address(Index peer, const vdp::Request& request, GroupId vn,
-                                        const AddressName& name) const {
-  Step step{0, vn, name, tsis.find(request.vsi, vn, peer), level_of(request)};
+/// What stands already is the request's to renew, whoever else would like to have it.
+std::optional<Refused> Impl::plan_address(Index peer, const vdp::Request& request, Step& step, Instant now) {
+  const AddressName& name = step.name;
+  step.instance = tsis.find(request.vsi, step.vn, peer);
+  step.level = level_of(request);
   const AddressRow* address = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, name);
   const bool of_ip = name.ip.is_none() && vdp::has_ip(request.format);  // its MAC is not what the entry is about
   if (!of_ip && address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
       !peers[peer].exchange.flags().has(vdp::Flag::kDeactivate))
-    return unexpected(Reason::kPreAssociateOnActive);
-  if (name.mac.is_zero() || !name.ip.is_none()) return step;
-  if (const Reason taken = check_owner(step.instance, request, {vn, name.mac}, step.level); taken != Reason::kNone)
-    return unexpected(taken);
-  return step;
-}
-
-/// May this VSI have the address here (S6)?
-Reason Impl::check_owner(Index instance, const vdp::Request& request, const AddressKey& key, Level level) const {
-  const Owner* owner = tsis.owner(key);
-  if (owner == nullptr) return Reason::kNone;
-  if (tsis[owner->holder].vsi != request.vsi) return Reason::kDuplicateMac;
-  const AddressRow* own = instance == kNoIndex ? nullptr : tsis.find_address(instance, key.mac);
-  if (level != Level::kActive || (own != nullptr && own->level == Level::kActive)) return Reason::kNone;
-  if (own != nullptr && own->superseded) return Reason::kSuperseded;
-  if (owner->active == kNoIndex) return Reason::kNone;
-  const bool associated_before = own != nullptr && own->level == Level::kReserved;
-  return request.migration == vdp::Migration::kArriving || associated_before ? Reason::kNone : Reason::kActiveElsewhere;
+    return Refused{Reason::kPreAssociateOnActive, step.vn, ""};
+  if (name.mac.is_zero() || (address != nullptr && address->level >= step.level)) return std::nullopt;
+  return name.ip.is_none() ? check_owner(peer, request, step, now) : check_ip_owner(request.vsi, step);
 }
 
 /// Does it add an address, or open one? Else it is a keep-alive, or takes something away.
@@ -292,7 +276,7 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   if (raises) {
     claims.push_back(work);
   } else {
-    commit(work);
+    commit(work, now);
   }
 }
 
@@ -363,7 +347,7 @@ void Impl::deassociate(Index peer, vdp::Request& request, Instant now) {
   for (const auto& [instance, name] : named)
     if (tsis.rows().contains(instance) && tsis.find_address(instance, name) != nullptr)  // an IP goes with its MAC
       remove_address(instance, name, Reason::kNone, "De-Associate", now);
-  commit(work);
+  commit(work, now);
 }
 
 /// The addresses of the VSI at this station that a De-Associate names; no entries name all. `other_vid` becomes true if
@@ -391,11 +375,13 @@ std::vector<std::pair<Index, AddressName>> Impl::named_addresses(Index peer, con
   return named;
 }
 
-void Impl::refuse(Index peer, const vdp::Request& request, Refused refused, Instant now) {
+void Impl::refuse(Index peer, const vdp::Request& request, const Refused& refused, Instant now) {
   const ReasonInfo& why = info(refused.reason);
-  const bool keep = tsis.has(request.vsi, peer);
-  const std::string text = words(refused.reason, refused.detail);
   note_refusal(peer, request.vsi, refused.vn, refused.reason, refused.detail, now);
+  if (!refused.holder.empty()) contests.note(claim_of(peer, request.vsi, refused), now);
+  const bool keep = keeps(peer, request.vsi, request.command, now);
+  // Who has the address is for the operator; a stranger would only learn what to claim next.
+  const std::string text = words(refused.reason, refused.holder.empty() ? refused.detail : "");
   peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {}, said(refused.reason, text));
   touch(peer);
 }

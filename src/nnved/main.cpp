@@ -6,6 +6,7 @@
 #include "config_file.hpp"
 #include "control.hpp"
 #include "daemon/keys.hpp"
+#include "daemon/control_rows.hpp"
 #include "daemon/preflight.hpp"
 #include "daemon/process.hpp"
 #include "daemon/runtime.hpp"
@@ -64,6 +65,18 @@ void audit_authority(const nnved::Agent& nnved, nnved::EmbeddedAuthority& author
   report.fixed += before.size() - found().size();
 }
 
+/// Claims to an address that somebody else has, which only people can settle.
+void audit_claims(nnved::Agent& nnved, daemon::AuditReport& report) {
+  std::vector<Difference> claims;
+  for (const auto& claim : nnved.claims(host::Loop::now()))
+    claims.push_back({Difference::Kind::kDiffers, "address " + claim.address + " of vn " +
+                                                      std::to_string(claim.vn.value()) + ": held by " + claim.holder +
+                                                      ", claimed by VSI " + claim.vsi.to_string() + " at port " +
+                                                      daemon::interface_of(nnved.config().ports, claim.port) +
+                                                      " station " + claim.station.to_string()});
+  report.add("ownership", std::move(claims));
+}
+
 Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
   const auto ports = daemon::find_interfaces(file.agent.ports, datapath::PortRole::kAccess);
   if (!ports) return unexpected<Error>(ports.error());
@@ -84,8 +97,10 @@ Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
     return unexpected<Error>(started.error());
   // Its rows are the restored TSIs', nothing is stored twice; the first claim comes only once the loop runs.
   authority.reconcile(claims_of(runtime.agent()));
-  runtime.audit_also(
-      [&](daemon::AuditReport& report, bool fix) { audit_authority(runtime.agent(), authority, report, fix); });
+  runtime.audit_also([&](daemon::AuditReport& report, bool fix) {
+    audit_authority(runtime.agent(), authority, report, fix);
+    audit_claims(runtime.agent(), report);
+  });
   nnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
   runtime.add_drain_verbs({[&](bool on) {

@@ -40,9 +40,12 @@ Index Impl::open_work(Index peer, vdp::Request& request) {
   return index;
 }
 
-void Impl::commit(Index index) {
+void Impl::commit(Index index, Instant now) {
   Work& work = works[index];
-  for (Touch& touch : work.touches) touch.loser = machine.commit(touch.instance, touch.name, words_of(work.command));
+  for (Touch& touch : work.touches) {
+    touch.loser = machine.commit(touch.instance, touch.name, words_of(work.command));
+    if (touch.loser != kNoIndex) taken_over(touch.loser, {touch.vn, touch.name.mac}, now);
+  }
   commits.push_back(index);
 }
 
@@ -59,10 +62,17 @@ void Impl::fail(Index index, Reason reason, const std::string& detail, Instant n
   const Work& work = works[index];
   const GroupId vn = work.touches.empty() ? GroupId() : work.touches.front().vn;
   note_refusal(work.peer, work.vsi, vn, reason, detail, now);
+  const bool raises_legacy =
+      would_raise_legacy(work.peer, work.vsi, work.command) ||
+      std::ranges::any_of(work.touches, [](const Touch& touch) { return touch.previous == Level::kReserved; });
   undo(index, Level::kNone, reason, now);
-  answer(index, {info(reason).code, tsis.has(work.vsi, work.peer), info(reason).hard},
+  const Index peer = work.peer;
+  const VsiId vsi = work.vsi;
+  const bool removes = raises_legacy && would_raise_legacy(peer, vsi, work.command);
+  answer(index, {info(reason).code, !removes && tsis.has(vsi, peer), info(reason).hard},
          said(reason, words(reason, detail)));
   close_work(index);
+  if (removes && !inflight.contains(vsi)) remove_vsi(peer, vsi, reason, now);
 }
 
 /// Brings the addresses back to what they were, or to `floor` if that is more. A fall is not undone: its rows are told
@@ -183,12 +193,12 @@ BatchId Impl::open_batch(Batch batch) {
 }
 
 /// One Publish for all that differs from what the authority was told; works that raise wait for it.
-void Impl::flush_claims() {
+void Impl::flush_claims(Instant now) {
   Batch batch;
   batch.works = std::exchange(claims, {});
   agent::Publish publish = gather_publish(batch);
   if (publish.rows.empty() && publish.tags.empty()) {
-    for (const Index work : batch.works) commit(work);
+    for (const Index work : batch.works) commit(work, now);
     return;
   }
   for (const Index work : batch.works) works[work].awaiting |= kAwaitPublish;
@@ -319,7 +329,7 @@ void Impl::published(Batch& batch, const agent::BatchResult& result, Instant now
                          [&](const Touch& touch) { return AddressKey{touch.vn, touch.name.mac} == row.first; });
     });
     if (of_work == refused.end()) {
-      commit(index);
+      commit(index, now);
     } else {
       fail(index, Reason::kAuthorityRefused, *of_work->second, now);
     }

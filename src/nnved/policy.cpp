@@ -1,7 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnved/policy.hpp"
 
+#include <algorithm>
+
+#include "nnved/ip_owners.hpp"
+
 namespace splitnve::nnved {
+namespace {
+
+/// VRRP of both families, HSRP of both versions, GLBP: prefixes of addresses that a gateway shares with its deputies.
+bool is_virtual_router(const MacAddress& mac) {
+  const std::uint64_t value = mac.value();
+  return value >> 8 == 0x00005E0001 || value >> 8 == 0x00005E0002 || value >> 8 == 0x00000C07AC ||
+         value >> 12 == 0x00000C9FF || value >> 16 == 0x0007B400;
+}
+
+Takeover effective(const PortConfig& port) {
+  if (port.takeover != Takeover::kDefault) return port.takeover;
+  if (port.authentication.keys != nullptr || !port.station_keys.empty()) return Takeover::kAuthenticated;
+  return port.direct ? Takeover::kAny : Takeover::kListed;
+}
+
+}  // namespace
 
 Policy::Policy(const AgentConfig& config) : config_(config) {
   for (const VnConfig& vn : config.vns) {
@@ -15,7 +35,11 @@ Policy::Policy(const AgentConfig& config) : config_(config) {
     policy.stations.insert(port.stations.begin(), port.stations.end());
     policy.vns.insert(port.vns.begin(), port.vns.end());
     for (const StaticVid& fixed : port.static_vids) policy.static_vids.emplace(fixed.vid, fixed.vn);
+    policy.takeover = effective(port);
+    policy.takeover_stations.insert(port.takeover_stations.begin(), port.takeover_stations.end());
+    port_macs_.push_back(port.mac);
   }
+  for (const RemoteMapping& remote : config.remotes) remotes_.insert(AddressKey{remote.vn, remote.mac});
 }
 
 const VnConfig* Policy::vn(const vdp::VnName& name) const {
@@ -65,8 +89,17 @@ Result<GroupId, Reason> Policy::vn_of_entry(std::uint32_t port, const ManagerId&
 Reason Policy::check_mac(std::uint32_t port, vdp::FilterFormat format, const MacAddress& mac) const {
   if (!vdp::has_mac(format)) return config_.ports[port].legacy ? Reason::kNone : Reason::kMacRequired;
   if (!mac.is_usable_source()) return Reason::kBadMac;
-  if (mac == config_.ports[port].mac) return Reason::kReservedMac;
+  if (std::find(port_macs_.begin(), port_macs_.end(), mac) != port_macs_.end()) return Reason::kReservedMac;
+  if (is_virtual_router(mac)) return Reason::kVirtualRouterMac;
   return Reason::kNone;
+}
+
+Reason Policy::check_ip(GroupId vn_id, const IpPrefix& ip) const {
+  const VnConfig& config = *vn(vn_id);
+  const std::uint8_t least = ip.family == IpFamily::kV4 ? kPrefixBitsMinV4 : kPrefixBitsMinV6;
+  if (ip.length < least && !config.wide_prefixes) return Reason::kWidePrefix;
+  const auto reserved = [&](const IpPrefix& one) { return overlap(one, ip); };
+  return std::ranges::any_of(config.reserved_ips, reserved) ? Reason::kReservedIp : Reason::kNone;
 }
 
 }  // namespace splitnve::nnved

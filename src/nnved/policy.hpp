@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "nnved/changes.hpp"
 #include "nnved/config.hpp"
 #include "nnved/reason.hpp"
 #include "splitnve/base/result.hpp"
@@ -31,9 +32,19 @@ class Policy {
   /// VID's. Errors: kGroupIdTooLarge, kUnknownVn, kNoVnForEntry, kVnNotAdmitted.
   Result<GroupId, Reason> vn_of_entry(std::uint32_t port, const ManagerId& manager, const VsiType& type,
                                       const vdp::FilterEntry& entry) const;
-  /// May this MAC be a tenant's on the port? kNone if so; else kBadMac, kReservedMac, or for a format without MAC
-  /// kMacRequired unless the port is marked `legacy`.
+  /// May this MAC be a tenant's on the port? kNone if so; else kBadMac, kReservedMac, kVirtualRouterMac, or for a
+  /// format without MAC kMacRequired unless the port is marked `legacy`.
   Reason check_mac(std::uint32_t port, vdp::FilterFormat format, const MacAddress& mac) const;
+  /// May any TSI of the VN claim this IP (S6)? kNone if so; else kWidePrefix or kReservedIp.
+  Reason check_ip(GroupId vn, const IpPrefix& ip) const;
+  /// Does the configuration place the address behind another nNVE?
+  bool is_remote(const AddressKey& key) const { return remotes_.contains(key); }
+  /// The address of a port of ours has changed.
+  void set_port_mac(std::uint32_t port, const MacAddress& mac) { port_macs_[port] = mac; }
+  Takeover takeover(std::uint32_t port) const { return ports_[port].takeover; }
+  bool lists_for_takeover(std::uint32_t port, const MacAddress& station) const {
+    return ports_[port].takeover_stations.contains(station);
+  }
 
  private:
   struct TypeKey {
@@ -51,11 +62,15 @@ class Policy {
     boost::unordered_flat_set<MacAddress, boost::hash<MacAddress>> stations;
     boost::unordered_flat_set<GroupId, boost::hash<GroupId>> vns;
     boost::unordered_flat_map<Vid, GroupId, boost::hash<Vid>> static_vids;
+    Takeover takeover = Takeover::kListed;
+    boost::unordered_flat_set<MacAddress, boost::hash<MacAddress>> takeover_stations;
   };
 
   const AgentConfig& config_;
   boost::unordered_flat_map<PortId, std::uint32_t, boost::hash<PortId>> port_indexes_;
   std::vector<PortPolicy> ports_;
+  std::vector<MacAddress> port_macs_;  ///< our own, by port
+  boost::unordered_flat_set<AddressKey> remotes_;
   boost::unordered_flat_map<GroupId, const VnConfig*, boost::hash<GroupId>> vns_;
   std::map<vdp::VnName, const VnConfig*> names_;
   boost::unordered_flat_map<TypeKey, GroupId, boost::hash<TypeKey>> types_;

@@ -20,7 +20,8 @@ constexpr ReasonInfo kVidNotAssignable{Code::kInvalidAddress, kHard, "vid_not_as
 constexpr ReasonInfo kVidTaken{Code::kInvalidAddress, kHard, "vid_taken", "the VID belongs to another VN"};
 constexpr ReasonInfo kOtherVid{Code::kInvalidAddress, kHard, "other_vid", "the VN has another VID on this port"};
 constexpr ReasonInfo kBadMac{Code::kInvalidAddress, kHard, "bad_mac", "the MAC address is zero or a group address"};
-constexpr ReasonInfo kReservedMac{Code::kInvalidAddress, kHard, "reserved_mac", "the MAC address is the port's own"};
+constexpr ReasonInfo kReservedMac{Code::kInvalidAddress, kHard, "reserved_mac",
+                                  "the MAC address is that of one of our ports"};
 constexpr ReasonInfo kDuplicateMac{Code::kInvalidAddress, kHard, "duplicate_mac",
                                    "another VSI has this MAC address in the VN"};
 constexpr ReasonInfo kBadIp{Code::kInvalidAddress, kHard, "bad_ip", "the IP address is none that a VM may send from"};
@@ -66,6 +67,21 @@ constexpr ReasonInfo kTsisPresent{Code::kOther, kSoft, "tsis_present",
                                   "the station has TSIs in the VN; disconnect it with all of them, or remove them"};
 constexpr ReasonInfo kConnectLimit{Code::kInsufficientResources, kSoft, "connect_limit",
                                    "the station has connected as many VNs as one station may"};
+constexpr ReasonInfo kVirtualRouterMac{Code::kInvalidAddress, kHard, "virtual_router_mac",
+                                       "the MAC address is one of virtual routers"};
+constexpr ReasonInfo kRemoteAddress{Code::kInvalidAddress, kHard, "remote_address",
+                                    "the configuration places this MAC address behind another nNVE"};
+constexpr ReasonInfo kDuplicateIp{Code::kInvalidAddress, kHard, "duplicate_ip",
+                                  "another VSI has this IP address in the VN"};
+constexpr ReasonInfo kReservedIp{Code::kInvalidAddress, kHard, "reserved_ip", "the VN reserves this IP address"};
+constexpr ReasonInfo kWidePrefix{Code::kInvalidAddress, kHard, "wide_prefix",
+                                 "the IP prefix is wider than a TSI may claim in the VN"};
+constexpr ReasonInfo kTakeoverPolicy{Code::kOther, kSoft, "takeover_policy",
+                                     "the VSI is at another place, from which it may not be taken over to here"};
+constexpr ReasonInfo kTakeoverContested{Code::kOther, kSoft, "takeover_contested",
+                                        "the address was taken over too often within a minute and stays where it is"};
+constexpr ReasonInfo kPlaceLimit{Code::kInsufficientResources, kSoft, "place_limit",
+                                 "the VSI has the address at as many places as one may"};
 constexpr ReasonInfo kFloodLimit{Code::kInsufficientResources, kSoft, "flood_limit",
                                  "the VN is active on as many ports as its flood list can hold"};
 constexpr ReasonInfo kDatapathFailed{Code::kInsufficientResources, kSoft, "datapath_failed",
@@ -122,6 +138,14 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kVidOverlap: return kVidOverlap;
     case Reason::kNotDirect: return kNotDirect;
     case Reason::kListening: return kListening;
+    case Reason::kVirtualRouterMac: return kVirtualRouterMac;
+    case Reason::kRemoteAddress: return kRemoteAddress;
+    case Reason::kDuplicateIp: return kDuplicateIp;
+    case Reason::kReservedIp: return kReservedIp;
+    case Reason::kWidePrefix: return kWidePrefix;
+    case Reason::kTakeoverPolicy: return kTakeoverPolicy;
+    case Reason::kTakeoverContested: return kTakeoverContested;
+    case Reason::kPlaceLimit: return kPlaceLimit;
   }
   return kNoReason;
 }

@@ -58,6 +58,14 @@ enum class Reason : std::uint8_t {
   kVidOverlap,
   kNotDirect,
   kListening,
+  kVirtualRouterMac,
+  kRemoteAddress,
+  kDuplicateIp,
+  kReservedIp,
+  kWidePrefix,
+  kTakeoverPolicy,
+  kTakeoverContested,
+  kPlaceLimit,
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

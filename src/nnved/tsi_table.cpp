@@ -67,6 +67,7 @@ AddressRow& TsiTable::add_address(Index instance, const AddressName& name) {
   if (!name.ip.is_none()) {
     ensure(place != row.addresses.end() && place->owns() && place->mac == name.mac, "an IP stands behind its MAC");
     address.ip = ips_.add(instance, name.ip);
+    ip_owners_.add(row.vn, name.ip, row.vsi);
     return *row.addresses.insert(place + 1, address);
   }
   if (address.owns()) {
@@ -85,6 +86,7 @@ void TsiTable::erase_address(Index instance, const AddressName& name) {
   const bool owns = erased->owns();
   const auto place = row.addresses.begin() + (erased - row.addresses.data());
   ensure(!owns || place + 1 == row.addresses.end() || (place + 1)->mac != name.mac, "a MAC outlives its IPs");
+  if (place->ip != 0) ip_owners_.remove(row.vn, name.ip);
   ips_.remove(instance, place->ip);
   row.addresses.erase(place);
   if (!owns) return;

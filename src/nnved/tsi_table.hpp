@@ -8,6 +8,7 @@
 #include "nnved/agent.hpp"
 #include "nnved/changes.hpp"
 #include "nnved/config.hpp"
+#include "nnved/ip_owners.hpp"
 #include "nnved/reason.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/ip_table.hpp"
@@ -108,6 +109,7 @@ class TsiTable {
   /// The only MAC of the instance; nothing if it has several, or none.
   std::optional<MacAddress> only_mac(Index instance) const;
   const IpTable& ips() const { return ips_; }
+  const IpOwners& ip_owners() const { return ip_owners_; }
   Owner* owner(const AddressKey& key);
   const Owner* owner(const AddressKey& key) const;
 
@@ -147,6 +149,7 @@ class TsiTable {
   };
   Slab<TsiRow> rows_;
   IpTable ips_;
+  IpOwners ip_owners_;
   boost::unordered_flat_map<VsiId, Index> first_of_vsi_;
   boost::unordered_flat_map<AddressKey, Owner> owners_;
   Slab<Manager, 16> managers_;

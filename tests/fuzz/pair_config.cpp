@@ -52,6 +52,7 @@ nnved::AgentConfig Pair::switch_config() const {
     port.legacy = (shape_ & kLegacy) != 0;
     if (port.legacy) port.static_vids = {{Vid(100), GroupId(kFirstVn)}};
     port.authentication = {switch_mode_, keys()};
+    port.takeover = nnved::Takeover::kAny;
     config.ports.push_back(port);
   }
   config.vns.push_back({GroupId(kFirstVn), "blue", "", 1001, {}});

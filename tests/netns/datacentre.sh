@@ -43,7 +43,7 @@ hypervisor_config() {   # INSTANCE
 JSON
 }
 
-port_json() { printf '{"interface":"%s","vns":["blue","red"],"vids":"%s"}' "$1" "$2"; }
+port_json() { printf '{"interface":"%s","vns":["blue","red"],"vids":"%s","direct":true}' "$1" "$2"; }
 remote_json() { printf '{"vn":"%s","mac":"%s","nnve":"%s"}' "$(vn_of "$1")" "$(mac_of "$1")" "$2"; }
 
 switch_config() {   # INSTANCE LOCAL REMOTE PORTS REMOTES

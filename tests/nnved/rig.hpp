@@ -190,6 +190,7 @@ inline AgentConfig make_config(unsigned ports) {
     port.id = PortId(i);
     port.interface_name = "p" + std::to_string(i);
     port.mac = port_mac(i);
+    port.direct = true;
     config.ports.push_back(port);
   }
   config.vns.push_back({GroupId(70001), "blue", "", 1001, {}});

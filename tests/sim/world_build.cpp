@@ -79,6 +79,7 @@ nnved::AgentConfig World::switch_config(const Node& node) {
     port.mac = port_mac({node.index, port.id});
     port.vids = {Vid(100), Vid(static_cast<std::uint16_t>(100 + parameters_.vns * 2))};
     port.authentication = {port_mode(segment), keys(segment)};
+    port.takeover = nnved::Takeover::kAny;  // migrations cross ports of every kind
     config.ports.push_back(port);
   }
   nnved::PortConfig foreign;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys of a configuration file that say who may have which address.
+#include "config_file.hpp"
+
+namespace splitnve::nnved {
+
+using host::ConfigNode;
+
+void read_takeover(const ConfigNode& node, PortConfig& port) {
+  port.direct = node.boolean("direct", false);
+  for (const auto& item : node.array("takeover_stations")) {
+    const auto mac = MacAddress::from_string(item.as_text());
+    if (mac && mac->is_usable_source())
+      port.takeover_stations.push_back(*mac);
+    else
+      item.refuse("a unicast MAC address like 02:00:00:00:00:01");
+  }
+  const std::string who = node.text("takeover", "");
+  if (who == "any")
+    port.takeover = Takeover::kAny;
+  else if (who == "same-port")
+    port.takeover = Takeover::kSamePort;
+  else if (who == "listed")
+    port.takeover = Takeover::kListed;
+  else if (who == "authenticated")
+    port.takeover = Takeover::kAuthenticated;
+  else if (!who.empty())
+    node.refuse("takeover", R"("any", "same-port", "listed" or "authenticated")");
+}
+
+void read_addresses(const ConfigNode& node, VnConfig& vn) {
+  for (const auto& item : node.array("reserved_ips")) {
+    if (const auto ip = IpPrefix::from_string(item.as_text()))
+      vn.reserved_ips.push_back(*ip);
+    else
+      item.refuse("an IP address or prefix like 192.0.2.1 or 2001:db8::/64");
+  }
+  vn.wide_prefixes = node.boolean("wide_prefixes", false);
+}
+
+}  // namespace splitnve::nnved

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may have an address (S6): it belongs to the VSI that holds it, here or where the configuration places it; the
+// same VSI takes it over from another place only if it says so and both places let it.
+#include <algorithm>
+
+#include "nnved/agent_impl.hpp"
+
+namespace splitnve::nnved {
+
+using Impl = Agent::Impl;
+
+std::string Impl::place_of(Index instance) const {
+  const TsiRow& row = tsis[instance];
+  return "VSI " + row.vsi.to_string() + " at port " + config.ports[vaps[row.vap].port_index].interface_name +
+         " station " + row.station.to_string();
+}
+
+std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request, const Step& step, Instant now) {
+  const AddressKey key{step.vn, step.name.mac};
+  const std::string address = key.mac.to_string();
+  const auto held = [&](Reason reason, const std::string& holder) {
+    return Refused{reason, step.vn, address + " is held by " + holder, address, holder};
+  };
+  if (policy.is_remote(key)) return held(Reason::kRemoteAddress, "another nNVE, as the configuration says");
+  const Owner* owner = tsis.owner(key);
+  if (owner == nullptr) return std::nullopt;
+  if (tsis[owner->holder].vsi != request.vsi) return held(Reason::kDuplicateMac, place_of(owner->holder));
+  const AddressRow* own = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, key.mac);
+  if (step.level == Level::kActive && own != nullptr && own->superseded)
+    return Refused{Reason::kSuperseded, step.vn, ""};
+  Index forbids = kNoIndex;
+  tsis.for_each_holder(key, [&](Index holder, const AddressRow&) {
+    if (holder != step.instance && !may_take_over(tsis[holder].peer, peer)) forbids = holder;
+  });
+  if (forbids != kNoIndex) return held(Reason::kTakeoverPolicy, place_of(forbids));
+  if (own == nullptr && owner->holders >= limits::kPlacesPerAddressMax)
+    return Refused{Reason::kPlaceLimit, step.vn, std::to_string(limits::kPlacesPerAddressMax)};
+  if (step.level != Level::kActive || owner->active == kNoIndex) return std::nullopt;
+  if (!signals_migration(peer, request, step.instance)) return held(Reason::kActiveElsewhere, place_of(owner->active));
+  bool alarm = false;
+  if (!contests.stays(key, now, alarm)) return std::nullopt;
+  if (alarm)
+    journal.notice("nnved.takeover_contested", agent::Notice::Level::kError,
+                   "vn " + std::to_string(step.vn.value()) + " mac " + address + " stays with " +
+                       place_of(owner->active) + ": taken over " + std::to_string(limits::kContestedTakeoversMax) +
+                       " times within a minute");
+  return held(Reason::kTakeoverContested, place_of(owner->active));
+}
+
+/// An IP belongs to one VSI of its VN, whatever MACs and places that has.
+std::optional<Refused> Impl::check_ip_owner(const VsiId& vsi, const Step& step) const {
+  const std::string address = step.name.ip.to_string();
+  if (const Reason bad = policy.check_ip(step.vn, step.name.ip); bad != Reason::kNone)
+    return Refused{bad, step.vn, address};
+  const VsiId* other = tsis.ip_owners().other(step.vn, step.name.ip, vsi);
+  if (other == nullptr) return std::nullopt;
+  const Index instance = tsis.first_of_vsi(*other);
+  const std::string holder = instance == kNoIndex ? "VSI " + other->to_string() : place_of(instance);
+  return Refused{Reason::kDuplicateIp, step.vn, address + " is held by " + holder, address, holder};
+}
+
+/// Both the place that it is taken to and the one that it is taken from have to let it.
+bool Impl::may_take_over(Index from, Index to) const {
+  return consents(peers[to].port_index, from, to) && consents(peers[from].port_index, from, to);
+}
+
+bool Impl::consents(std::uint32_t port_index, Index from, Index to) const {
+  const bool same_port = peers[from].port_index == peers[to].port_index;
+  switch (policy.takeover(port_index)) {
+    case Takeover::kAny: return true;
+    case Takeover::kSamePort: return same_port;
+    case Takeover::kDefault:
+    case Takeover::kListed: return same_port || policy.lists_for_takeover(port_index, peers[to].station);
+    case Takeover::kAuthenticated: return is_authenticated(to);
+  }
+  return false;
+}
+
+bool Impl::is_authenticated(Index peer) const {
+  return peers[peer].authentication.authenticator().session() != nullptr;
+}
+
+/// By the request, or by the Pre-Associate before it. A station that does not know of migrations says nothing by
+/// leaving M out: its Pre-Associate then Associate is how it moves a VSI.
+bool Impl::signals_migration(Index peer, const vdp::Request& request, Index instance) const {
+  if (request.migration == vdp::Migration::kArriving) return true;
+  if (instance == kNoIndex) return false;
+  if (tsis[instance].migration == vdp::Migration::kArriving) return true;
+  return !peers[peer].exchange.flags().has(vdp::Flag::kMigration);
+}
+
+Claim Impl::claim_of(Index peer, const VsiId& vsi, const Refused& refused) const {
+  const Peer& from = peers[peer];
+  return {config.ports[from.port_index].id, from.station, vsi, refused.vn, refused.address, refused.holder, {}};
+}
+
+/// One that has said that it leaves does not contest.
+void Impl::taken_over(Index loser, const AddressKey& key, Instant now) {
+  if (tsis[loser].migration != vdp::Migration::kDeparting) contests.taken(key, now);
+}
+
+// --- refusals of a legacy station ---
+
+/// lldpad takes KEEP on a new Associate for success: a VSI that it would raise goes with the refusal (S4).
+bool Impl::would_raise_legacy(Index peer, const VsiId& vsi, vdp::TlvType command) const {
+  if (command != vdp::TlvType::kAssociate) return false;
+  if (peers[peer].exchange.verdict() == vdp::Exchange::Verdict::kCapable) return false;
+  bool reserved = false, active = false;
+  for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi) {
+    if (tsis[i].peer != peer) continue;
+    active = active || tsis[i].state() == TsiState::kActivated;
+    reserved = reserved || tsis[i].state() == TsiState::kAssociated;
+  }
+  return reserved && !active;
+}
+
+void Impl::remove_vsi(Index peer, const VsiId& vsi, Reason reason, Instant now) {
+  boost::container::small_vector<Index, 4> there;
+  for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi)
+    if (tsis[i].peer == peer) there.push_back(i);
+  for (const Index instance : there) remove_instance(instance, reason, info(reason).text, now);
+}
+
+bool Impl::keeps(Index peer, const VsiId& vsi, vdp::TlvType command, Instant now) {
+  if (!would_raise_legacy(peer, vsi, command)) return tsis.has(vsi, peer);
+  if (inflight.contains(vsi)) return false;  // what is on its way comes to its own end
+  remove_vsi(peer, vsi, Reason::kNone, now);
+  return false;
+}
+
+// --- our own addresses ---
+
+/// What a TSI has that is ours now goes: it would get what is meant for us.
+void Impl::handle_port_mac(std::uint32_t port_index, const MacAddress& mac, Instant now) {
+  policy.set_port_mac(port_index, mac);
+  for (const VnConfig& vn : config.vns) {
+    while (const Owner* owner = tsis.owner({vn.id, mac})) {
+      const Index instance = owner->holder;
+      journal.notice("nnved.own_mac_claimed", agent::Notice::Level::kError,
+                     "mac " + mac.to_string() + " of port " + config.ports[port_index].interface_name +
+                         " is claimed by " + place_of(instance));
+      withdraw(instance, info(Reason::kReservedMac).text, now);
+    }
+  }
+  settle(now);
+}
+
+void Agent::handle_port_mac(PortId port, const MacAddress& mac, Instant now) {
+  if (const auto port_index = impl_->policy.port_index(port)) impl_->handle_port_mac(*port_index, mac, now);
+}
+
+std::vector<ClaimView> Agent::claims(Instant now) {
+  const auto& standing = impl_->contests.claims(now);
+  std::vector<ClaimView> views;
+  for (const Claim& claim : standing)
+    views.push_back({claim.port, claim.station, claim.vsi, claim.vn, claim.address, claim.holder, claim.at});
+  return views;
+}
+
+}  // namespace splitnve::nnved
