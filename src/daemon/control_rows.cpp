@@ -76,6 +76,7 @@ std::vector<json> stats_rows(const host::Datapath& datapath,
     add("port " + name, "rx_tagged", stats->rx_tagged);
     add("port " + name, "rx_oversize", stats->rx_oversize);
     add("port " + name, "rx_dropped", stats->rx_dropped);
+    add("port " + name, "rx_paused", stats->rx_paused);
     add("port " + name, "tx_dropped", stats->tx_dropped);
   }
   const auto socket = control.stats();

@@ -2,7 +2,9 @@
 #include "splitnve/vdp/bridge.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "splitnve/base/limits.hpp"
 
@@ -11,9 +13,6 @@ namespace {
 
 /// What compose() looks at for the leading answer's manager: bounds its work when managers alternate.
 constexpr std::size_t kLookAhead = 256;
-/// The most that a VDPDU can hold: associations without entries, and entries of the shortest kind.
-constexpr std::size_t kRequestsPerVdpduMax = limits::kVdpduOctetsMax / 25;
-constexpr std::size_t kEntriesPerVdpduMax = limits::kVdpduOctetsMax / 2;
 /// Requests beyond the limit are still answered (code 2); beyond twice the limit they are dropped, for an answer that
 /// waits takes memory as well. The station repeats.
 constexpr std::size_t kRequestsHeldMax = 2 * limits::kPendingRequestsPerPeerMax;
@@ -35,13 +34,32 @@ bool same_thing(FilterFormat a_format, const FilterEntry& a, FilterFormat b_form
   return groups || macs || a.vid.is_null() || b.vid.is_null() || a.vid == b.vid;
 }
 
-/// No entries stands for the whole VSI.
+/// Of two entries, what both formats can tell; entries that are alike in it name something in common.
+using Common = std::tuple<GroupId, MacAddress, IpPrefix>;
+
+/// No entries stands for the whole VSI. What takes more than a few comparisons is sorted first: a station chooses how
+/// many entries it sends.
 bool overlap(const Request& a, const Request& b) {
   if (a.entries.empty() || b.entries.empty()) return true;
-  return std::ranges::any_of(a.entries, [&](const FilterEntry& left) {
-    return std::ranges::any_of(b.entries,
-                               [&](const FilterEntry& right) { return same_thing(a.format, left, b.format, right); });
-  });
+  constexpr std::size_t kFew = 64;
+  const bool groups = has_group(a.format) && has_group(b.format);
+  const bool macs = has_mac(a.format) && has_mac(b.format);
+  const bool ips = has_ip(a.format) && has_ip(b.format);
+  if (a.entries.size() * b.entries.size() <= kFew || (!groups && !macs))
+    return std::ranges::any_of(a.entries, [&](const FilterEntry& left) {
+      return std::ranges::any_of(b.entries,
+                                 [&](const FilterEntry& right) { return same_thing(a.format, left, b.format, right); });
+    });
+  const auto common = [&](const FilterEntry& entry) {
+    return Common{groups ? entry.group : GroupId(), macs ? entry.mac : MacAddress(), ips ? entry.ip : IpPrefix()};
+  };
+  const auto& [few, many] = a.entries.size() < b.entries.size() ? std::tie(a, b) : std::tie(b, a);
+  std::vector<Common> sorted;
+  sorted.reserve(few.entries.size());
+  for (const FilterEntry& entry : few.entries) sorted.push_back(common(entry));
+  std::ranges::sort(sorted);
+  return std::ranges::any_of(
+      many.entries, [&](const FilterEntry& entry) { return std::ranges::binary_search(sorted, common(entry)); });
 }
 
 bool repeats(std::span<const FilterEntry> entries, const Entries& asked) {
@@ -89,8 +107,8 @@ Request to_command(TlvType command, const ManagerId& manager, const VsiType& typ
 // --- requests ---
 
 bool Bridge::has_room() const {
-  return requests_ + kRequestsPerVdpduMax <= limits::kPendingRequestsPerPeerMax &&
-         entries_ + kEntriesPerVdpduMax <= limits::kPendingEntriesPerPeerMax;
+  return requests_ + kVdpduRequestsMax <= limits::kPendingRequestsPerPeerMax &&
+         entries_ + kVdpduEntriesMax <= limits::kPendingEntriesPerPeerMax;
 }
 
 Decoded<Heard> Bridge::handle_vdpdu(Octets vdpdu, Instant now) {
@@ -149,8 +167,13 @@ bool Bridge::admit(Request request, Kind kind, std::optional<Verdict> verdict, I
     if (requests_ >= kRequestsHeldMax || entries > limits::kPendingEntriesPerPeerMax) return false;
     if (!verdict) verdict = Verdict{kTooMany, kTooManyText};
   }
-  if (!verdict && request.command == TlvType::kDeAssociate) overtake(request);
   const VsiId vsi = request.vsi;
+  if (const auto known = chains_.find(vsi);
+      known != chains_.end() && known->second.length >= limits::kRequestsPerVsiMax) {
+    ++stats_.overflow;
+    return false;
+  }
+  if (!verdict && request.command == TlvType::kDeAssociate) overtake(request);
   const std::uint32_t index = rows_.emplace();
   Row& row = rows_[index];
   request.id = RequestId((std::uint64_t{++serial_} << 32) | index);
@@ -162,6 +185,7 @@ bool Bridge::admit(Request request, Kind kind, std::optional<Verdict> verdict, I
   Chain& chain = chains_[vsi];
   (chain.first == kNone ? chain.first : rows_[chain.last].next_of_vsi) = index;
   chain.last = index;
+  ++chain.length;
   received_.push_back(rows_, index);
   deadlines_.set(index, now + decision_deadline_);
   if (verdict) answer(index, verdict->status, {0, verdict->why});
@@ -207,8 +231,12 @@ std::optional<RequestId> Bridge::poll_expired(Instant now) {
   while (const auto index = deadlines_.pop_due(now)) {
     const Row& row = rows_[*index];
     const bool handed_out = row.state == RequestState::kDeciding;
-    ++stats_.expired;
     const RequestId id = row.request.id;
+    if (row.success_on_expiry) {
+      answer(*index, {}, {});
+      return id;
+    }
+    ++stats_.expired;
     answer(*index, {Code::kManagerUnreachable, row.keep_on_expiry, false}, {0, kExpiredText});
     if (handed_out) return id;
   }
@@ -217,6 +245,14 @@ std::optional<RequestId> Bridge::poll_expired(Instant now) {
 
 void Bridge::set_keep_on_expiry(RequestId id, bool keep) {
   if (const std::uint32_t index = find(id); index != kNone) rows_[index].keep_on_expiry = keep;
+}
+
+void Bridge::set_success_on_expiry(RequestId id, std::span<const FilterEntry> entries) {
+  const std::uint32_t index = find(id);
+  if (index == kNone || rows_[index].state != RequestState::kDeciding) return;
+  ensure(repeats(entries, rows_[index].request.entries), "a response repeats the request's entries in order (G6)");
+  rows_[index].request.entries.assign(entries.begin(), entries.end());
+  rows_[index].success_on_expiry = true;
 }
 
 /// The verdict stands; the answer goes out when the earlier ones of its VSI have.
@@ -355,6 +391,7 @@ std::uint32_t Bridge::leave_chain(std::uint32_t index) {
     return kNone;
   }
   chain->second.first = next;
+  --chain->second.length;
   if (rows_[next].state != RequestState::kAnswered) return kNone;
   ready_.push_back(rows_, next);
   return next;
@@ -364,6 +401,7 @@ void Bridge::handle_delivered(Instant) {
   vns_.handle_delivered();
   for (const std::uint32_t index : sent_) erase(index);
   sent_.clear();
+  if (rows_.empty()) rows_ = Rows();  // a peak is not kept for each peer
 }
 
 void Bridge::handle_delivery_failed(Instant) {
@@ -408,6 +446,12 @@ std::uint32_t Bridge::find(RequestId id) const {
 std::optional<Bridge::RequestState> Bridge::state(RequestId id) const {
   const std::uint32_t index = find(id);
   return index == kNone ? std::nullopt : std::optional(rows_[index].state);
+}
+
+bool Bridge::succeeded(RequestId id) const {
+  const std::uint32_t index = find(id);
+  return index != kNone && ResponseStatus::from_octet(rows_[index].status).success() &&
+         rows_[index].state != RequestState::kReceived && rows_[index].state != RequestState::kDeciding;
 }
 
 std::optional<Instant> Bridge::next_deadline() const { return deadlines_.next(); }

@@ -22,14 +22,35 @@ MacAddress answered_at(const ecp::Frame& frame) {
 
 }  // namespace
 
+Impl::Tables::Tables(const AgentConfig& config)
+    : tsis(config.instances_max, config.instances_per_port_max, config.ports.size()),
+      waiting(limits::kWaitingOctetsMax, 0, config.ports.size()),
+      works(limits::kWorksMax, 0, config.ports.size()) {}
+
 Impl::Impl(AgentConfig config_, std::uint64_t seed)
-    : config(std::move(config_)), random(seed), nonces(agent::secret_of(config.secret, seed)), greeter(nonces.split()) {
-  for (std::uint32_t i = 0; i < config.ports.size(); ++i) ports.emplace_back(config, i);
+    : config(std::move(config_)),
+      address_shares{Shares(limits::kMacRowsMax, 0, config.ports.size()),
+                     Shares(limits::kIpRowsMax, config.ips_per_port_max, config.ports.size())},
+      random(seed),
+      nonces(agent::secret_of(config.secret, seed)),
+      greeter(nonces.split()) {
+  all_changes = Pace(config.changes_per_second_max, config.changes_per_second_max);
+  for (std::uint32_t i = 0; i < config.ports.size(); ++i) {
+    ports.emplace_back(config, i);
+    const double all = config.changes_per_second_max;
+    const double share = config.changes_per_second_per_port_max != 0 ? config.changes_per_second_per_port_max
+                         : config.ports.size() == 1                  ? all
+                                                                     : all / 2;
+    ports.back().changes = Pace(share, share);
+    ports.back().lldp = Pace(limits::kLldpFramesPerSecond, limits::kLldpFramesBurst);
+    ports.back().refusal_notices = Pace(limits::kRefusalNoticesPerSecond, limits::kRefusalNoticesBurst);
+  }
 }
 
 void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto port_index = policy.port_index(port);
   if (!port_index) return drop("unknown port");
+  if (!ports[*port_index].lost.empty()) return drop("its port is still being cleared after a lost link");
   if (evb::is_lldp(octets)) return handle_lldp(*port_index, octets, now);
   auto frame = ecp::decode_frame(octets);
   if (!frame) return drop(frame.error().cause);
@@ -79,7 +100,7 @@ Index Impl::peer_for(std::uint32_t port_index, const ecp::Frame& frame, Instant 
   if (frame.operation != ecp::Operation::kRequest) return drop("acknowledgement from an unknown peer"), kNoIndex;
   if (!has_key(port_index, frame.source)) return drop("authentication: station without a key"), kNoIndex;
   if (port.authentication.mode == auth::Mode::kRequire) return greet(port_index, frame, now);
-  if (ports[port_index].peers >= limits::kPeersPerPortMax && !forget_unproven(port_index))
+  if (ports[port_index].members.size() >= limits::kPeersPerPortMax && !forget_unproven(port_index))
     return drop("too many peers"), kNoIndex;
   return create_peer(port_index, frame.source, answered_at(frame), now);
 }
@@ -121,7 +142,7 @@ Index Impl::create_peer(std::uint32_t port_index, const MacAddress& station, con
   peers[peer].bridge.set_attributes(&config.vn_attributes);
   peers[peer].bridge.set_vdpdu_octets_max(peers[peer].authentication.vdpdu_octets_max());
   peer_index.emplace(PeerKey{port_index, station}, peer);
-  ++ports[port_index].peers;
+  ports[port_index].members.push_back(peer);
   ports[port_index].unproven.push_back(station);
   if (ports[port_index].unproven.size() > 2 * limits::kPeersPerPortMax) ports[port_index].unproven.pop_front();
   journal.transition("peer", "port " + config.ports[port_index].interface_name + " station " + station.to_string(),
@@ -137,54 +158,133 @@ void Impl::forget_peer(Index peer) {
   journal.transition("peer",
                      "port " + config.ports[gone.port_index].interface_name + " station " + gone.station.to_string(),
                      "Known", "Unknown", ports[gone.port_index].up ? "idle" : "link down");
-  if (gone.queued) queue.erase(std::find(queue.begin(), queue.end(), peer));
+  Port& port = ports[gone.port_index];
+  if (gone.queued) port.queue.erase(std::find(port.queue.begin(), port.queue.end(), peer));
+  if (gone.held_back) port.held_back.erase(std::find(port.held_back.begin(), port.held_back.end(), peer));
   if (gone.touched) touched.erase(std::find(touched.begin(), touched.end(), peer));
-  --ports[gone.port_index].peers;
   if (gone.authentication.authenticator().session() != nullptr) greeter.forget();
+  std::erase_if(port.cascades, [peer](const Cascade& one) { return one.peer == peer; });
+  port.members.erase(std::find(port.members.begin(), port.members.end(), peer));
+  tables.waiting.remove(gone.port_index, gone.waiting_octets);
   peer_index.erase(PeerKey{gone.port_index, gone.station});
   peer_deadlines.clear(peer);
   peers.erase(peer);
 }
 
+/// Ports take turns, and at a port its peers do, one VDPDU each; what a VDPDU asks for is what it costs.
 bool Impl::handle_work(std::size_t budget, Instant now) {
-  for (; budget > 0 && !queue.empty(); --budget) {
-    const Index peer = queue.front();
-    queue.pop_front();
-    take_vdpdu(peer, now);
-    peers[peer].queued = false;
-    enqueue(peer);  // behind the others: one VDPDU per turn
+  for (std::size_t cost = 0; budget > 0 && !round.empty(); budget -= std::min(budget, cost)) {
+    const std::uint32_t port_index = round.front();
+    round.pop_front();
+    ports[port_index].scheduled = false;
+    cost = work_at(port_index, now);
   }
   settle(now);
-  return !queue.empty();
+  return !round.empty();
 }
 
-/// One whose answers pile up waits: its inbox fills, and then ECP holds it back.
+std::size_t Impl::work_at(std::uint32_t port_index, Instant now) {
+  Port& port = ports[port_index];
+  if (!port.lost.empty()) {
+    if (remove_lost(port_index, now) || !port.queue.empty()) schedule_port(port_index);
+    return limits::kRemovalsPerTurn;
+  }
+  if (!port.cascades.empty()) {
+    remove_cascade(port_index, now);
+    schedule_port(port_index);
+    return limits::kRemovalsPerTurn;
+  }
+  if (port.queue.empty()) return 1;
+  const Index peer = port.queue.front();
+  const bool waits_for_time = !port.changes.has(now) || !all_changes.has(now);
+  if (waits_for_time) {
+    port_deadlines.set(port_index, std::max(port.changes.next(now), all_changes.next(now)));
+    return 1;
+  }
+  port.queue.pop_front();
+  const std::size_t cost = 1 + take_vdpdu(peer, now);
+  peers[peer].queued = false;
+  account(peer);
+  enqueue(peer);  // behind the others
+  if (!port.queue.empty()) schedule_port(port_index);
+  return cost;
+}
+
+void Impl::schedule_port(std::uint32_t port_index) {
+  if (!std::exchange(ports[port_index].scheduled, true)) round.push_back(port_index);
+}
+
+/// Whose answers pile up waits: its inbox fills, and then ECP holds it back. So does whose port's share is used up,
+/// but for one VDPDU of each station.
+bool Impl::has_room(Index peer) const {
+  const Peer& from = peers[peer];
+  if (!from.bridge.has_room()) return false;
+  if (from.waiting_octets == 0 && from.works == 0) return true;
+  return tables.waiting.admits(from.port_index, vdp::Bridge::kVdpduOctetsHeldMax) &&
+         tables.works.admits(from.port_index, vdp::Bridge::kVdpduRequestsMax);
+}
+
 void Impl::enqueue(Index peer) {
   Peer& from = peers[peer];
-  if (from.queued || from.session.inbox_size() == 0 || !from.bridge.has_room()) return;
+  if (from.queued || from.session.inbox_size() == 0) return;
+  Port& port = ports[from.port_index];
+  if (!has_room(peer)) {
+    if (from.bridge.has_room() && !std::exchange(from.held_back, true)) port.held_back.push_back(peer);
+    return;
+  }
   from.queued = true;
-  queue.push_back(peer);
+  port.queue.push_back(peer);
+  schedule_port(from.port_index);
 }
 
-void Impl::take_vdpdu(Index peer, Instant now) {
+void Impl::account(Index peer) {
+  Peer& of = peers[peer];
+  const std::size_t before = std::exchange(of.waiting_octets, of.bridge.held_octets());
+  if (before == of.waiting_octets) return;
+  tables.waiting.set(of.port_index, tables.waiting.used(of.port_index) - before + of.waiting_octets);
+  if (before > of.waiting_octets) resume_held_back(of.port_index);
+}
+
+/// Room came back to the port: as many go on as it is for.
+void Impl::resume_held_back(std::uint32_t port_index) {
+  Port& port = ports[port_index];
+  while (!port.held_back.empty() && has_room(port.held_back.front())) {
+    const Index next = port.held_back.front();
+    port.held_back.pop_front();
+    peers[next].held_back = false;
+    const bool was_queued = peers[next].queued;
+    enqueue(next);
+    if (!was_queued && peers[next].queued) return;  // what it brings is counted first
+  }
+}
+
+std::size_t Impl::take_vdpdu(Index peer, Instant now) {
   Peer& from = peers[peer];
   touch(peer);
   const auto vdpdu = from.session.inbox_front();
-  if (!vdpdu) return;
+  if (!vdpdu) return 0;
   const auto read = from.bridge.handle_vdpdu(*vdpdu, now);
   from.session.pop_inbox();
-  if (!read) return drop(read.error().cause);
+  if (!read) return drop(read.error().cause), 0;
   ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
   if (read->capabilities) adopt_signed_timers(peer, now);
-  from.bridge.for_each_received([this](const vdp::Request& request) { tsis.prefetch(request.vsi); });
+  std::size_t brought = 0;
+  from.bridge.for_each_received([&](const vdp::Request& request) {
+    brought += 1 + request.entries.size();
+    tsis.prefetch(request.vsi, peer);
+  });
   // A keep-alive does not ask who has its addresses.
-  from.bridge.for_each_received([this](const vdp::Request& request) {
-    if (tsis.first_of_vsi(request.vsi) != kNoIndex) return;
+  from.bridge.for_each_received([&](const vdp::Request& request) {
+    if (tsis.has(request.vsi, peer)) return;
     for (const vdp::FilterEntry& entry : request.entries) tsis.prefetch(AddressKey{entry.group, entry.mac});
   });
   while (auto request = from.bridge.poll_request()) handle_request(peer, std::move(*request), now);
-  while (const auto request = from.bridge.vns().poll_request()) handle_vn_request(peer, *request, now);
+  while (const auto request = from.bridge.vns().poll_request()) {
+    handle_vn_request(peer, *request, now);
+    ++brought;
+  }
+  return brought;
 }
 
 vdp::Capabilities Impl::own_capabilities(std::uint32_t port_index) const {
@@ -227,25 +327,26 @@ void Impl::exchanged(Index peer, const vdp::Exchange::Change& change, Instant no
   Peer& of = peers[peer];
   const bool capable = of.exchange.verdict() == vdp::Exchange::Verdict::kCapable;
   of.session.set_in_order(capable);
-  const std::string who = "port " + config.ports[of.port_index].interface_name + " station " + of.station.to_string();
+  const std::string who = change.verdict || change.state_lost ? "port " + config.ports[of.port_index].interface_name +
+                                                                    " station " + of.station.to_string()
+                                                              : std::string();
   if (change.verdict)
     journal.transition("peer", who, "Known", capable ? "Capable" : "Legacy",
                        capable ? "has shown its capabilities" : "speaks without capabilities");
-  if (capable && (change.verdict || change.session || change.state_lost)) tell_latches(peer);
+  if (capable && (change.verdict || change.session || change.state_lost)) tell_latches_paced(peer, now);
   if (!change.state_lost) return;
-  journal.notice("nnved.station_state_lost", agent::Notice::Level::kWarning, who);
-  begin_ages_anew(peer, now);
+  if (ports[of.port_index].state_notices.take(now))
+    journal.notice("nnved.station_state_lost", agent::Notice::Level::kWarning, who);
+  of.renewed_since = now;
 }
 
-/// The station's TSIs are stale: what it does not tell again within the usual time goes, nothing at once (S9).
-void Impl::begin_ages_anew(Index peer, Instant now) {
-  for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
-    if (!tsis.rows().contains(instance) || tsis[instance].peer != peer) continue;
-    for (AddressRow& address : tsis[instance].addresses) address.renewed = now;
-    ages.set(instance, now + timing_of(peers[peer]).keepalive_timeout());
-  }
-  for (Index number = 0; number < connects.rows().slots(); ++number)
-    if (connects.rows().contains(number) && connects[number].peer == peer) connects[number].renewed = now;
+/// One that begins anew again and again is told once a second.
+void Impl::tell_latches_paced(Index peer, Instant now) {
+  Peer& of = peers[peer];
+  of.owes_latches = now < of.told_latches + kLatchesToldInterval;
+  if (of.owes_latches) return;
+  of.told_latches = now;
+  tell_latches(peer);
 }
 
 void Impl::drop(const char* cause) {
@@ -261,15 +362,10 @@ void Impl::touch(Index peer) {
 void Impl::settle(Instant now) {
   settle_segments(now);
   do {
-    while (!rework.empty()) {
-      Inflight::Waiting next = std::move(rework.front());
-      rework.pop_front();
-      asked(next.peer, next.request.id);
-      handle_request(next.peer, std::move(next.request), now);
-    }
+    take_turns(now);
     flush_claims(now);
     flush_commits();
-  } while (!rework.empty() || !claims.empty() || !commits.empty() || !connect_commits.empty());
+  } while (!turns.empty() || !claims.empty() || !commits.empty() || !connect_commits.empty());
   for (const Index peer : std::exchange(touched, {})) {
     peers[peer].touched = false;
     pump(peer, now);
@@ -305,6 +401,7 @@ void Impl::pump(Index peer, Instant now) {
         break;
     }
   }
+  account(peer);
   enqueue(peer);  // what was delivered made room
   if (to.authentication.may_send() && to.session.ready(now) && now >= to.next_send && compose(peer, now)) {
     to.authentication.send(to.session, scratch, now);
@@ -321,6 +418,7 @@ void Impl::pump(Index peer, Instant now) {
 void Impl::schedule(Index peer, Instant now) {
   const Peer& to = peers[peer];
   auto at = earliest(to.session.next_deadline(), to.bridge.next_deadline());
+  if (to.owes_latches) at = earliest(at, to.told_latches + kLatchesToldInterval);
   at = earliest(at, to.exchange.next_deadline());
   if (to.session.idle() && ports[to.port_index].up && to.authentication.may_send())
     if (const auto speak = to.exchange.speak_at()) at = earliest(at, std::max(*speak, to.next_send));

@@ -105,6 +105,14 @@ struct ClaimView {
   Instant at;
 };
 
+/// What a port has of something that all ports share (S39).
+struct ShareView {
+  PortId port;
+  const char* what = "";
+  std::uint64_t used = 0, share = 0, reserve = 0;  ///< of the port: now, at most, always free to take
+  std::uint64_t sum = 0, total = 0;                ///< of all ports
+};
+
 /// The switch agent: frames and results in, effects out; no clock, no I/O.
 ///
 ///   handle_frame -> ECP session (ack, duplicates, inbox) -> handle_work -> VDP bridge -> decide: policy, VAP, TSI
@@ -183,6 +191,7 @@ class Agent {
   std::vector<RefusalView> refusals() const;
   std::vector<LatchView> latches() const;
   std::vector<ClaimView> claims(Instant now);
+  std::vector<ShareView> shares() const;
   /// Frames dropped by cause, as the decoder or a limit named it.
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   /// Frames that were understood and used: with the drops they are all that came in, once the inboxes are empty.

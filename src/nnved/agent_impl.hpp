@@ -20,6 +20,8 @@
 #include "nnved/record.hpp"
 #include "nnved/recovery.hpp"
 #include "nnved/segment.hpp"
+#include "nnved/share_limits.hpp"
+#include "nnved/shares.hpp"
 #include "nnved/tsi_machine.hpp"
 #include "nnved/vap.hpp"
 #include "nnved/work.hpp"
@@ -27,10 +29,10 @@
 
 namespace splitnve::nnved {
 
-/// Refusals kept for `vdpctl`.
-inline constexpr std::size_t kRefusalsKept = 256;
 /// How long after a failed removal or a silent authority the rows are told again.
 inline constexpr Duration kRetryInterval = std::chrono::seconds(1);
+/// Between two times that one station is told all that is disconnected.
+inline constexpr Duration kLatchesToldInterval = std::chrono::seconds(1);
 /// Causes of dropped frames that are told apart; a decoder has fewer.
 inline constexpr std::size_t kDropCausesMax = 128;
 
@@ -95,7 +97,15 @@ struct Agent::Impl {
   bool forget_unproven(std::uint32_t port_index);
   bool is_idle(const Peer& peer) const;
   void enqueue(Index peer);
-  void take_vdpdu(Index peer, Instant now);
+  void schedule_port(std::uint32_t port_index);
+  /// Has the peer's port room for what another VDPDU asks for?
+  bool has_room(Index peer) const;
+  void resume_held_back(std::uint32_t port_index);
+  /// The requests that it brought.
+  std::size_t take_vdpdu(Index peer, Instant now);
+  std::size_t work_at(std::uint32_t port_index, Instant now);
+  /// Counts what waits in the peer's conversation for its port's share, and goes on with whom that makes room for.
+  void account(Index peer);
   vdp::Exchange new_exchange(std::uint32_t port_index);
   vdp::Capabilities own_capabilities(std::uint32_t port_index) const;
   std::array<std::uint8_t, 16> new_nonce() { return nonces.next(); }
@@ -104,7 +114,7 @@ struct Agent::Impl {
   void tell_bridge(Index peer);
   /// What the exchange with a station has brought.
   void exchanged(Index peer, const vdp::Exchange::Change& change, Instant now);
-  void begin_ages_anew(Index peer, Instant now);
+  void tell_latches_paced(Index peer, Instant now);
   void drop(const char* cause);
   void touch(Index peer);
   void pump(Index peer, Instant now);
@@ -140,7 +150,9 @@ struct Agent::Impl {
   std::optional<Refused> plan_address(Index peer, const vdp::Request& request, Step& step, Instant now);
   Level level_beside(Index instance, const MacAddress& mac, Level level) const;
   bool grows(const Plan& plan) const;
-  std::optional<Refused> check_limits(Index peer, const Plan& plan) const;
+  std::optional<Refused> check_limits(Index peer, const vdp::Request& request, const Plan& plan) const;
+  std::optional<Refused> check_share(const Shares& shares, const char* what, std::uint32_t port_index, std::size_t more,
+                                     GroupId vn) const;
   std::optional<Refused> connect_vap(Index peer, Vid requested, Plan& plan, std::size_t i, Instant now);
   std::optional<Refused> connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now);
   void apply(Index peer, vdp::Request& request, const Plan& plan, Instant now);
@@ -151,6 +163,8 @@ struct Agent::Impl {
   bool update_attributes(Index instance, const vdp::Request& request);
   void refuse(Index peer, const vdp::Request& request, const Refused& refused, Instant now);
   void note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail, Instant now);
+  void await_turn(Index peer, vdp::Request request, Inflight& busy, Instant now);
+  bool stands(Index peer, vdp::Request& request) const;
   enum class Cancel : std::uint8_t { kOvertaken, kAll };
   void cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Instant now);
   std::vector<std::pair<Index, AddressName>> named_addresses(Index peer, const vdp::Request& request, bool& other_vid);
@@ -179,6 +193,12 @@ struct Agent::Impl {
   void undo(Index work, Level floor, Reason reason, Instant now);
   void answer(Index work, vdp::ResponseStatus status, vdp::ReasonText why);
   void leave_inflight(Index work);
+  void take_turns(Instant now);
+  bool is_worked_on(const VsiId& vsi) const {
+    const auto busy = inflight.find(vsi);
+    return busy != inflight.end() && !busy->second.works.empty();
+  }
+  void charge(std::uint32_t port_index, std::size_t rows);
   void close_work(Index work);
   /// Counts a request that waits or is worked on, and finds it again by its id.
   void ask(Index peer, vdp::RequestId request, const VsiId& vsi);
@@ -202,6 +222,9 @@ struct Agent::Impl {
   void handle_link(PortId port, bool up, Instant now);
   void age(Index instance, Instant now);
   void link_lost(std::uint32_t port_index, Instant now);
+  /// Some of what goes with a lost link; false when all is gone.
+  bool remove_lost(std::uint32_t port_index, Instant now);
+  void cancel_requests_of(std::uint32_t port_index, Instant now);
   void wake_peer(Index peer, Instant now);
   std::optional<Instant> next_deadline() const;
 
@@ -210,6 +233,8 @@ struct Agent::Impl {
   std::optional<Refused> may_connect(Index peer, GroupId group) const;
   void connect_vn(Index peer, const vdp::VnBridge::Asked& asked, Instant now);
   void disconnect_vn(Index peer, const vdp::VnBridge::Asked& asked, Instant now);
+  void remove_cascade(std::uint32_t port_index, Instant now);
+  void finish_disconnect(Index peer, const vdp::VnBridge::Asked& asked, Instant now);
   void add_connect(Index number, Instant now);
   void answer_connect(Index number);
   void remove_connect(Index number, Reason reason, Instant now);
@@ -282,7 +307,8 @@ struct Agent::Impl {
   Changes changes;
   VapTable vaps{config, policy, changes, journal};
   TsiTable tsis;
-  TsiMachine machine{config, tsis, vaps, changes, journal};
+  AddressShares address_shares;
+  TsiMachine machine{config, tsis, vaps, changes, journal, &address_shares};
   HostTraffic host_traffic{config};
   Projection projection{config, policy, tsis, vaps, host_traffic};
   LatchTable latches{changes};
@@ -303,8 +329,8 @@ struct Agent::Impl {
   Slab<Peer, 16> peers;
   boost::unordered_flat_map<PeerKey, Index> peer_index;
   std::vector<Port> ports;
-  std::deque<Index> queue;     ///< peers with VDPDUs to work on, each once
-  std::vector<Index> touched;  ///< peers with output to look at, each once
+  std::deque<std::uint32_t> round;  ///< ports with something to work on, each once
+  std::vector<Index> touched;       ///< peers with output to look at, each once
   OctetString scratch;
   OctetString received;  ///< the payload at hand, translated
 
@@ -319,16 +345,22 @@ struct Agent::Impl {
   Slab<Work> works;
   boost::unordered_flat_map<RequestKey, VsiId> vsi_of_request;
   boost::unordered_flat_map<VsiId, Inflight> inflight;
-  std::deque<Inflight::Waiting> rework;  ///< requests whose turn has come
-  std::vector<Index> claims, commits;    ///< works for the next batches
-  std::vector<Index> connect_commits;    ///< connects for the next batches
+  std::deque<VsiId> turns;             ///< VSIs whose next request's turn has come
+  std::vector<Index> claims, commits;  ///< works for the next batches
+  std::vector<Index> connect_commits;  ///< connects for the next batches
   boost::unordered_flat_map<BatchId, Batch> batches;
   std::uint64_t last_batch = 0;
   Changes retry;
   std::optional<Instant> retry_at;
 
-  DeadlineHeap peer_deadlines, ages, connect_ages, link_deadlines, evb_deadlines;
-  std::deque<RefusalView> refusals;
+  DeadlineHeap peer_deadlines, ages, connect_ages, link_deadlines, evb_deadlines, port_deadlines;
+  /// What the ports may take of each table (S39).
+  struct Tables {
+    explicit Tables(const AgentConfig& config);
+    Shares tsis, waiting, works;
+  };
+  Tables tables{config};
+  Pace all_changes;
   Contests contests;
   std::map<std::string, std::uint64_t, std::less<>> drops;
   std::uint64_t frames_taken = 0;  ///< frames that were not dropped

@@ -71,7 +71,7 @@ Index Impl::greet(std::uint32_t port_index, const ecp::Frame& frame, Instant now
   if (keys->find(auth::KeyId(read->seal->key)) == nullptr) return refuse("authentication: unknown key");
   auto session = greeter.open(frame, *read, *keys, own, link, now);
   if (!session) return refuse("authentication: unknown session");
-  if (ports[port_index].peers >= limits::kPeersPerPortMax && !forget_unproven(port_index))
+  if (ports[port_index].members.size() >= limits::kPeersPerPortMax && !forget_unproven(port_index))
     return drop("too many peers"), kNoIndex;
   ports[port_index].hellos = 0;
   const Index peer = create_peer(port_index, frame.source, ecp::kNearestCustomerBridge, now);

@@ -198,10 +198,7 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
                                                    std::chrono::seconds(10), limits::kDecisionDeadline);
   file.agent.vid_quarantine =
       root.milliseconds("vid_quarantine_ms", Duration::zero(), std::chrono::hours(1), limits::kVidQuarantine);
-  const auto bounds = root.object("limits");
-  file.agent.instances_max = bounds.u32("instances", 1, limits::kInstancesMax, limits::kInstancesMax);
-  file.agent.instances_per_station_max =
-      bounds.u32("instances_per_station", 1, limits::kInstancesMax, limits::kInstancesPerStationMax);
+  read_limits(root, file.agent);
   auto complaints = document->finish();
   if (!complaints.empty()) return unexpected<std::vector<Error>>(std::move(complaints));
   return file;

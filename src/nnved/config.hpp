@@ -10,6 +10,7 @@
 #include "agent/authentication.hpp"
 #include "agent/permissions.hpp"
 #include "splitnve/auth/nonces.hpp"
+#include "nnved/share_limits.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/ip.hpp"
 #include "splitnve/base/limits.hpp"
@@ -36,7 +37,7 @@ struct VnConfig {
   std::string name;                                     ///< UUID text, one to one with the id; may be empty
   std::uint32_t vni = 0;                                ///< VXLAN network identifier
   std::vector<datapath::UnderlayAddress> remote_nnves;  ///< flood targets (static authority)
-  std::vector<IpPrefix> reserved_ips;                   ///< that no TSI may claim: gateways (S6)
+  std::vector<IpPrefix> reserved_ips{};                 ///< that no TSI may claim: gateways (S6)
   bool strict_link_local = false;                       ///< TSIs with IPv6: own EUI-64 or signalled only (S47)
   bool wide_prefixes = false;                           ///< TSIs may claim more than a /24 or a /64
 };
@@ -132,6 +133,11 @@ struct AgentConfig {
   Duration vid_quarantine = limits::kVidQuarantine;
   std::uint32_t instances_max = limits::kInstancesMax;
   std::uint32_t instances_per_station_max = limits::kInstancesPerStationMax;
+  // What one port may take at most (S39); 0: half of the table, where there are several ports.
+  std::uint32_t instances_per_port_max = 0;
+  std::uint32_t ips_per_port_max = 0;
+  std::uint32_t changes_per_second_max = limits::kChangesPerSecondMax;  ///< of all ports
+  std::uint32_t changes_per_second_per_port_max = 0;
 };
 
 }  // namespace splitnve::nnved

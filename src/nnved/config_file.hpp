@@ -29,6 +29,8 @@ struct FileConfig {
 /// Who may take TSIs over at a port, and which IPs of a VN may be claimed (S6).
 void read_takeover(const host::ConfigNode& node, PortConfig& port);
 void read_addresses(const host::ConfigNode& node, VnConfig& vn);
+/// How much all, a station and a port may take.
+void read_limits(const host::ConfigNode& root, AgentConfig& config);
 
 /// Error list: every complaint of the file, each with line, key and what was expected.
 Result<FileConfig, std::vector<Error>> load_config(const std::string& path);

@@ -38,4 +38,15 @@ void read_addresses(const ConfigNode& node, VnConfig& vn) {
   vn.wide_prefixes = node.boolean("wide_prefixes", false);
 }
 
+void read_limits(const ConfigNode& root, AgentConfig& config) {
+  const auto bounds = root.object("limits");
+  config.instances_max = bounds.u32("instances", 1, limits::kInstancesMax, limits::kInstancesMax);
+  config.instances_per_station_max =
+      bounds.u32("instances_per_station", 1, limits::kInstancesMax, limits::kInstancesPerStationMax);
+  config.instances_per_port_max = bounds.u32("instances_per_port", 1, limits::kInstancesMax, 0);
+  config.ips_per_port_max = bounds.u32("ips_per_port", 1, limits::kIpRowsMax, 0);
+  config.changes_per_second_max = bounds.u32("changes_per_second", 1, 10'000'000, limits::kChangesPerSecondMax);
+  config.changes_per_second_per_port_max = bounds.u32("changes_per_second_per_port", 1, 10'000'000, 0);
+}
+
 }  // namespace splitnve::nnved

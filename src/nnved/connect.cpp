@@ -146,15 +146,34 @@ void Impl::refuse_vn(Index peer, const Asked& asked, const Refused& refused, Ins
 void Impl::disconnect_vn(Index peer, const Asked& asked, Instant now) {
   const vdp::VnRequest& request = asked.request;
   const bool all = request.operation == Operation::kDisconnectAll;
-  std::vector<InstanceId> there;
-  tsis.rows().for_each([&](Index instance, const TsiRow& row) {
-    if (row.peer == peer && row.vn == request.group) there.push_back(instance_id(instance));
-  });
-  if (!there.empty() && !all)
-    return refuse_vn(peer, asked, {Reason::kTsisPresent, request.group, std::to_string(there.size())}, now);
-  for (const InstanceId id : there)
-    if (tsis.rows().contains(instance_index(id)))
-      withdraw(instance_index(id), "its end device disconnected the VN", now);
+  const std::uint32_t there = tsis.count_of(peer, request.group);
+  if (there > 0 && !all)
+    return refuse_vn(peer, asked, {Reason::kTsisPresent, request.group, std::to_string(there)}, now);
+  Port& port = ports[peers[peer].port_index];
+  const auto is_it = [&](const Cascade& one) { return one.peer == peer && one.asked.request.group == request.group; };
+  if (std::ranges::any_of(port.cascades, is_it)) return;  // it is answered when that is done
+  if (there == 0) return finish_disconnect(peer, asked, now);
+  port.cascades.push_back({peer, there, asked});
+  schedule_port(peers[peer].port_index);
+}
+
+void Impl::remove_cascade(std::uint32_t port_index, Instant now) {
+  Cascade& cascade = ports[port_index].cascades.front();
+  for (std::size_t n = 0; n < limits::kRemovalsPerTurn && cascade.left > 0; ++n, --cascade.left) {
+    const Index instance = tsis.first_of(cascade.peer, cascade.asked.request.group);
+    if (instance == kNoIndex)
+      cascade.left = 1;
+    else
+      withdraw(instance, "its end device disconnected the VN", now);
+  }
+  if (cascade.left > 0) return;
+  const Cascade done = std::move(cascade);
+  ports[port_index].cascades.pop_front();
+  finish_disconnect(done.peer, done.asked, now);
+}
+
+void Impl::finish_disconnect(Index peer, const Asked& asked, Instant now) {
+  const vdp::VnRequest& request = asked.request;
   if (const Index known = connects.find(peer, request.group); known != kNoIndex)
     remove_connect(known, Reason::kNone, now);
   peers[peer].bridge.vns().respond({request.operation, request.group, vdp::ResponseStatus().octet(), Vid()}, {},
@@ -237,7 +256,7 @@ const char* Impl::restore_connect(Index number, const ConnectRecord& record, Ins
 void Impl::age_connect(Index number, Instant now) {
   const Connect& row = connects[number];
   const Ageing ageing(*this, peers[row.peer], now);
-  const Instant expires = row.renewed + ageing.timeout;
+  const Instant expires = std::max(row.renewed, peers[row.peer].renewed_since) + ageing.timeout;
   if (expires > now) return connect_ages.set(number, expires);
   if (!ageing.is_over(expires)) return connect_ages.set(number, ageing.next_look());
   journal.notice("nnved.connect_aged", agent::Notice::Level::kInfo,
@@ -260,11 +279,10 @@ void Impl::remove_connects_of_port(std::uint32_t port_index, std::optional<Group
 
 /// The stations of a port hear that a VN is disconnected, or may be connected again.
 void Impl::tell_stations(std::uint32_t port_index, GroupId vn, Operation operation, vdp::ReasonText why) {
-  peers.for_each([&](Index peer, Peer& one) {
-    if (one.port_index != port_index) return;
-    one.bridge.vns().command(vn, operation, why);
+  for (const Index peer : ports[port_index].members) {
+    peers[peer].bridge.vns().command(vn, operation, why);
     touch(peer);
-  });
+  }
 }
 
 /// A station that has begun anew knows nothing of what is disconnected.

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "nnved/changes.hpp"
-#include "splitnve/base/limits.hpp"
+#include "nnved/share_limits.hpp"
 #include "splitnve/base/time.hpp"
 
 namespace splitnve::nnved {

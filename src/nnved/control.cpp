@@ -118,6 +118,19 @@ std::vector<json> refusal_rows(const Agent& agent) {
   return rows;
 }
 
+std::vector<json> limit_rows(const Agent& agent) {
+  std::vector<json> rows;
+  for (const auto& share : agent.shares())
+    rows.push_back({{"port", port_name(agent, share.port)},
+                    {"what", share.what},
+                    {"used", share.used},
+                    {"share", share.share},
+                    {"reserve", share.reserve},
+                    {"all_ports", share.sum},
+                    {"total", share.total}});
+  return rows;
+}
+
 Error latches_full() {
   return {"too many latches stand", "", "release some: at most " + std::to_string(limits::kLatchesMax)};
 }
@@ -234,6 +247,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   daemon::add_few(runtime, "port.show", port_rows);
   daemon::add_few(runtime, "peer.show", peer_rows);
   daemon::add_few(runtime, "refusal.show", refusal_rows);
+  daemon::add_few(runtime, "limits.show", limit_rows);
   daemon::add_statistics(runtime, file.agent.ports);
   control.add("tsi.remove", Access::kAdmin,
               [&runtime](const json& args, Responder respond) { remove_tsi(runtime, args, std::move(respond)); });

@@ -37,19 +37,50 @@ Index Plan::vap_of(GroupId vn) const {
 void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
   const bool deassociates = request.command == vdp::TlvType::kDeAssociate;
   const auto busy = inflight.find(request.vsi);
-  if (!deassociates && busy == inflight.end() && renew(peer, request, now)) return;
+  const bool overtakes = busy == inflight.end() || busy->second.of(peers[peer].port_index) == nullptr;
+  if (!deassociates && overtakes && renew(peer, request, now)) return;
   peers[peer].bridge.set_keep_on_expiry(
       request.id, tsis.has(request.vsi, peer) && !would_raise_legacy(peer, request.vsi, request.command));
   if (deassociates) {
     cancel(peer, request.vsi, Cancel::kOvertaken, Reason::kCancelled, now);
     return deassociate(peer, request, now);
   }
-  if (busy != inflight.end()) {
-    ask(peer, request.id, request.vsi);
-    busy->second.waiting.push_back({peer, std::move(request)});
-    return;
-  }
+  if (busy != inflight.end()) return await_turn(peer, std::move(request), busy->second, now);
   associate(peer, request, now);
+}
+
+/// Behind what is on its way for the same VSI. What only renews is never refused for having waited.
+void Impl::await_turn(Index peer, vdp::Request request, Inflight& busy, Instant now) {
+  const std::uint32_t port_index = peers[peer].port_index;
+  const auto* waiting = busy.of(port_index);
+  if (waiting != nullptr && waiting->size() >= limits::kWaitingPerVsiAndPortMax)
+    return refuse(peer, request,
+                  {Reason::kPortShare, GroupId(),
+                   std::to_string(limits::kWaitingPerVsiAndPortMax) + " requests for the VSI wait at port " +
+                       config.ports[port_index].interface_name},
+                  now);
+  if (stands(peer, request)) peers[peer].bridge.set_success_on_expiry(request.id, request.entries);
+  ask(peer, request.id, request.vsi);
+  busy.push(port_index, {peer, std::move(request)});
+}
+
+/// Does all that the request asks for stand? Its VIDs are filled in then.
+bool Impl::stands(Index peer, vdp::Request& request) const {
+  boost::container::small_vector<Vid, 4> vids;
+  for (const vdp::FilterEntry& entry : request.entries) {
+    const auto vn = policy.vn_of_entry(peers[peer].port_index, request.manager, request.type, entry);
+    const Index instance = vn ? tsis.find(request.vsi, *vn, peer) : kNoIndex;
+    const bool by_mac = vdp::has_mac(request.format) || !vdp::has_ip(request.format);
+    if (instance == kNoIndex || !by_mac) return false;
+    const AddressName name(entry.mac, vdp::has_ip(request.format) ? entry.ip : IpPrefix());
+    const AddressRow* address = tsis.find_address(instance, name);
+    const VapRow& vap = vaps[tsis[instance].vap];
+    if (address == nullptr || address->level != level_of(request)) return false;
+    if (!entry.vid.is_null() && !vap.has(entry.vid)) return false;
+    vids.push_back(entry.vid.is_null() ? vap.vid : entry.vid);
+  }
+  for (std::size_t i = 0; i < vids.size(); ++i) request.entries[i].vid = vids[i];
+  return !vids.empty();
 }
 
 /// A keep-alive of one MAC, as nearly every request is: what it asks for stands already, so that plan() would judge
@@ -65,7 +96,7 @@ bool Impl::renew(Index peer, vdp::Request& request, Instant now) {
     return false;
   const Index instance = tsis.find(request.vsi, *vn, peer);
   AddressRow* address = instance == kNoIndex ? nullptr : tsis.find_address(instance, entry.mac);
-  if (address == nullptr || address->level != level) return false;
+  if (address == nullptr || address->level != level || address->work != kNoIndex) return false;
   const Index vap = tsis[instance].vap;
   if (!entry.vid.is_null() && !vaps[vap].has(entry.vid)) return false;
   if (entry.vid.is_null()) entry.vid = vaps[vap].vid;
@@ -110,7 +141,7 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
   // What runs is renewed whatever anybody says about timers.
   if (const auto beyond = refused_timers(peers[peer]); beyond && grows(plan))
     return Refused{Reason::kTimersRefused, GroupId(), *beyond};
-  if (const auto refused = check_limits(peer, plan)) return refused;
+  if (const auto refused = check_limits(peer, request, plan)) return refused;
   return connect_vaps(peer, request, plan, now);
 }
 
@@ -173,7 +204,8 @@ bool Impl::grows(const Plan& plan) const {
   });
 }
 
-std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
+/// What is new has to fit the tables, the station's part of them and its port's share. What stands is never refused.
+std::optional<Refused> Impl::check_limits(Index peer, const vdp::Request& request, const Plan& plan) const {
   if (!grows(plan)) return std::nullopt;  // a keep-alive
   const std::uint32_t port_index = peers[peer].port_index;
   boost::container::small_vector<GroupId, 2> new_instances, opened;
@@ -187,10 +219,20 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
   sort_unique(new_instances);
   sort_unique(opened);
   sort_unique(new_addresses);
-  if (tsis.rows().size() + new_instances.size() > config.instances_max)
-    return Refused{Reason::kTableFull, plan.steps.front().vn, ""};
-  if (peers[peer].tsis + new_instances.size() > config.instances_per_station_max)
-    return Refused{Reason::kStationLimit, plan.steps.front().vn, ""};
+  const GroupId first = plan.steps.front().vn;
+  const std::size_t made = new_instances.size();
+  if (tsis.rows().size() + made > config.instances_max) return Refused{Reason::kTableFull, first, ""};
+  if (peers[peer].tsis + made > config.instances_per_station_max) return Refused{Reason::kStationLimit, first, ""};
+  if (made > 0) {
+    std::size_t vns = made;
+    for (Index i = tsis.first_of_vsi(request.vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) ++vns;
+    if (vns > limits::kVnsPerVsiMax) return Refused{Reason::kVsiVnLimit, first, std::to_string(limits::kVnsPerVsiMax)};
+  }
+  if (auto refused = check_share(tables.tsis, "TSIs", port_index, made, first)) return refused;
+  std::size_t new_macs = 0, new_ips = 0;
+  for (const auto& [vn, name] : new_addresses) ++(name.ip.is_none() ? new_macs : new_ips);
+  if (auto refused = check_share(address_shares.macs, "MAC addresses", port_index, new_macs, first)) return refused;
+  if (auto refused = check_share(address_shares.ips, "IP addresses", port_index, new_ips, first)) return refused;
   for (const Step& step : plan.steps) {
     const std::size_t has_ips = step.instance == kNoIndex ? 0 : tsis.ips().count(step.instance);
     const std::size_t has_macs = step.instance == kNoIndex ? 0 : tsis[step.instance].addresses.size() - has_ips;
@@ -198,7 +240,7 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
     for (const auto& [vn, name] : new_addresses)
       if (vn == step.vn) ++(name.ip.is_none() ? macs : ips);
     if (has_macs + macs > limits::kAddressesPerInstanceMax) return Refused{Reason::kAddressLimit, step.vn, ""};
-    if (has_ips + ips > limits::kIpsPerInstanceMax || tsis.ips().size() + ips > limits::kIpRowsMax)
+    if (has_ips + ips > limits::kIpsPerInstanceMax)
       return Refused{Reason::kIpLimit, step.vn, std::to_string(limits::kIpsPerInstanceMax) + " of one TSI"};
   }
   for (const GroupId vn : opened) {
@@ -208,6 +250,15 @@ std::optional<Refused> Impl::check_limits(Index peer, const Plan& plan) const {
     if (domain != nullptr && domain->opening >= limits::kFloodLocalMax) return Refused{Reason::kFloodLimit, vn, ""};
   }
   return std::nullopt;
+}
+
+std::optional<Refused> Impl::check_share(const Shares& shares, const char* what, std::uint32_t port_index,
+                                         std::size_t more, GroupId vn) const {
+  if (more == 0 || shares.admits(port_index, more)) return std::nullopt;
+  return Refused{Reason::kPortShare, vn,
+                 std::to_string(shares.used(port_index)) + " " + what + " of port " +
+                     config.ports[port_index].interface_name + ", at most " + std::to_string(shares.share()) +
+                     " of one port, " + std::to_string(shares.reserve()) + " kept for each other"};
 }
 
 std::optional<Refused> Impl::connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
@@ -237,7 +288,10 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
   const std::size_t before = known == kNoIndex ? 0 : vaps[known].more.size();
   const auto granted =
       vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
-  if (!granted) return Refused{granted.error(), step.vn, segments.why(port_index, granted.error())};
+  if (!granted)
+    return Refused{granted.error(), step.vn,
+                   granted.error() == Reason::kPortShare ? "VIDs of port " + config.ports[port_index].interface_name
+                                                         : segments.why(port_index, granted.error())};
   step.vid = granted->vid;
   if (i > 0 && plan.steps[i - 1].beside) plan.steps[i - 1].vid = granted->vid;
   if (plan.vap_of(step.vn) == kNoIndex) plan.vaps.push_back({step.vn, granted->vap, before});
@@ -304,6 +358,7 @@ Index Impl::instance_for(Index peer, const vdp::Request& request, const Step& st
   if (const Index made = tsis.find(request.vsi, step.vn, peer); made != kNoIndex) return made;  // by an earlier entry
   const Index instance = new_instance(request.vsi, step.vn, peer, vap, step.name.mac);
   ++peers[peer].tsis;
+  tables.tsis.add(peers[peer].port_index, 1);
   ages.set(instance, now + timing_of(peers[peer]).keepalive_timeout());
   return instance;
 }
@@ -351,26 +406,58 @@ void Impl::deassociate(Index peer, vdp::Request& request, Instant now) {
 }
 
 /// The addresses of the VSI at this station that a De-Associate names; no entries name all. `other_vid` becomes true if
-/// an entry names an address but for its VID.
+/// an entry names an address but for its VID. Each instance is looked through once, however often it is named.
 std::vector<std::pair<Index, AddressName>> Impl::named_addresses(Index peer, const vdp::Request& request,
                                                                  bool& other_vid) {
   std::vector<std::pair<Index, AddressName>> named;
-  const auto collect = [&](const vdp::FilterEntry* entry) {
+  boost::container::small_vector<Index, 4> whole;
+  const auto take_all = [&](Index instance) {
+    if (std::ranges::find(whole, instance) != whole.end()) return;
+    whole.push_back(instance);
+    for (const AddressRow& address : tsis[instance].addresses)
+      named.emplace_back(instance, tsis.name(instance, address));
+  };
+  const auto take_mac = [&](Index instance, const vdp::FilterEntry& entry) {
+    const auto& all = tsis[instance].addresses;
+    const AddressRow* at = tsis.find_address(instance, entry.mac);
+    const bool there = at != nullptr;
+    for (; at != nullptr && at != all.data() + all.size() && at->mac == entry.mac; ++at)
+      if (const AddressName name = tsis.name(instance, *at); names(request, entry, tsis[instance].vn, name))
+        named.emplace_back(instance, name);
+    return there;
+  };
+  const auto take_ip = [&](Index instance, const vdp::FilterEntry& entry) {
+    bool there = false;
+    for (const AddressRow& address : tsis[instance].addresses) {
+      if (address.ip == 0) continue;
+      const AddressName name = tsis.name(instance, address);
+      if (!names(request, entry, tsis[instance].vn, name)) continue;
+      named.emplace_back(instance, name);
+      there = true;
+    }
+    return there;
+  };
+  if (request.entries.empty())
+    for (Index i = tsis.first_of_vsi(request.vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) take_all(i);
+  for (const vdp::FilterEntry& entry : request.entries) {
     bool fits = false, misfits = false;
-    for (Index i = tsis.first_of_vsi(request.vsi); i != kNoIndex; i = tsis[i].next_of_vsi) {
-      if (tsis[i].peer != peer) continue;
-      const bool vid_fits = entry == nullptr || entry->vid.is_null() || vaps[tsis[i].vap].has(entry->vid);
-      for (const AddressRow& address : tsis[i].addresses) {
-        const AddressName name = tsis.name(i, address);
-        if (entry != nullptr && !names(request, *entry, tsis[i].vn, name)) continue;
-        (vid_fits ? fits : misfits) = true;
-        if (vid_fits) named.emplace_back(i, name);
-      }
+    for (Index i = tsis.first_of_vsi(request.vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
+      if (vdp::has_group(request.format) && !entry.group.is_null() && entry.group != tsis[i].vn) continue;
+      const std::size_t before = named.size();
+      bool there = true;
+      if (vdp::has_mac(request.format))
+        there = take_mac(i, entry);
+      else if (vdp::has_ip(request.format))
+        there = take_ip(i, entry);
+      else if (entry.vid.is_null() || vaps[tsis[i].vap].has(entry.vid))
+        take_all(i);
+      if (!there) continue;
+      const bool vid_fits = entry.vid.is_null() || vaps[tsis[i].vap].has(entry.vid);
+      (vid_fits ? fits : misfits) = true;
+      if (!vid_fits) named.resize(before);
     }
     other_vid = other_vid || (misfits && !fits);
-  };
-  if (request.entries.empty()) collect(nullptr);
-  for (const vdp::FilterEntry& entry : request.entries) collect(&entry);
+  }
   sort_unique(named);
   return named;
 }
@@ -386,19 +473,29 @@ void Impl::refuse(Index peer, const vdp::Request& request, const Refused& refuse
   touch(peer);
 }
 
+/// All are counted and the last of each port are kept; a port that has many does not fill the log with them.
 void Impl::note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail,
                         Instant now) {
   const Peer& from = peers[peer];
+  Port& port = ports[from.port_index];
+  if (!vn.is_null()) {
+    if (const Index there = tsis.find(vsi, vn, peer); there != kNoIndex) tsis[there].last_refusal = reason;
+  } else {
+    for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) tsis[i].last_refusal = reason;
+  }
+  if (port.refusals.size() == limits::kRefusalsPerPort) port.refusals.pop_front();
+  port.refusals.push_back({now, from.station, vsi, vn, reason, detail});
+  if (!port.refusal_notices.take(now)) {
+    ++port.refusals_unlogged;
+    return;
+  }
   const ReasonInfo& why = info(reason);
-  const std::string text = words(reason, detail);
-  for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi)
-    if (tsis[i].peer == peer && (tsis[i].vn == vn || vn.is_null())) tsis[i].last_refusal = reason;
-  if (refusals.size() == kRefusalsKept) refusals.pop_front();
-  refusals.push_back({now, config.ports[from.port_index].id, from.station, vsi, vn, why.code, text});
+  const std::uint64_t more = std::exchange(port.refusals_unlogged, 0);
   journal.notice("nnved.refused", agent::Notice::Level::kWarning,
                  "reason=" + std::string(why.name) + " code=" + std::to_string(static_cast<int>(why.code)) +
                      " port=" + config.ports[from.port_index].interface_name + " station=" + from.station.to_string() +
-                     " vsi=" + vsi.to_string() + " vn=" + std::to_string(vn.value()) + ": " + text);
+                     " vsi=" + vsi.to_string() + " vn=" + std::to_string(vn.value()) + ": " + words(reason, detail) +
+                     (more == 0 ? "" : " (and " + std::to_string(more) + " before it that were not logged)"));
 }
 
 /// Takes back what this station asked for the VSI: all of it, or what its bridge has answered because a De-Associate of
@@ -408,17 +505,16 @@ void Impl::cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Ins
     return which == Cancel::kAll || peers[peer].bridge.state(request) != vdp::Bridge::RequestState::kDeciding;
   };
   const auto take_back = [&](const Inflight::Waiting& waiting) {
-    if (waiting.peer != peer || waiting.request.vsi != vsi || !affected(waiting.request.id)) return false;
+    if (waiting.peer != peer || !affected(waiting.request.id)) return false;
     peers[peer].bridge.respond(waiting.request.id, {info(reason).code, tsis.has(vsi, peer), false}, {},
                                said(reason, info(reason).text));
     touch(peer);
     asked(peer, waiting.request.id);
     return true;
   };
-  std::erase_if(rework, take_back);
   const auto busy = inflight.find(vsi);
   if (busy == inflight.end()) return;
-  std::erase_if(busy->second.waiting, take_back);
+  busy->second.erase_if(peers[peer].port_index, take_back);
   for (const Index work : boost::container::small_vector<Index, 1>(busy->second.works))
     if (works[work].peer == peer && works[work].command != vdp::TlvType::kDeAssociate &&
         (which == Cancel::kAll || !works[work].answered) && affected(works[work].request))

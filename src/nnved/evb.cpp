@@ -25,6 +25,7 @@ void Impl::handle_lldp(std::uint32_t port_index, Octets octets, Instant now) {
   const auto ethernet = decode_ethernet(reader);
   if (!ethernet) return drop(ethernet.error().cause);
   if (!policy.admits_station(port_index, ethernet->source)) return drop("station not admitted");
+  if (!ports[port_index].lldp.take(now)) return drop("LLDP more often than a port's neighbour sends it");
   if (const auto read = evb->machine().handle_frame(octets, now); !read)
     drop(read.error().cause);
   else
@@ -52,18 +53,13 @@ void Impl::adopt_timers(std::uint32_t port_index, Instant now) {
   // Anybody can say goodbye in the neighbour's name: who renews by the longer interval is not aged by the shorter one.
   if (port.up && !port.evb->machine().operational().negotiated)
     port.vdp.keepalive_exponent = std::max(port.vdp.keepalive_exponent, rka);
-  peers.for_each([&](Index, Peer& peer) {
-    if (peer.port_index != port_index) return;
+  for (const Index member : port.members) {
+    Peer& peer = peers[member];
     peer.session.set_timing(port.ecp);
     peer.exchange.set_timing({port.ecp.ack_timer(), port.vdp.keepalive_interval()});
     peer.bridge.set_decision_deadline(port.decision_deadline(config));
-  });
-  if (port.vdp.keepalive_timeout() >= before) return;
-  tsis.rows().for_each([&](Index instance, const TsiRow& row) {
-    if (peers[row.peer].port_index != port_index) return;
-    for (AddressRow& address : tsis[instance].addresses) address.renewed = now;
-    ages.set(instance, now + timing_of(peers[row.peer]).keepalive_timeout());
-  });
+    if (port.vdp.keepalive_timeout() < before) peer.renewed_since = now;
+  }
 }
 
 /// A station that has told its own interval is not aged by a shorter one, whatever LLDP on its port comes to.
@@ -85,7 +81,7 @@ void Impl::adopt_signed_timers(Index index, Instant now) {
   peer.timers = agent::greater_timers(config.ecp, config.vdp, shown->timers);
   peer.session.set_timing(peer.timers->ecp);
   peer.exchange.set_timing({peer.timers->ecp.ack_timer(), peer.timers->vdp.keepalive_interval()});
-  if (peer.timers->vdp.keepalive_timeout() < before) begin_ages_anew(index, now);
+  if (peer.timers->vdp.keepalive_timeout() < before) peer.renewed_since = now;
 }
 
 /// Does its timing lie beyond our bound, so that nothing new is granted to it? In words for people.

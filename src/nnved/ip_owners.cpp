@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnved/ip_owners.hpp"
 
+#include "nnved/share_limits.hpp"
 #include "splitnve/base/check.hpp"
-#include "splitnve/base/limits.hpp"
 
 namespace splitnve::nnved {
 namespace {

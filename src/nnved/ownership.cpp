@@ -54,8 +54,7 @@ std::optional<Refused> Impl::check_ip_owner(const VsiId& vsi, const Step& step) 
     return Refused{bad, step.vn, address};
   const VsiId* other = tsis.ip_owners().other(step.vn, step.name.ip, vsi);
   if (other == nullptr) return std::nullopt;
-  const Index instance = tsis.first_of_vsi(*other);
-  const std::string holder = instance == kNoIndex ? "VSI " + other->to_string() : place_of(instance);
+  const std::string holder = "VSI " + other->to_string();
   return Refused{Reason::kDuplicateIp, step.vn, address + " is held by " + holder, address, holder};
 }
 
@@ -106,8 +105,7 @@ bool Impl::would_raise_legacy(Index peer, const VsiId& vsi, vdp::TlvType command
   if (command != vdp::TlvType::kAssociate) return false;
   if (peers[peer].exchange.verdict() == vdp::Exchange::Verdict::kCapable) return false;
   bool reserved = false, active = false;
-  for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi) {
-    if (tsis[i].peer != peer) continue;
+  for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
     active = active || tsis[i].state() == TsiState::kActivated;
     reserved = reserved || tsis[i].state() == TsiState::kAssociated;
   }
@@ -115,15 +113,13 @@ bool Impl::would_raise_legacy(Index peer, const VsiId& vsi, vdp::TlvType command
 }
 
 void Impl::remove_vsi(Index peer, const VsiId& vsi, Reason reason, Instant now) {
-  boost::container::small_vector<Index, 4> there;
-  for (Index i = tsis.first_of_vsi(vsi); i != kNoIndex; i = tsis[i].next_of_vsi)
-    if (tsis[i].peer == peer) there.push_back(i);
-  for (const Index instance : there) remove_instance(instance, reason, info(reason).text, now);
+  for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis.first_of_vsi(vsi, peer))
+    remove_instance(i, reason, info(reason).text, now);
 }
 
 bool Impl::keeps(Index peer, const VsiId& vsi, vdp::TlvType command, Instant now) {
   if (!would_raise_legacy(peer, vsi, command)) return tsis.has(vsi, peer);
-  if (inflight.contains(vsi)) return false;  // what is on its way comes to its own end
+  if (is_worked_on(vsi)) return false;  // what is on its way comes to its own end
   remove_vsi(peer, vsi, Reason::kNone, now);
   return false;
 }

@@ -4,10 +4,14 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "agent/authentication.hpp"
 #include "agent/evb_port.hpp"
 #include "nnved/config.hpp"
+#include "nnved/reason.hpp"
+#include "nnved/share_limits.hpp"
 #include "splitnve/ecp/session.hpp"
 #include "splitnve/vdp/bridge.hpp"
 #include "splitnve/vdp/exchange.hpp"
@@ -43,7 +47,12 @@ struct Peer {
   vdp::Bridge bridge;
   vdp::Exchange exchange;
   agent::Authentication authentication;
-  Instant silent_since;  ///< restored, or its link came up: silence counts from here, or from the last frame
+  Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
+  Instant renewed_since{};  ///< nothing of it counts as renewed before: it has lost its state, or the timers changed
+  Instant told_latches{};   ///< when it was last told what is disconnected
+  bool owes_latches = false;
+  std::size_t waiting_octets = 0;  ///< of its requests and answers, as its port's share counts them
+  bool held_back = false;          ///< has VDPDUs, but its port has no room for requests
   Instant back_since{};  ///< heard again after a silence: it may have restarted and has to renew everything yet
   Instant next_send{};   ///< pacing of stations without our capabilities
   std::uint32_t tsis = 0;
@@ -74,16 +83,75 @@ struct Peer {
   Instant heard_or_begun() const { return std::max(session.last_heard(), silent_since); }
 };
 
+/// A refusal kept for `vdpctl`.
+struct Refusal {
+  Instant at;
+  MacAddress station;
+  VsiId vsi;
+  GroupId vn;
+  Reason reason = Reason::kNone;
+  std::string detail;
+};
+
+/// At most `rate` of something a second, and a burst after a pause: a bucket that fills with time.
+class Pace {
+ public:
+  explicit Pace(double rate = 1, double burst = 1) : rate_(rate), burst_(burst), left_(burst) {}
+  /// May one more be done? Then it counts as done.
+  bool take(Instant now) {
+    if (!has(now)) return false;
+    left_ -= 1;
+    return true;
+  }
+  bool has(Instant now) {
+    fill(now);
+    return left_ >= 1;
+  }
+  /// What was done all the same.
+  void charge(std::size_t count) { left_ -= static_cast<double>(count); }
+  /// When there is one again.
+  Instant next(Instant now) const {
+    const double missing = std::max(0.0, 1 - left_) / rate_;
+    return now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(missing)) +
+           std::chrono::milliseconds(1);
+  }
+
+ private:
+  void fill(Instant now) {
+    const double seconds = std::chrono::duration<double>(now - filled_).count();
+    if (seconds > 0) left_ = std::min(burst_, left_ + seconds * rate_);
+    filled_ = now;
+  }
+  double rate_, burst_, left_;
+  Instant filled_{};
+};
+
+/// A station has disconnected a VN with all its TSIs there: they go piece by piece, then it is answered.
+struct Cascade {
+  std::uint32_t peer = 0;
+  std::uint32_t left = 0;
+  vdp::VnBridge::Asked asked;
+};
+
 struct Port {
   Port(const AgentConfig& config, std::uint32_t port_index);
 
   bool up = true;
   Instant down_since{};
-  std::uint32_t peers = 0;
   std::deque<MacAddress> unproven;  ///< stations as they became known; bounded
   std::optional<Instant> unsigned_noticed_at;
   unsigned hellos = 0;  ///< plain ones of stations that are not remembered, since a session was made
-  ecp::Timing ecp;      ///< what holds on this port: negotiated, or our own
+  std::vector<std::uint32_t> members;   ///< its peers
+  std::deque<std::uint32_t> queue;      ///< peers with VDPDUs to work on, each once
+  std::deque<std::uint32_t> held_back;  ///< peers that wait for room in the port's share of requests
+  std::deque<Cascade> cascades;
+  std::vector<std::uint32_t> lost;  ///< peers that go with the lost link, piece by piece
+  bool scheduled = false;           ///< stands in the agent's round of ports
+  Pace changes;                     ///< of rows that the store and the authority are told
+  Pace lldp, state_notices, refusal_notices;
+  std::uint64_t refusals_unlogged = 0;
+  std::deque<Refusal> refusals;  ///< the last ones
+  ecp::Timing ecp;               ///< what holds on this port: negotiated, or our own
   vdp::Timing vdp;
   std::optional<agent::EvbPort> evb;
   bool uses_evb = true;  ///< false: LLDP is shown only, since anybody can send it and a signature is required (S40)

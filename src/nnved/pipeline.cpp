@@ -31,12 +31,15 @@ Index Impl::open_work(Index peer, vdp::Request& request) {
   const Index index = works.emplace();
   Work& work = works[index];
   work.peer = peer;
+  work.port_index = peers[peer].port_index;
   work.request = request.id;
   work.command = request.command;
   work.vsi = request.vsi;
   work.entries = request.entries;
   inflight[request.vsi].works.push_back(index);
   ask(peer, request.id, request.vsi);
+  tables.works.add(peers[peer].port_index, 1);
+  charge(peers[peer].port_index, std::max<std::size_t>(request.entries.size(), 1));
   return index;
 }
 
@@ -62,17 +65,14 @@ void Impl::fail(Index index, Reason reason, const std::string& detail, Instant n
   const Work& work = works[index];
   const GroupId vn = work.touches.empty() ? GroupId() : work.touches.front().vn;
   note_refusal(work.peer, work.vsi, vn, reason, detail, now);
-  const bool raises_legacy =
-      would_raise_legacy(work.peer, work.vsi, work.command) ||
-      std::ranges::any_of(work.touches, [](const Touch& touch) { return touch.previous == Level::kReserved; });
   undo(index, Level::kNone, reason, now);
   const Index peer = work.peer;
   const VsiId vsi = work.vsi;
-  const bool removes = raises_legacy && would_raise_legacy(peer, vsi, work.command);
+  const bool removes = would_raise_legacy(peer, vsi, work.command);
   answer(index, {info(reason).code, !removes && tsis.has(vsi, peer), info(reason).hard},
          said(reason, words(reason, detail)));
   close_work(index);
-  if (removes && !inflight.contains(vsi)) remove_vsi(peer, vsi, reason, now);
+  if (removes && !is_worked_on(vsi)) remove_vsi(peer, vsi, reason, now);
 }
 
 /// Brings the addresses back to what they were, or to `floor` if that is more. A fall is not undone: its rows are told
@@ -112,6 +112,7 @@ void Impl::close_work(Index index) {
   if (work.awaiting != kAwaitNothing) return;
   std::erase(claims, index);
   std::erase(commits, index);
+  tables.works.remove(work.port_index, 1);
   works.erase(index);
 }
 
@@ -122,8 +123,36 @@ void Impl::leave_inflight(Index index) {
   auto& of_vsi = busy->second.works;
   of_vsi.erase(std::find(of_vsi.begin(), of_vsi.end(), index));
   if (!of_vsi.empty()) return;
-  for (auto& waiting : busy->second.waiting) rework.push_back(std::move(waiting));
-  inflight.erase(busy);
+  if (busy->second.ports.empty() && !busy->second.turn) {
+    inflight.erase(busy);
+  } else if (!std::exchange(busy->second.turn, true)) {
+    turns.push_back(work.vsi);
+  }
+}
+
+/// VSIs whose works are done go on with the next request: one at a time until there is a work again.
+void Impl::take_turns(Instant now) {
+  while (!turns.empty()) {
+    const VsiId vsi = turns.front();
+    turns.pop_front();
+    for (auto busy = inflight.find(vsi); busy != inflight.end(); busy = inflight.find(vsi)) {
+      if (!busy->second.works.empty() || busy->second.ports.empty()) {
+        busy->second.turn = false;
+        if (busy->second.works.empty()) inflight.erase(busy);
+        break;
+      }
+      Inflight::Waiting next = busy->second.pop();
+      asked(next.peer, next.request.id);
+      const bool last_of_port = busy->second.of(peers[next.peer].port_index) == nullptr;
+      if (!last_of_port || !renew(next.peer, next.request, now)) associate(next.peer, next.request, now);
+    }
+  }
+}
+
+/// What the port has the store and the authority told.
+void Impl::charge(std::uint32_t port_index, std::size_t rows) {
+  ports[port_index].changes.charge(rows);
+  all_changes.charge(rows);
 }
 
 void Impl::ask(Index peer, vdp::RequestId request, const VsiId& vsi) {
@@ -141,19 +170,15 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   const auto known = vsi_of_request.find(RequestKey{peer, request});
   if (known == vsi_of_request.end()) return;
   const VsiId vsi = known->second;
+  const bool stood = peers[peer].bridge.succeeded(request);
   const auto is_it = [&](const Inflight::Waiting& one) { return one.peer == peer && one.request.id == request; };
-  const auto give_up = [&](auto& waiting) {
-    if (std::erase_if(waiting, is_it) == 0) return false;
-    note_refusal(peer, vsi, GroupId(), Reason::kDeadline, "", now);
-    asked(peer, request);
-    return true;
-  };
-  // Its turn may have come just now, by what else has expired.
-  if (give_up(rework)) return;
   const auto at = inflight.find(vsi);
   ensure(at != inflight.end(), "a request that is neither waiting nor worked on");
   Inflight& busy = at->second;
-  if (give_up(busy.waiting)) return;
+  if (busy.erase_if(peers[peer].port_index, is_it) > 0) {
+    if (!stood) note_refusal(peer, vsi, GroupId(), Reason::kDeadline, "", now);
+    return asked(peer, request);
+  }
   const auto found = std::find_if(busy.works.begin(), busy.works.end(), [&](Index index) {
     return works[index].peer == peer && works[index].request == request;
   });
@@ -165,8 +190,10 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   if ((work.awaiting & kAwaitPublish) != 0) {
     for (const Touch& touch : work.touches) machine.want_reserved_only(touch.instance, touch.name);
   } else if (work.command != vdp::TlvType::kDeAssociate) {
+    const vdp::TlvType command = work.command;
     undo(index, Level::kReserved, Reason::kDeadline, now);
     close_work(index);
+    if (would_raise_legacy(peer, vsi, command) && !is_worked_on(vsi)) remove_vsi(peer, vsi, Reason::kDeadline, now);
   }
 }
 
@@ -174,6 +201,7 @@ bool Impl::remove_address(Index instance, const AddressName& name, Reason reason
   const Index peer = tsis[instance].peer;
   if (!machine.remove(instance, name, reason, words, now)) return false;
   --peers[peer].tsis;
+  tables.tsis.remove(peers[peer].port_index, 1);
   touch(peer);
   ages.clear(instance);
   return true;
@@ -308,12 +336,13 @@ void Impl::handle_result(const agent::BatchResult& result, Instant now) {
 
 void Impl::published(Batch& batch, const agent::BatchResult& result, Instant now) {
   const bool unreachable = !result.error.empty();
-  std::vector<std::pair<AddressKey, const std::string*>> refused;
+  std::vector<std::pair<AddressKey, const std::string*>> refused;  // by key
   for (const datapath::Failure& failure : result.failures) {
     const std::size_t first = batch.departed.size();
     if (failure.index >= first && failure.index - first < batch.authority.size())
       refused.emplace_back(batch.authority[failure.index - first], &failure.cause);
   }
+  std::ranges::sort(refused, {}, [](const auto& row) { return row.first; });
   for (const Index index : batch.works) {
     works[index].awaiting &= static_cast<std::uint8_t>(~kAwaitPublish);
     if (works[index].dead) {
@@ -324,10 +353,12 @@ void Impl::published(Batch& batch, const agent::BatchResult& result, Instant now
       fail(index, Reason::kAuthorityUnreachable, result.error, now);
       continue;
     }
-    const auto of_work = std::find_if(refused.begin(), refused.end(), [&](const auto& row) {
-      return std::any_of(works[index].touches.begin(), works[index].touches.end(),
-                         [&](const Touch& touch) { return AddressKey{touch.vn, touch.name.mac} == row.first; });
-    });
+    auto of_work = refused.end();
+    for (const Touch& touch : works[index].touches) {
+      const AddressKey key{touch.vn, touch.name.mac};
+      const auto at = std::ranges::lower_bound(refused, key, {}, [](const auto& row) { return row.first; });
+      if (at != refused.end() && at->first == key) of_work = at;
+    }
     if (of_work == refused.end()) {
       commit(index, now);
     } else {

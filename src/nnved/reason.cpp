@@ -82,6 +82,10 @@ constexpr ReasonInfo kTakeoverContested{Code::kOther, kSoft, "takeover_contested
                                         "the address was taken over too often within a minute and stays where it is"};
 constexpr ReasonInfo kPlaceLimit{Code::kInsufficientResources, kSoft, "place_limit",
                                  "the VSI has the address at as many places as one may"};
+constexpr ReasonInfo kPortShare{Code::kInsufficientResources, kSoft, "port_share",
+                                "the port has as much as one port may, beside what is kept for the others"};
+constexpr ReasonInfo kVsiVnLimit{Code::kInsufficientResources, kSoft, "vsi_vn_limit",
+                                 "the VSI is in as many VNs as one VSI may at a station"};
 constexpr ReasonInfo kFloodLimit{Code::kInsufficientResources, kSoft, "flood_limit",
                                  "the VN is active on as many ports as its flood list can hold"};
 constexpr ReasonInfo kDatapathFailed{Code::kInsufficientResources, kSoft, "datapath_failed",
@@ -146,6 +150,8 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kTakeoverPolicy: return kTakeoverPolicy;
     case Reason::kTakeoverContested: return kTakeoverContested;
     case Reason::kPlaceLimit: return kPlaceLimit;
+    case Reason::kPortShare: return kPortShare;
+    case Reason::kVsiVnLimit: return kVsiVnLimit;
   }
   return kNoReason;
 }

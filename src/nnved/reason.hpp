@@ -66,6 +66,8 @@ enum class Reason : std::uint8_t {
   kTakeoverPolicy,
   kTakeoverContested,
   kPlaceLimit,
+  kPortShare,
+  kVsiVnLimit,
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

@@ -107,7 +107,7 @@ const char* Impl::may_restore(std::optional<std::uint32_t> port_index, GroupId v
 /// Known already or created; kNoIndex if there are too many.
 Index Impl::restore_peer(std::uint32_t port_index, const MacAddress& station, Instant now) {
   if (const auto known = peer_index.find(PeerKey{port_index, station}); known != peer_index.end()) return known->second;
-  if (ports[port_index].peers >= limits::kPeersPerPortMax) return kNoIndex;
+  if (ports[port_index].members.size() >= limits::kPeersPerPortMax) return kNoIndex;
   const Index peer = create_peer(port_index, station, ecp::kNearestCustomerBridge, now);
   peers[peer].proven = true;
   return peer;
@@ -125,6 +125,8 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
     if (owner != nullptr && tsis[owner->holder].vsi != record.vsi) return "another VSI has its address";
     if (address.mac.is_group()) return "its address is a group address";
   }
+  for (const IpRecord& ip : record.ips)
+    if (tsis.ip_owners().other(record.vn, ip.ip, record.vsi) != nullptr) return "another VSI has its IP address";
   const Index peer = restore_peer(*port_index, record.station, now);
   if (peer == kNoIndex) return "too many peers";
   if (tsis.find(record.vsi, record.vn, peer) != kNoIndex) return "the TSI stands twice";
@@ -133,6 +135,7 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
   tsis.create_at(instance, record.vsi, record.vn, peer, *vap);
   vaps.instance_added(*vap);
   ++peers[peer].tsis;
+  tables.tsis.add(*port_index, 1);
   tsis.set_manager(instance, record.manager);
   TsiRow& row = tsis[instance];
   row.station = record.station;

@@ -14,6 +14,18 @@ Index TsiMachine::create(const VsiId& vsi, GroupId vn, Index peer, const MacAddr
   return instance;
 }
 
+AddressRow& TsiMachine::add_address(Index instance, const AddressName& name) {
+  if (shares_ != nullptr)
+    (name.ip.is_none() ? shares_->macs : shares_->ips).add(vaps_[tsis_[instance].vap].port_index, 1);
+  return tsis_.add_address(instance, name);
+}
+
+void TsiMachine::erase_address(Index instance, const AddressName& name) {
+  if (shares_ != nullptr)
+    (name.ip.is_none() ? shares_->macs : shares_->ips).remove(vaps_[tsis_[instance].vap].port_index, 1);
+  tsis_.erase_address(instance, name);
+}
+
 template <class F>
 void TsiMachine::reshape(Index instance, AddressRow& address, F&& change) {
   const bool before = address.effective() == Level::kActive;
@@ -24,7 +36,7 @@ void TsiMachine::reshape(Index instance, AddressRow& address, F&& change) {
 
 void TsiMachine::want(Index instance, const AddressName& name, Level level, Index work, Instant now) {
   AddressRow* address = tsis_.find_address(instance, name);
-  if (address == nullptr) address = &tsis_.add_address(instance, name);
+  if (address == nullptr) address = &add_address(instance, name);
   ensure(address->work == kNoIndex, "two works want one address");
   reshape(instance, *address, [&] {
     address->pending = level;
@@ -102,7 +114,7 @@ bool TsiMachine::remove(Index instance, const AddressName& name, Reason reason, 
       changes_.departed.push_back({key, row.vsi, owner.generation});
     }
   }
-  tsis_.erase_address(instance, name);
+  erase_address(instance, name);
   if (!row.addresses.empty()) return false;
   const Index vap = row.vap;
   tsis_.erase(instance);
@@ -131,11 +143,13 @@ void TsiMachine::reinstate(Index instance, const VsiId& vsi, const AddressKey& k
 
 void TsiMachine::remove_ips(Index instance, const MacAddress& mac) {
   boost::container::small_vector<AddressName, 4> names;
-  for (const AddressRow& address : tsis_[instance].addresses)
-    if (address.mac == mac && address.ip != 0) names.push_back(tsis_.name(instance, address));
+  const auto& all = tsis_[instance].addresses;
+  for (const AddressRow* ip = tsis_.find_address(instance, mac) + 1; ip != all.data() + all.size() && ip->mac == mac;
+       ++ip)
+    names.push_back(tsis_.name(instance, *ip));
   for (const AddressName& name : names) {
     set_ip_level(instance, *tsis_.find_address(instance, name), Level::kNone);
-    tsis_.erase_address(instance, name);
+    erase_address(instance, name);
   }
 }
 
@@ -194,7 +208,7 @@ void TsiMachine::enter(Index instance, TsiState from, const char* reason) {
 
 void TsiMachine::restore_address(Index instance, const AddressName& name, Level level, bool superseded, bool winner,
                                  std::uint32_t generation, Instant now) {
-  AddressRow& address = tsis_.add_address(instance, name);
+  AddressRow& address = add_address(instance, name);
   address.renewed = now;
   address.superseded = superseded;
   Owner* owner = address.owns() ? tsis_.owner({tsis_[instance].vn, name.mac}) : nullptr;

@@ -2,6 +2,7 @@
 #pragma once
 #include "nnved/changes.hpp"
 #include "nnved/journal.hpp"
+#include "nnved/shares.hpp"
 #include "nnved/tsi_table.hpp"
 #include "nnved/vap.hpp"
 
@@ -23,8 +24,9 @@ namespace splitnve::nnved {
 /// address rows do not survive a call.
 class TsiMachine {
  public:
-  TsiMachine(const AgentConfig& config, TsiTable& tsis, VapTable& vaps, Changes& changes, Journal& journal)
-      : config_(config), tsis_(tsis), vaps_(vaps), changes_(changes), journal_(journal) {}
+  TsiMachine(const AgentConfig& config, TsiTable& tsis, VapTable& vaps, Changes& changes, Journal& journal,
+             AddressShares* shares = nullptr)
+      : config_(config), tsis_(tsis), vaps_(vaps), changes_(changes), journal_(journal), shares_(shares) {}
 
   /// `number` is a free slot that the row shall take, or kNoIndex for any.
   Index create(const VsiId& vsi, GroupId vn, Index peer, const MacAddress& station, Index vap, Index number = kNoIndex);
@@ -52,6 +54,8 @@ class TsiMachine {
   void set_level(Index instance, AddressRow& address, Level level, const char* reason);
   void set_ip_level(Index instance, AddressRow& address, Level level);
   void remove_ips(Index instance, const MacAddress& mac);
+  AddressRow& add_address(Index instance, const AddressName& name);
+  void erase_address(Index instance, const AddressName& name);
   void mark(Index instance, const AddressRow& address, Level before);
   void enter(Index instance, TsiState from, const char* reason);
   void unlatch(Index winner, const AddressKey& key);
@@ -64,6 +68,7 @@ class TsiMachine {
   VapTable& vaps_;
   Changes& changes_;
   Journal& journal_;
+  AddressShares* shares_;  ///< of the ports, counted here; may be null
 };
 
 }  // namespace splitnve::nnved

@@ -38,25 +38,80 @@ Index TsiTable::link(Index instance, const VsiId& vsi, GroupId vn, Index peer, I
   row.vn = vn;
   row.peer = peer;
   row.vap = vap;
-  const auto [first, added] = first_of_vsi_.emplace(vsi, instance);
-  if (!added) row.next_of_vsi = std::exchange(first->second, instance);
+  const auto [first, added] = first_of_vsi_.emplace(VsiAt{vsi, peer}, instance);
+  if (!added) {
+    row.next_of_vsi = std::exchange(first->second, instance);
+    rows_[row.next_of_vsi].previous_of_vsi = instance;
+  }
+  link_group(instance);
   return instance;
 }
 
 void TsiTable::erase(Index instance) {
   const TsiRow& row = rows_[instance];
   ensure(row.addresses.empty(), "erasing a TSI that has addresses");
-  const auto first = first_of_vsi_.find(row.vsi);
-  if (first->second == instance) {
-    first->second = row.next_of_vsi;
-    if (first->second == kNoIndex) first_of_vsi_.erase(first);
+  if (row.next_of_vsi != kNoIndex) rows_[row.next_of_vsi].previous_of_vsi = row.previous_of_vsi;
+  if (row.previous_of_vsi != kNoIndex) {
+    rows_[row.previous_of_vsi].next_of_vsi = row.next_of_vsi;
+  } else if (row.next_of_vsi != kNoIndex) {
+    first_of_vsi_.find(VsiAt{row.vsi, row.peer})->second = row.next_of_vsi;
   } else {
-    Index before = first->second;
-    while (rows_[before].next_of_vsi != instance) before = rows_[before].next_of_vsi;
-    rows_[before].next_of_vsi = row.next_of_vsi;
+    first_of_vsi_.erase(VsiAt{row.vsi, row.peer});
   }
+  unlink_group(instance);
   release_manager(row.manager);
   rows_.erase(instance);
+}
+
+void TsiTable::link_group(Index instance) {
+  TsiRow& row = rows_[instance];
+  const auto [at, added] = group_index_.emplace(GroupKey{row.peer, row.vn}, kNoIndex);
+  if (added) {
+    at->second = groups_.emplace();
+    Group& made = groups_[at->second];
+    made.peer = row.peer;
+    made.vn = row.vn;
+    if (row.peer >= groups_of_peer_.size()) groups_of_peer_.resize(row.peer + std::size_t{1}, kNoIndex);
+    made.next = std::exchange(groups_of_peer_[row.peer], at->second);
+    if (made.next != kNoIndex) groups_[made.next].previous = at->second;
+  }
+  row.group = at->second;
+  Group& group = groups_[row.group];
+  ++group.count;
+  row.next_of_group = std::exchange(group.first, instance);
+  if (row.next_of_group != kNoIndex) rows_[row.next_of_group].previous_of_group = instance;
+}
+
+void TsiTable::unlink_group(Index instance) {
+  const TsiRow& row = rows_[instance];
+  Group& group = groups_[row.group];
+  if (row.next_of_group != kNoIndex) rows_[row.next_of_group].previous_of_group = row.previous_of_group;
+  (row.previous_of_group == kNoIndex ? group.first : rows_[row.previous_of_group].next_of_group) = row.next_of_group;
+  if (--group.count > 0) return;
+  if (group.next != kNoIndex) groups_[group.next].previous = group.previous;
+  (group.previous == kNoIndex ? groups_of_peer_[row.peer] : groups_[group.previous].next) = group.next;
+  group_index_.erase(GroupKey{row.peer, row.vn});
+  groups_.erase(row.group);
+}
+
+const TsiTable::Group* TsiTable::group_of(Index peer, GroupId vn) const {
+  const auto at = group_index_.find(GroupKey{peer, vn});
+  return at == group_index_.end() ? nullptr : &groups_[at->second];
+}
+
+std::uint32_t TsiTable::count_of(Index peer, GroupId vn) const {
+  const Group* group = group_of(peer, vn);
+  return group == nullptr ? 0 : group->count;
+}
+
+Index TsiTable::first_of(Index peer, GroupId vn) const {
+  const Group* group = group_of(peer, vn);
+  return group == nullptr ? kNoIndex : group->first;
+}
+
+Index TsiTable::any_of(Index peer) const {
+  const Index group = peer < groups_of_peer_.size() ? groups_of_peer_[peer] : kNoIndex;
+  return group == kNoIndex ? kNoIndex : groups_[group].first;
 }
 
 AddressRow& TsiTable::add_address(Index instance, const AddressName& name) {
@@ -72,7 +127,7 @@ AddressRow& TsiTable::add_address(Index instance, const AddressName& name) {
   }
   if (address.owns()) {
     Owner& owner = owners_[AddressKey{row.vn, name.mac}];
-    if (owner.holder == kNoIndex) owner.holder = instance;
+    address.next_holder = std::exchange(owner.holder, instance);
     ++owner.holders;
   }
   return *row.addresses.insert(place, address);
@@ -88,6 +143,7 @@ void TsiTable::erase_address(Index instance, const AddressName& name) {
   ensure(!owns || place + 1 == row.addresses.end() || (place + 1)->mac != name.mac, "a MAC outlives its IPs");
   if (place->ip != 0) ip_owners_.remove(row.vn, name.ip);
   ips_.remove(instance, place->ip);
+  const Index next_holder = place->next_holder;
   row.addresses.erase(place);
   if (!owns) return;
   const MacAddress& mac = name.mac;
@@ -99,35 +155,33 @@ void TsiTable::erase_address(Index instance, const AddressName& name) {
     owners_.erase(found);
     return;
   }
-  if (owner.holder != instance) return;
-  for (Index i = first_of_vsi(row.vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
-    if (i != instance && rows_[i].vn == row.vn && find_address(i, mac) != nullptr) owner.holder = i;
-  ensure(owner.holder != instance, "an address has holders but none is found");
+  if (owner.holder == instance) {
+    owner.holder = next_holder;
+    return;
+  }
+  AddressRow* before = find_address(owner.holder, mac);
+  while (before->next_holder != instance) before = find_address(before->next_holder, mac);
+  before->next_holder = next_holder;
 }
 
-Index TsiTable::first_of_vsi(const VsiId& vsi) const {
-  const auto found = first_of_vsi_.find(vsi);
+Index TsiTable::first_of_vsi(const VsiId& vsi, Index peer) const {
+  const auto found = first_of_vsi_.find(VsiAt{vsi, peer});
   return found == first_of_vsi_.end() ? kNoIndex : found->second;
 }
 
-void TsiTable::prefetch(const VsiId& vsi) const {
-  if (const Index first = first_of_vsi(vsi); first != kNoIndex) rows_.prefetch(first);
+void TsiTable::prefetch(const VsiId& vsi, Index peer) const {
+  if (const Index first = first_of_vsi(vsi, peer); first != kNoIndex) rows_.prefetch(first);
 }
 
 void TsiTable::prefetch(const AddressKey& key) const {
   if (const auto found = owners_.find(key); found != owners_.end()) __builtin_prefetch(&found->second);
 }
 
+/// At most limits::kVnsPerVsiMax steps; nearly always one.
 Index TsiTable::find(const VsiId& vsi, GroupId vn, Index peer) const {
-  for (Index i = first_of_vsi(vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
-    if (rows_[i].peer == peer && rows_[i].vn == vn) return i;
+  for (Index i = first_of_vsi(vsi, peer); i != kNoIndex; i = rows_[i].next_of_vsi)
+    if (rows_[i].vn == vn) return i;
   return kNoIndex;
-}
-
-bool TsiTable::has(const VsiId& vsi, Index peer) const {
-  for (Index i = first_of_vsi(vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
-    if (rows_[i].peer == peer) return true;
-  return false;
 }
 
 AddressRow* TsiTable::find_address(Index instance, const AddressName& name) {
@@ -144,10 +198,11 @@ const AddressRow* TsiTable::find_address(Index instance, const AddressName& name
 }
 
 bool TsiTable::busy(Index instance, const AddressRow& address) const {
-  if (address.work != kNoIndex || address.ip != 0 || ips_.count(instance) == 0) return address.work != kNoIndex;
+  if (address.work != kNoIndex || address.ip != 0) return address.work != kNoIndex;
   const auto& all = rows_[instance].addresses;
-  return std::any_of(all.begin(), all.end(),
-                     [&](const AddressRow& one) { return one.mac == address.mac && one.work != kNoIndex; });
+  for (const AddressRow* ip = &address + 1; ip != all.data() + all.size() && ip->mac == address.mac; ++ip)
+    if (ip->work != kNoIndex) return true;
+  return false;
 }
 
 std::optional<MacAddress> TsiTable::only_mac(Index instance) const {

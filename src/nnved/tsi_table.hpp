@@ -4,6 +4,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "nnved/agent.hpp"
 #include "nnved/changes.hpp"
@@ -30,6 +31,7 @@ struct AddressRow {
   bool superseded = false;  ///< the VSI moved away; latched while the winner has the address (S6)
   IpTable::Number ip = 0;   ///< of the instance, in the table's `ips`
   Index work = kNoIndex;
+  Index next_holder = kNoIndex;  ///< the next instance of the VSI that has (VN, MAC)
   Instant renewed{};
 
   /// Does (VN, MAC) belong to it? An IP follows its MAC, and a format without MAC has none.
@@ -49,7 +51,9 @@ struct TsiRow {
   MacAddress station;
   Index peer = kNoIndex;  ///< stands for port and station
   Index vap = kNoIndex;
-  Index next_of_vsi = kNoIndex;
+  Index next_of_vsi = kNoIndex, previous_of_vsi = kNoIndex;      ///< the VSI at this station, in other VNs
+  Index next_of_group = kNoIndex, previous_of_group = kNoIndex;  ///< the station's other VSIs in this VN
+  Index group = kNoIndex;
   Index manager = kNoIndex;  ///< interned
   VsiType type;
   std::uint16_t associated = 0;  ///< addresses that are reserved or active
@@ -63,7 +67,7 @@ struct TsiRow {
 
 /// Who has (VN, MAC): instances of one VSI-ID, at most one of them active.
 struct Owner {
-  Index holder = kNoIndex;  ///< any instance that has the address
+  Index holder = kNoIndex;  ///< the first of the instances that have the address
   Index active = kNoIndex;  ///< the one that is Activated
   Index winner = kNoIndex;  ///< the one that activated last: the others' latches stand while it has the address
   std::uint32_t holders = 0;
@@ -94,11 +98,16 @@ class TsiTable {
 
   Index find(const VsiId& vsi, GroupId vn, Index peer) const;
   /// Begins to bring what a request for this VSI will look at into the cache.
-  void prefetch(const VsiId& vsi) const;
+  void prefetch(const VsiId& vsi, Index peer) const;
   void prefetch(const AddressKey& key) const;
-  /// First instance of a VSI; go on with `next_of_vsi`.
-  Index first_of_vsi(const VsiId& vsi) const;
-  bool has(const VsiId& vsi, Index peer) const;
+  /// First instance of a VSI at a station, one per VN; go on with `next_of_vsi`.
+  Index first_of_vsi(const VsiId& vsi, Index peer) const;
+  bool has(const VsiId& vsi, Index peer) const { return first_of_vsi(vsi, peer) != kNoIndex; }
+  /// A station's instances in a VN: how many, and the first; go on with `next_of_group`.
+  std::uint32_t count_of(Index peer, GroupId vn) const;
+  Index first_of(Index peer, GroupId vn) const;
+  /// Any instance of a station.
+  Index any_of(Index peer) const;
   AddressRow* find_address(Index instance, const AddressName& name);
   const AddressRow* find_address(Index instance, const AddressName& name) const;
   AddressName name(Index instance, const AddressRow& address) const {
@@ -113,15 +122,17 @@ class TsiTable {
   Owner* owner(const AddressKey& key);
   const Owner* owner(const AddressKey& key) const;
 
-  /// Calls `visit(instance, address)` for each instance that has (VN, MAC).
+  /// Calls `visit(instance, address)` for each instance that has (VN, MAC), at most limits::kPlacesPerAddressMax of
+  /// them that came by requests.
   template <class F>
   void for_each_holder(const AddressKey& key, F&& visit) const {
     const Owner* found = owner(key);
-    if (found == nullptr) return;
-    if (found->holders == 1) return visit(found->holder, std::as_const(*find_address(found->holder, key.mac)));
-    for (Index i = first_of_vsi(rows_[found->holder].vsi); i != kNoIndex; i = rows_[i].next_of_vsi)
-      if (rows_[i].vn == key.vn)
-        if (const AddressRow* address = find_address(i, key.mac)) visit(i, *address);
+    for (Index i = found == nullptr ? kNoIndex : found->holder; i != kNoIndex;) {
+      const AddressRow& address = *find_address(i, key.mac);
+      const Index next = address.next_holder;
+      visit(i, address);
+      i = next;
+    }
   }
   template <class F>
   void for_each_owner(F&& visit) {
@@ -139,6 +150,31 @@ class TsiTable {
   Index create_at(Index instance, const VsiId& vsi, GroupId vn, Index peer, Index vap);
 
  private:
+  struct VsiAt {
+    VsiId vsi;
+    Index peer = kNoIndex;
+    friend bool operator==(const VsiAt&, const VsiAt&) = default;
+    friend std::size_t hash_value(const VsiAt& key) { return hash_value(key.vsi) ^ key.peer * 0x9E3779B97F4A7C15ull; }
+  };
+  /// A station's instances in one VN, and its other groups.
+  struct Group {
+    Index peer = kNoIndex;
+    GroupId vn;
+    Index first = kNoIndex;
+    std::uint32_t count = 0;
+    Index next = kNoIndex, previous = kNoIndex;
+  };
+  struct GroupKey {
+    Index peer = kNoIndex;
+    GroupId vn;
+    friend bool operator==(const GroupKey&, const GroupKey&) = default;
+    friend std::size_t hash_value(const GroupKey& key) {
+      return boost::hash<std::uint64_t>()((std::uint64_t{key.peer} << 32) | key.vn.value());
+    }
+  };
+  void link_group(Index instance);
+  void unlink_group(Index instance);
+  const Group* group_of(Index peer, GroupId vn) const;
   Index link(Index instance, const VsiId& vsi, GroupId vn, Index peer, Index vap);
 
   void release_manager(Index interned);
@@ -150,7 +186,10 @@ class TsiTable {
   Slab<TsiRow> rows_;
   IpTable ips_;
   IpOwners ip_owners_;
-  boost::unordered_flat_map<VsiId, Index> first_of_vsi_;
+  boost::unordered_flat_map<VsiAt, Index> first_of_vsi_;
+  Slab<Group, 64> groups_;
+  boost::unordered_flat_map<GroupKey, Index> group_index_;
+  std::vector<Index> groups_of_peer_;  ///< the first group of each peer
   boost::unordered_flat_map<AddressKey, Owner> owners_;
   Slab<Manager, 16> managers_;
   boost::unordered_flat_map<ManagerId, Index> manager_index_;

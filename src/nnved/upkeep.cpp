@@ -11,8 +11,8 @@ using Impl = Agent::Impl;
 std::optional<Instant> Impl::next_deadline() const {
   auto next = earliest(earliest(peer_deadlines.next(), ages.next()), connect_ages.next());
   next = earliest(next, earliest(link_deadlines.next(), evb_deadlines.next()));
-  next = earliest(next, vaps.next_deadline());
   next = earliest(next, segments.next_deadline());
+  next = earliest(next, earliest(vaps.next_deadline(), port_deadlines.next()));
   return earliest(earliest(next, host_traffic.next_deadline()), retry_at);
 }
 
@@ -24,9 +24,19 @@ void Impl::handle_time(Instant now) {
     ports[*port_index].evb->machine().handle_time(now);
     settle_evb(*port_index, now);
   }
-  while (const auto peer = peer_deadlines.pop_due(now)) wake_peer(*peer, now);
-  while (const auto instance = ages.pop_due(now)) age(*instance, now);
-  while (const auto number = connect_ages.pop_due(now)) age_connect(*number, now);
+  while (const auto port_index = port_deadlines.pop_due(now))
+    if (!ports[*port_index].queue.empty()) schedule_port(*port_index);
+  // The rest stays due.
+  const auto take_due = [now](DeadlineHeap& heap, auto&& handle) {
+    for (std::size_t n = 0; n < limits::kDeadlinesPerTurn; ++n) {
+      const auto key = heap.pop_due(now);
+      if (!key) return;
+      handle(*key);
+    }
+  };
+  take_due(peer_deadlines, [&](Index peer) { wake_peer(peer, now); });
+  take_due(ages, [&](Index instance) { age(instance, now); });
+  take_due(connect_ages, [&](Index number) { age_connect(number, now); });
   vaps.handle_time(now);
   if (const auto words = host_traffic.due(now); !words.empty())
     journal.notice("nnved.host_traffic_undecided", agent::Notice::Level::kWarning, words);
@@ -51,9 +61,11 @@ void Impl::wake_peer(Index peer, Instant now) {
   woken.session.handle_time(now);
   exchanged(peer, woken.exchange.handle_time(now), now);
   while (const auto request = woken.bridge.poll_expired(now)) expire(peer, *request, now);
+  if (woken.owes_latches && now >= woken.told_latches + kLatchesToldInterval) tell_latches_paced(peer, now);
   // Answers that nobody acknowledges hold nobody here for ever.
   const Duration patience = woken.bridge.queued() && woken.proven ? 2 * kIdlePeerForgotten : kIdlePeerForgotten;
-  if (is_idle(woken) && now >= woken.heard_or_begun() + patience) return forget_peer(peer);
+  if (is_idle(woken) && ports[woken.port_index].lost.empty() && now >= woken.heard_or_begun() + patience)
+    return forget_peer(peer);
   touch(peer);
 }
 
@@ -78,8 +90,8 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
     state.down_since = now;
     link_deadlines.set(*port_index, now + config.ports[*port_index].link_down_hold);
   }
-  peers.for_each([&](Index peer, Peer& one) {
-    if (one.port_index != *port_index) return;
+  for (const Index peer : state.members) {
+    Peer& one = peers[peer];
     one.silent_since = now;
     if (!up) {
       one.session.link_down();
@@ -88,32 +100,50 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
       tell_bridge(peer);
     }
     touch(peer);
-  });
+  }
   settle(now);
 }
 
-/// Everything behind the port goes, and the stations.
+/// Everything behind the port goes, and the stations: piece by piece, so that others are served meanwhile. Until all is
+/// gone nobody is heard there.
 void Impl::link_lost(std::uint32_t port_index, Instant now) {
-  std::vector<Index> lost;
-  peers.for_each([&](Index peer, const Peer& one) {
-    if (one.port_index == port_index) lost.push_back(peer);
-  });
-  std::vector<VsiId> busy;
-  for (const auto& [request, vsi] : vsi_of_request)
-    if (peers[request.peer].port_index == port_index) busy.push_back(vsi);
-  sort_unique(busy);
-  for (const VsiId& vsi : busy)
-    for (const Index peer : lost) cancel(peer, vsi, Cancel::kAll, Reason::kLinkDown, now);
-  // What is left are De-Associates: nobody is there to answer.
-  for (const VsiId& vsi : busy)
-    if (const auto left = inflight.find(vsi); left != inflight.end())
-      for (const Index work : boost::container::small_vector<Index, 1>(left->second.works))
-        if (peers[works[work].peer].port_index == port_index) close_work(work);
-  for (Index instance = 0; instance < tsis.rows().slots(); ++instance)
-    if (tsis.rows().contains(instance) && peers[tsis[instance].peer].port_index == port_index)
-      remove_instance(instance, Reason::kNone, info(Reason::kLinkDown).text, now);
+  cancel_requests_of(port_index, now);
   remove_connects_of_port(port_index, std::nullopt, Reason::kNone, now);
-  for (const Index peer : lost) forget_peer(peer);
+  ports[port_index].lost = ports[port_index].members;
+  ports[port_index].cascades.clear();
+  schedule_port(port_index);
+}
+
+/// Nobody is there to answer.
+void Impl::cancel_requests_of(std::uint32_t port_index, Instant now) {
+  for (const Index peer : std::vector<Index>(ports[port_index].members)) {
+    std::vector<VsiId> busy;
+    peers[peer].bridge.for_each_deciding([&](const vdp::Request& request) { busy.push_back(request.vsi); });
+    sort_unique(busy);
+    for (const VsiId& vsi : busy) cancel(peer, vsi, Cancel::kAll, Reason::kLinkDown, now);
+  }
+  // What is left of them are De-Associates, and what its bridge has answered at a deadline.
+  std::vector<Index> left;
+  works.for_each([&](Index index, const Work& work) {
+    if (!work.dead && work.port_index == port_index) left.push_back(index);
+  });
+  for (const Index index : left)
+    if (works.contains(index)) close_work(index);
+}
+
+bool Impl::remove_lost(std::uint32_t port_index, Instant now) {
+  Port& port = ports[port_index];
+  std::size_t budget = limits::kRemovalsPerTurn;
+  while (!port.lost.empty()) {
+    const Index peer = port.lost.back();
+    for (Index instance = tsis.any_of(peer); instance != kNoIndex; instance = tsis.any_of(peer)) {
+      if (budget-- == 0) return true;
+      remove_instance(instance, Reason::kNone, info(Reason::kLinkDown).text, now);
+    }
+    port.lost.pop_back();
+    if (peers[peer].works == 0 && peers[peer].connects == 0) forget_peer(peer);
+  }
+  return false;
 }
 
 Ageing::Ageing(const Agent::Impl& impl, const Peer& peer, Instant now_)
@@ -151,7 +181,7 @@ void Impl::age(Index instance, Instant now) {
   Instant again = now + ageing.timeout;
   boost::container::small_vector<AddressName, 4> aged;
   for (const AddressRow& address : row.addresses) {
-    const Instant expires = address.renewed + ageing.timeout;
+    const Instant expires = std::max(address.renewed, peer.renewed_since) + ageing.timeout;
     if (expires > now) {
       again = std::min(again, expires);
     } else if (tsis.busy(instance, address)) {

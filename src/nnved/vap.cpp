@@ -31,6 +31,9 @@ VapTable::VapTable(const AgentConfig& config, const Policy& policy, Changes& cha
   }
   for (std::size_t i = 0; i < config.ports.size(); ++i)
     for (const StaticVid& fixed : config.ports[i].static_vids) pools_[pool_of_port_[i]]->pin(fixed.vid, fixed.vn);
+  std::vector<std::uint32_t> members(pools_.size(), 0);
+  for (const std::size_t pool : pool_of_port_) place_in_pool_.push_back(members[pool]++);
+  for (std::size_t i = 0; i < pools_.size(); ++i) vid_shares_.emplace_back(pools_[i]->free_count(), 0, members[i]);
   for (const RemoteMapping& remote : config.remotes) static_remotes_[remote.vn].push_back(remote.mac);
 }
 
@@ -72,6 +75,21 @@ Index VapTable::find_or_create(std::uint32_t port_index, GroupId vn) {
   return vap;
 }
 
+bool VapTable::may_take_vid(std::uint32_t port_index, GroupId vn) const {
+  const Shares& shares = vid_shares_[pool_of_port_[port_index]];
+  if (shares.reserve() == 0 || pool(port_index).vid_of(vn)) return true;
+  const std::uint32_t place = place_in_pool_[port_index];
+  return shares.used(place) < shares.share() && pool(port_index).free_count() > shares.kept_for_others(place);
+}
+
+void VapTable::count_vid(std::uint32_t port_index, bool comes) {
+  Shares& shares = vid_shares_[pool_of_port_[port_index]];
+  if (comes)
+    shares.add(place_in_pool_[port_index], 1);
+  else
+    shares.remove(place_in_pool_[port_index], 1);
+}
+
 Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now) {
   Index vap = find(config_.ports[port_index].id, vn);
   if (vap != kNoIndex && !rows_[vap].vid.is_null()) {
@@ -79,11 +97,13 @@ Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vi
     return vap;
   }
   if (const Reason closed = closed_to(port_index, vn); closed != Reason::kNone) return unexpected(closed);
+  if (!may_take_vid(port_index, vn)) return unexpected(Reason::kPortShare);
   const auto vid = pool(port_index).acquire(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   vap = find_or_create(port_index, vn);
   shown_until_.clear(vap);
   rows_[vap].vid = *vid;
+  count_vid(port_index, true);
   rows_[vap].reason = Reason::kNone;
   return vap;
 }
@@ -112,6 +132,7 @@ Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_
   const auto vid = pool(port_index).acquire_more(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   row.more.push_back(*vid);
+  count_vid(port_index, true);
   if (row.uses() > 0) mark_tags(row);
   if (row.state == VapState::kConnected) mark_access(row);
   return Granted{known, *vid};
@@ -122,7 +143,10 @@ void VapTable::trim(Index vap, std::size_t keep, Instant now) {
   if (row.more.size() <= keep) return;
   if (row.uses() > 0) mark_tags(row);
   if (row.state == VapState::kConnected) mark_access(row);
-  for (; row.more.size() > keep; row.more.pop_back()) pool(row.port_index).release_more(row.more.back(), false, now);
+  for (; row.more.size() > keep; row.more.pop_back()) {
+    pool(row.port_index).release_more(row.more.back(), false, now);
+    count_vid(row.port_index, false);
+  }
 }
 
 void VapTable::mark_access(const VapRow& row) {
@@ -236,9 +260,13 @@ void VapTable::disconnect(Index vap, Reason reason, Instant now) {
     enter(vap, VapState::kDisconnected, reason == Reason::kNone ? "last use ended" : info(reason).text);
   }
   if (!vid.is_null()) {
-    for (const Vid further : row.more) pool(row.port_index).release_more(further, was_connected, now);
+    for (const Vid further : row.more) {
+      pool(row.port_index).release_more(further, was_connected, now);
+      count_vid(row.port_index, false);
+    }
     row.more.clear();
     pool(row.port_index).release(row.vn, was_connected, now);
+    count_vid(row.port_index, false);
     row.vid = Vid();
   }
   // A VAP that never connected is shown with its reason; one that did its work is gone (B1).

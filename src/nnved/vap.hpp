@@ -13,6 +13,7 @@
 #include "nnved/journal.hpp"
 #include "nnved/policy.hpp"
 #include "nnved/reason.hpp"
+#include "nnved/shares.hpp"
 #include "nnved/vid_pool.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/slab.hpp"
@@ -109,6 +110,9 @@ class VapTable {
   const DomainState* domain(GroupId vn) const;
   const Slab<VapRow, 64>& rows() const { return rows_; }
   const VapRow& operator[](Index vap) const { return rows_[vap]; }
+  /// Of the port's segment, and the port's place among its ports.
+  const Shares& vid_shares(std::uint32_t port_index) const { return vid_shares_[pool_of_port_[port_index]]; }
+  std::uint32_t place_in_pool(std::uint32_t port_index) const { return place_in_pool_[port_index]; }
   std::uint32_t vids_free(std::uint32_t port_index) const { return pool(port_index).free_count(); }
 
   void handle_time(Instant now);
@@ -132,6 +136,9 @@ class VapTable {
   void mark_access(const VapRow& row);
   void mark_tags(const VapRow& row);
   void mark_domain(GroupId vn);
+  /// May the port have one more VID of its segment (S39)?
+  bool may_take_vid(std::uint32_t port_index, GroupId vn) const;
+  void count_vid(std::uint32_t port_index, bool comes);
   VidPool& pool(std::uint32_t port_index) { return *pools_[pool_of_port_[port_index]]; }
   const VidPool& pool(std::uint32_t port_index) const { return *pools_[pool_of_port_[port_index]]; }
 
@@ -142,6 +149,8 @@ class VapTable {
   std::vector<std::unique_ptr<VidPool>> pools_;
   std::vector<std::size_t> pool_of_port_;
   std::vector<Reason> closed_;
+  std::vector<Shares> vid_shares_;            ///< by pool
+  std::vector<std::uint32_t> place_in_pool_;  ///< of each port among its segment's
   Slab<VapRow, 64> rows_;
   boost::unordered_flat_map<Key, Index> index_;
   boost::unordered_flat_map<GroupId, DomainState> domains_;

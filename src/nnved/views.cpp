@@ -120,11 +120,12 @@ std::vector<PortView> Agent::ports() const {
   std::vector<PortView> views;
   for (std::uint32_t i = 0; i < impl_->ports.size(); ++i) {
     const SegmentWatch::Verdict& verdict = impl_->segments.verdict(i);
-    views.push_back({impl_->config.ports[i].id, impl_->ports[i].up, impl_->ports[i].peers, 0, impl_->vaps.vids_free(i),
+    views.push_back({impl_->config.ports[i].id, impl_->ports[i].up,
+                     static_cast<std::uint32_t>(impl_->ports[i].members.size()),
+                     static_cast<std::uint32_t>(impl_->tables.tsis.used(i)), impl_->vaps.vids_free(i),
                      impl_->segments.is_direct(i), static_cast<std::uint32_t>(impl_->segments.neighbours(i)),
                      verdict.seen == Reason::kNone ? "open" : info(verdict.seen).name, verdict.text});
   }
-  impl_->peers.for_each([&](Index, const Peer& peer) { views[peer.port_index].tsis += peer.tsis; });
   return views;
 }
 
@@ -136,7 +137,36 @@ std::vector<agent::EvbView> Agent::evb() const {
   return views;
 }
 
-std::vector<RefusalView> Agent::refusals() const { return {impl_->refusals.begin(), impl_->refusals.end()}; }
+std::vector<RefusalView> Agent::refusals() const {
+  std::vector<RefusalView> views;
+  for (std::uint32_t i = 0; i < impl_->ports.size(); ++i)
+    for (const Refusal& one : impl_->ports[i].refusals)
+      views.push_back({one.at, impl_->config.ports[i].id, one.station, one.vsi, one.vn, info(one.reason).code,
+                       words(one.reason, one.detail)});
+  std::ranges::stable_sort(views, {}, [](const RefusalView& view) { return view.at; });
+  return views;
+}
+
+std::vector<ShareView> Agent::shares() const {
+  std::vector<ShareView> views;
+  for (std::uint32_t i = 0; i < impl_->ports.size(); ++i) {
+    const auto add = [&](const char* what, const Shares& of) {
+      views.push_back({impl_->config.ports[i].id, what, of.used(i), of.share(), of.reserve(), of.sum(), of.total()});
+    };
+    add("tsis", impl_->tables.tsis);
+    add("mac_addresses", impl_->address_shares.macs);
+    add("ip_addresses", impl_->address_shares.ips);
+    add("waiting_octets", impl_->tables.waiting);
+    add("changes_under_way", impl_->tables.works);
+    const Shares& vids = impl_->vaps.vid_shares(i);
+    views.push_back({impl_->config.ports[i].id, "vids", vids.used(impl_->vaps.place_in_pool(i)), vids.share(),
+                     vids.reserve(), vids.sum(), vids.total()});
+    const std::uint64_t peers = impl_->ports[i].members.size();
+    views.push_back({impl_->config.ports[i].id, "peers", peers, limits::kPeersPerPortMax, limits::kPeersPerPortMax,
+                     impl_->peers.size(), limits::kPeersPerPortMax * impl_->ports.size()});
+  }
+  return views;
+}
 
 std::vector<std::pair<std::string, std::uint64_t>> Agent::frame_drops() const {
   return {impl_->drops.begin(), impl_->drops.end()};

@@ -10,6 +10,8 @@
 #pragma once
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <deque>
+#include <utility>
 #include <vector>
 
 #include "nnved/changes.hpp"
@@ -33,6 +35,7 @@ enum Awaiting : std::uint8_t { kAwaitNothing = 0, kAwaitPublish = 1, kAwaitProgr
 
 struct Work {
   Index peer = kNoIndex;
+  std::uint32_t port_index = 0;
   vdp::RequestId request;
   vdp::TlvType command = vdp::TlvType::kAssociate;
   VsiId vsi;
@@ -44,14 +47,50 @@ struct Work {
 };
 
 /// The works of one VSI on their way, and its requests that wait for them, whatever station they come from: so that a
-/// takeover never races with what it takes over.
+/// takeover never races with what it takes over. Ports take turns, so that nobody's requests stand in the way of
+/// another port's.
 struct Inflight {
-  boost::container::small_vector<Index, 1> works;
   struct Waiting {
     Index peer = kNoIndex;
     vdp::Request request;
   };
-  std::vector<Waiting> waiting;
+  struct OfPort {
+    std::uint32_t port_index = 0;
+    std::deque<Waiting> waiting;
+  };
+  boost::container::small_vector<Index, 1> works;
+  std::vector<OfPort> ports;  ///< those with requests that wait, whose turn is next first
+  bool turn = false;          ///< stands in the agent's `turns`
+
+  std::deque<Waiting>* of(std::uint32_t port_index) {
+    for (OfPort& port : ports)
+      if (port.port_index == port_index) return &port.waiting;
+    return nullptr;
+  }
+  void push(std::uint32_t port_index, Waiting waiting) {
+    if (of(port_index) == nullptr) ports.push_back({port_index, {}});
+    of(port_index)->push_back(std::move(waiting));
+  }
+  /// Requires that one waits.
+  Waiting pop() {
+    OfPort first = std::move(ports.front());
+    ports.erase(ports.begin());
+    Waiting next = std::move(first.waiting.front());
+    first.waiting.pop_front();
+    if (!first.waiting.empty()) ports.push_back(std::move(first));
+    return next;
+  }
+  /// Takes away what `which` names of a port's.
+  template <class Which>
+  std::size_t erase_if(std::uint32_t port_index, Which&& which) {
+    for (auto port = ports.begin(); port != ports.end(); ++port) {
+      if (port->port_index != port_index) continue;
+      const std::size_t count = std::erase_if(port->waiting, which);
+      if (port->waiting.empty()) ports.erase(port);
+      return count;
+    }
+    return 0;
+  }
 };
 
 /// An effect whose result is awaited, and what depends on it.

@@ -7,6 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly names="associate activate-latency storm restart memory scaling keepalive control datapath codec nva"
 readonly history=docs/performance/history.jsonl
 
+# verb: bench fairness [TSIS [ALTERNATIONS [SAMPLES]]]   attacks at one port, full tables: what the others notice; PASS or FAIL a line
+if [ "${1:-}" = fairness ]; then
+  [ "$(id -u)" = 0 ] || { echo "tools/dev bench: network namespaces and BPF need root" >&2; exit 1; }
+  tools/dev build --preset release nnved tnved vdpctl >&2
+  exec tests/netns/isolate.sh tests/bench/fairness.sh build/release "${@:2}"
+fi
 if [ "${1:-}" = report ]; then exec python3 tools/dev.d/bench_report.py "${@:2}"; fi
 case " $names " in
   *" ${1:-none} "*) ;;

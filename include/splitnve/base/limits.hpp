@@ -61,16 +61,6 @@ inline constexpr std::size_t kAddressesPerInstanceMax = 1024;
 /// IPs per TSI instance, each counted under every MAC that has it: a bridging VM must not take what the datapath holds
 /// for all (kIpRowsMax), and a keep-alive names each of them.
 inline constexpr std::size_t kIpsPerInstanceMax = 64;
-/// Places that may have one address of a VSI at once: a migration needs two.
-inline constexpr std::uint32_t kPlacesPerAddressMax = 8;
-/// Refused claims to an address of somebody else that are shown, per port, and for how long after the last one.
-inline constexpr std::size_t kClaimsPerPortMax = 16;
-inline constexpr Duration kClaimShown = std::chrono::minutes(10);
-/// After so many takeovers within the window from places that had not said that they leave, an address stays (S6).
-inline constexpr unsigned kContestedTakeoversMax = 5;
-inline constexpr Duration kContestWindow = std::chrono::seconds(60);
-/// Addresses whose takeovers are counted.
-inline constexpr std::size_t kContestedAddressesMax = 4096;
 /// Latches of the operator (S7), and octets of a latch's reason: set by hand, shown in one screen.
 inline constexpr std::uint32_t kLatchesMax = 4096;
 inline constexpr std::size_t kLatchReasonOctetsMax = 64;

@@ -18,8 +18,9 @@
 
 namespace splitnve::host {
 
-/// Steps of work an agent may do before the loop looks at its sockets again: a few milliseconds at most.
-inline constexpr std::size_t kWorkBudget = 64;
+/// Steps of work (requests and their entries) an agent may do before the loop looks at its sockets again: a few
+/// milliseconds at most.
+inline constexpr std::size_t kWorkBudget = 256;
 /// When this much was received at once, and what came before it changed something, acknowledgements leave before the
 /// work: the peer then makes its next ECPDU ready meanwhile. What changes nothing, keep-alives for one, is done sooner
 /// than the peer is woken twice, and its answers go with them.

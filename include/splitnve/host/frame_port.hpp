@@ -27,6 +27,7 @@ struct FramePortStats {
   std::uint64_t rx_oversize = 0;  ///< longer than kFrameBufferOctets: not delivered
   std::uint64_t rx_dropped = 0;   ///< lost by the kernel, the receive buffer was full
   std::uint64_t tx_dropped = 0;   ///< not taken by the kernel; ECP sends again
+  std::uint64_t rx_paused = 0;    ///< times that a port sent more than its share and was not read for a moment
 };
 
 /// ECP and LLDP frames (EtherTypes 0x8940 and 0x88CC, untagged or priority-tagged, S18) of one interface: an AF_PACKET

@@ -12,6 +12,7 @@
 #include "splitnve/base/bytes.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/ids.hpp"
+#include "splitnve/base/limits.hpp"
 #include "splitnve/base/slab.hpp"
 #include "splitnve/base/time.hpp"
 #include "splitnve/vdp/codec.hpp"
@@ -21,6 +22,12 @@
 #include "splitnve/vdp/statement.hpp"
 #include "splitnve/vdp/timers.hpp"
 #include "splitnve/vdp/vn_bridge.hpp"
+
+namespace splitnve::limits {
+/// Requests of one station for one VSI that are not answered yet; more are dropped, and the station repeats them. It
+/// needs two.
+inline constexpr std::size_t kRequestsPerVsiMax = 32;
+}  // namespace splitnve::limits
 
 namespace splitnve::vdp {
 
@@ -59,6 +66,12 @@ class Bridge {
   Bridge(Timing timing, Duration decision_deadline) : timing_(timing), decision_deadline_(decision_deadline) {}
 
   // --- wire ---
+  /// The most that one VDPDU can ask for: requests, and the memory that they and their answers take.
+  static constexpr std::size_t kVdpduRequestsMax = limits::kVdpduOctetsMax / 25;
+  static constexpr std::size_t kVdpduEntriesMax = limits::kVdpduOctetsMax / 2;
+  static const std::size_t kVdpduOctetsHeldMax;
+  /// The memory that requests, answers and commands take now.
+  std::size_t held_octets() const { return rows_.size() * sizeof(Row) + entries_ * sizeof(FilterEntry); }
   /// Is there room for what any VDPDU can hold? Who hands one over without is told so by code 2, and then by nothing.
   bool has_room() const;
   /// A structurally broken VDPDU is refused whole with its error; nothing of it is processed.
@@ -89,6 +102,18 @@ class Bridge {
   std::optional<RequestId> poll_expired(Instant now);
   /// Tells that an expiry of this request must say KEEP, because the VSI existed before.
   void set_keep_on_expiry(RequestId id, bool keep);
+  /// Tells that the request asks for what stands: however long it waits, it is answered success. `entries` as for
+  /// respond().
+  void set_success_on_expiry(RequestId id, std::span<const FilterEntry> entries);
+  /// Was it answered success, by its expiry or otherwise?
+  bool succeeded(RequestId id) const;
+  /// Visits the requests that are being decided.
+  template <class F>
+  void for_each_deciding(F&& visit) const {
+    rows_.for_each([&](std::uint32_t, const Row& row) {
+      if (row.state == RequestState::kDeciding) visit(row.request);
+    });
+  }
   /// Bridge-initiated De-Associate (status 0, same key): the station answers with the ECP ack only. No entries: the
   /// whole VSI. `why` as for respond().
   void deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,
@@ -138,15 +163,18 @@ class Bridge {
     RequestState state = RequestState::kReceived;
     std::uint8_t status = 0;  ///< status octet to send
     bool keep_on_expiry = false;
+    bool success_on_expiry = false;
     bool explained = false;             ///< `why_` has its reason
     IndexLink link;                     ///< in received_ or ready_
     std::uint32_t next_of_vsi = kNone;  ///< the VSI's next younger request
   };
   using Rows = Slab<Row, 32>;
-  /// The requests of one VSI that are not sent yet, oldest first: only the first one's answer may go out.
+  /// The requests of one VSI that are not sent yet, at most limits::kRequestsPerVsiMax, oldest first: only the first
+  /// one's answer may go out.
   struct Chain {
     std::uint32_t first = kNone;
     std::uint32_t last = kNone;
+    std::uint32_t length = 0;
   };
 
   bool offers(FilterFormat format) const;
@@ -192,5 +220,8 @@ class Bridge {
   std::uint32_t serial_ = 0;
   Stats stats_;
 };
+
+inline constexpr std::size_t Bridge::kVdpduOctetsHeldMax =
+    kVdpduRequestsMax * sizeof(Row) + kVdpduEntriesMax * sizeof(FilterEntry);
 
 }  // namespace splitnve::vdp
