@@ -13,6 +13,7 @@ const char* to_string(Difference::Kind kind) {
     case Difference::Kind::kMissing: return "missing";
     case Difference::Kind::kStale: return "stale";
     case Difference::Kind::kDiffers: return "differs";
+    case Difference::Kind::kMended: return "mended";
   }
   return "unknown";
 }

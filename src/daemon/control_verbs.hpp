@@ -28,6 +28,8 @@ void add_statistics(Runtime<Agent>& runtime, const PortConfigs& ports) {
     auto rows = stats_rows(runtime.datapath(), agent.frame_drops(), agent.frames_taken(), runtime.driver().ports(),
                            names, runtime.control());
     add_writers(rows, runtime.log(), runtime.audit_file());
+    for (const auto& [counter, value] : runtime.watch().counters())
+      rows.push_back({{"group", "kernel"}, {"counter", counter}, {"value", value}});
     return rows;
   });
 }

@@ -23,11 +23,13 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <set>
 #include <type_traits>
 
 #include "preflight.hpp"
+#include "splitnve/host/bpf_switch.hpp"
 #include "splitnve/host/link_monitor.hpp"
 
 namespace splitnve::daemon {
@@ -284,12 +286,20 @@ MachineFacts gather_facts(const MachineNeeds& needs) {
     facts.paths.push_back(path_fact(path));
   for (const auto& group : needs.groups)
     if (::getgrnam(group.c_str()) == nullptr) facts.missing_groups.push_back(group);
+  std::map<unsigned, std::string> known;
   for (const auto& name : needs.interfaces) {
     const auto link = host::link_of(name);
-    if (link)
-      facts.interfaces.push_back({name, link->mtu, std::nullopt});
-    else
+    if (!link) {
       facts.interfaces.push_back({name, 0, link.error()});
+      continue;
+    }
+    facts.interfaces.push_back({name, link->mtu, std::nullopt});
+    const auto role = needs.uplinks ? datapath::PortRole::kUplink : datapath::PortRole::kAccess;
+    if (const auto [other, fresh] = known.emplace(link->index, name); !fresh)
+      facts.interfaces.back().refusal =
+          Error{other->second + " is another name of the same interface", name, "configure it once"};
+    else if (const auto fit = host::BpfSwitch::check_port(name, role, needs.paths.pins); !fit)
+      facts.interfaces.back().refusal = fit.error();
   }
   if (needs.local) facts.local_address = bind_error(*needs.local);
   for (const auto& remote : std::set(needs.remotes.begin(), needs.remotes.end()))

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "audit.hpp"
+#include "kernel_watch.hpp"
 #include "process.hpp"
 #include "settings.hpp"
 #include "splitnve/host/audit_file.hpp"
@@ -42,16 +44,25 @@ struct PortName {
 };
 using PortNames = std::vector<PortName>;
 
-/// Finds the interface of each configured port, fills in its MAC address, and refuses one that the datapath may not
-/// have (S26).
+/// Finds the interface of each configured port and fills in its MAC address; one that is absent is waited for (S38).
+/// Error: the datapath may not have it (S26), another instance serves it, or two of them are one interface.
 template <class PortConfigs>
-Result<PortNames> find_interfaces(PortConfigs& ports, datapath::PortRole role) {
+Result<PortNames> find_interfaces(PortConfigs& ports, datapath::PortRole role, const std::string& pin_root) {
   PortNames names;
+  std::map<unsigned, std::string> known;
   for (auto& port : ports) {
-    const auto link = host::link_of(port.interface_name);
+    const auto link = host::find_link(port.interface_name);
     if (!link) return unexpected<Error>(link.error());
-    if (auto fit = host::BpfSwitch::check_port(port.interface_name, role); !fit) return unexpected<Error>(fit.error());
-    port.mac = link->mac;
+    if (*link) {
+      if (const auto [other, fresh] = known.emplace((*link)->index, port.interface_name); !fresh)
+        return unexpected<Error>(
+            Error{other->second + " is another name of the same interface", port.interface_name, "configure it once"});
+      if (auto fit = host::BpfSwitch::check_port(port.interface_name, role, pin_root); !fit) {
+        host::BpfSwitch::claim_port(port.interface_name, pin_root);
+        return unexpected<Error>(fit.error());
+      }
+      port.mac = (*link)->mac;
+    }
     names.push_back({port.id, port.interface_name, port.announced_to()});
   }
   return names;
@@ -145,6 +156,7 @@ class Runtime {
   host::Log& log() { return log_; }
   const host::AuditFile& audit_file() const { return audit_file_; }
   host::Datapath& datapath() { return *datapath_; }
+  const KernelWatch& watch() const { return *watch_; }
   host::Driver<Agent>& driver() { return *driver_; }
   host::ControlServer& control() { return *control_; }
 
@@ -155,6 +167,13 @@ class Runtime {
     driver_.emplace(loop_, log_, agent_, handlers(std::move(publish)));
     for (const auto& port : ports)
       if (auto opened = driver_->ports().open(port.id, port.interface_name, port.group); !opened) return opened;
+    for (const auto& row : agent_.desired_rows().ports)
+      if (row.role == datapath::PortRole::kVm) follow(row);
+    for (const auto& port : ports)
+      if (const auto link = driver_->ports().link(port.id); link && link->index == 0)
+        log_.event(host::LogLevel::kWarning, "port.absent", {{"interface", port.interface_name}},
+                   "there is no such interface; the others are served, and this one when it comes");
+    watch_->start(driver_->ports());
     auto server = host::ControlServer::open(loop_, settings_.control);
     if (!server) return unexpected<Error>(server.error());
     control_ = std::move(*server);
@@ -214,6 +233,7 @@ class Runtime {
     auto opened = host::BpfSwitch::open(config);
     if (!opened) return unexpected<Error>(opened.error());
     datapath_ = std::move(*opened);
+    watch_.emplace(loop_, log_, *datapath_, [this](PortId port) { return rows_of_port(port); });
     if (const auto recovering = recover(); !recovering || *recovering) return recovering.map([](bool) {});
     return reconcile("start");
   }
@@ -289,13 +309,15 @@ class Runtime {
     const datapath::Rows want = agent_.desired_rows();
     const auto have = datapath_->dump();
     if (!have) return respond.fail(have.error());
-    report.add("datapath", datapath::differences(want, *have));
+    report.add("datapath", datapath::differences(watch_->without_absent(want), *have));
     if (fix && !report.findings.empty()) {
       const auto repaired = datapath_->reconcile(want);
       if (!repaired) return respond.fail(repaired.error());
       const auto now = datapath_->dump();
-      report.fixed = report.findings.size() - (now ? datapath::differences(want, *now).size() : 0);
+      report.fixed =
+          report.findings.size() - (now ? datapath::differences(watch_->without_absent(want), *now).size() : 0);
     }
+    watch_->audit(report, want, fix);
     if (audit_plane_) audit_plane_(report, fix);
     if constexpr (requires(const Agent& agent) { agent.desired_records(); }) {
       audit_store(fix, std::move(report), std::move(respond));
@@ -336,8 +358,10 @@ class Runtime {
   host::EffectHandlers handlers(Publish publish) {
     host::EffectHandlers handlers;
     handlers.program = [this](const agent::Program& program) -> std::optional<agent::BatchResult> {
-      for (const auto& row : program.rows.ports)
-        if (row.role == datapath::PortRole::kVm) follow(row);
+      for (const bool present : {false, true})  // a name that goes may come under another id
+        for (const auto& row : program.rows.ports)
+          if (row.role == datapath::PortRole::kVm && row.present == present) follow(row);
+      watch_->before_apply(program.rows);
       return datapath_->apply(program.batch, program.rows);
     };
     handlers.persist = [this](agent::Persist persist) -> std::optional<agent::BatchResult> {
@@ -351,6 +375,7 @@ class Runtime {
       if (!take_answer_ || !take_answer_(answer)) control_->answer(answer);
     };
     handlers.link = [this](PortId port, const host::LinkInfo& link) { link_changed(port, link); };
+    handlers.kernel = [this](const host::KernelChanges& changes) { watch_->changed(changes); };
     handlers.transition = [this](agent::Transition transition) { audit_file_.record(std::move(transition)); };
     handlers.notice = [this](agent::Notice notice) { audit_file_.record(std::move(notice)); };
     return handlers;
@@ -373,14 +398,17 @@ class Runtime {
                  watched.error().to_string());
   }
 
-  /// Rows are keyed by interface index in the kernel: a new index needs all rows of the port again.
+  /// While the store is being told again, only the ports themselves are ours to write (S13).
+  datapath::Rows rows_of_port(PortId port) const {
+    auto rows = agent_.rows_of_port(port);
+    if (!recovering()) return rows;
+    datapath::Rows bound;
+    bound.ports = std::move(rows.ports);
+    return bound;
+  }
   void link_changed(PortId port, const host::LinkInfo& link) {
-    const auto known = interface_index_.find(port);
-    const bool replaced = known != interface_index_.end() && link.index != 0 && known->second != link.index;
-    if (link.index != 0) interface_index_[port] = link.index;
-    if (!replaced) return;
-    if (auto done = reconcile("interface replaced"); !done)
-      log_.event(host::LogLevel::kError, "datapath.failed", {{"interface", link.name}}, done.error().to_string());
+    watch_->link_changed(port, link);
+    if (link.index != 0) agent_.set_mac(port, link.mac, host::Loop::now());
   }
 
   void summarize() {
@@ -398,10 +426,10 @@ class Runtime {
   host::Loop loop_;
   Agent agent_;
   std::unique_ptr<host::Datapath> datapath_;
+  std::optional<KernelWatch> watch_;
   std::optional<host::Driver<Agent>> driver_;
   std::unique_ptr<host::ControlServer> control_;
   std::unique_ptr<host::StoreThread> store_;  ///< before the driver goes: it may still answer into the loop
-  boost::unordered_flat_map<PortId, unsigned> interface_index_;
   std::function<bool(const agent::Answer&)> take_answer_;
   AuditPlane audit_plane_;
   bool store_lost_ = false, store_empty_ = false;

@@ -69,6 +69,7 @@ Result<std::unique_ptr<BpfSwitch>> BpfSwitch::open(const Config& config) {
   if (auto adopted = state->adopt(); !adopted) return unexpected<Error>(adopted.error());
   // All ports have the programs of this build now; a failure before leaves the old pins, to be copied again.
   if (auto left = state->object->forget_older(); !left) return unexpected<Error>(left.error());
+  if (auto pinned = state->object->pin_programs(); !pinned) return unexpected<Error>(pinned.error());
   return std::unique_ptr<BpfSwitch>(new BpfSwitch(std::move(state)));
 }
 
@@ -112,8 +113,10 @@ Result<void> BpfSwitch::State::set_up_tunnels() {
   settings.netns = epoch.netns;
   std::copy(epoch.boot.begin(), epoch.boot.end(), settings.boot);
   if (config.vxlan) {
-    const unsigned mtu = std::max(underlay ? underlay->inner_mtu : 0, config.vxlan->access_mtu);
-    const auto device = bpf::ensure_vxlan(*config.vxlan, mtu);
+    bpf::switch_settings before{};
+    const bool had_one = maps().settings.get(0, before) && before.vxlan_ifindex != 0 && before.netns == settings.netns;
+    vxlan_mtu = std::max(underlay ? underlay->inner_mtu : 0, config.vxlan->access_mtu);
+    const auto device = bpf::ensure_vxlan(*config.vxlan, vxlan_mtu, had_one);
     if (!device) return unexpected<Error>(device.error());
     vxlan_ifindex = settings.vxlan_ifindex = *device;
     settings.vxlan_port = config.vxlan->udp_port;
@@ -121,9 +124,22 @@ Result<void> BpfSwitch::State::set_up_tunnels() {
   }
   if (!maps().settings.put(0, settings))
     return unexpected<Error>(Error{"cannot write the settings", config.pin_root, ""});
-  if (!config.vxlan) return {};
-  const auto attached = bpf::attach_ingress(vxlan_ifindex, config.vxlan->name, object->program_fd(Program::kTunnel));
-  if (!attached) return unexpected<Error>(attached.error());
+  return config.vxlan ? attach_tunnel() : Result<void>();
+}
+
+Result<void> BpfSwitch::State::attach_tunnel() {
+  const auto& name = config.vxlan->name;
+  const auto ingress = bpf::read_ingress(vxlan_ifindex);
+  if (!ingress) return unexpected<Error>(ingress.error());
+  if (auto other = bpf::other_instance(*ingress, bpf::owner_name(config.pin_root), object->known_programs());
+      !other.empty())
+    return unexpected<Error>(Error{"another instance serves it: " + other, name,
+                                   "configure another name and UDP port for the tunnels of this one"});
+  bpf::Link link;
+  link.ifindex = vxlan_ifindex;
+  link.name = name;
+  if (const auto refusal = attach(link, Program::kTunnel, nullptr); !refusal.empty())
+    return unexpected<Error>(Error{refusal, name, ""});
   return {};
 }
 

@@ -21,13 +21,12 @@
 #include <string_view>
 
 #include "bpf_switch_netlink.hpp"
+#include "bpf_switch_tc.hpp"
 
 namespace splitnve::host::bpf {
 namespace {
 
-// Ours alone, so that a replacement never meets somebody else's filter.
-constexpr std::uint32_t kFilterHandle = 0x534E;
-constexpr std::uint32_t kFilterPriority = 0x564E;
+constexpr std::size_t kNameOctetsMax = 128;  // ALTIFNAMSIZ, with the zero
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -37,49 +36,61 @@ Error failed(const std::string& what, const std::string& where, int error) {
   return Error{what + ": " + std::strerror(error), where, error == EPERM ? "needs CAP_NET_ADMIN" : ""};
 }
 
-struct Link {
-  std::uint32_t ifindex = 0;
-  std::string name;
-  std::string kind;
-  std::uint32_t master = 0;
-  std::uint32_t lower = 0;  ///< of a VLAN device: what it stands on
-  std::uint16_t vid = 0;
-  bool collect_metadata = false;
-  std::uint16_t udp_port = 0;
-  std::uint32_t mtu = 0;
-};
+void read_vxlan(const nlattr* data, Link& link) {
+  const auto inner = netlink::attributes(data, IFLA_VXLAN_MAX);
+  if (const auto* flag = inner[IFLA_VXLAN_COLLECT_METADATA]) link.collect_metadata = mnl_attr_get_u8(flag) != 0;
+  if (const auto* flag = inner[IFLA_VXLAN_LEARNING]) link.learning = mnl_attr_get_u8(flag) != 0;
+  if (const auto* port = inner[IFLA_VXLAN_PORT]) link.udp_port = ntohs(mnl_attr_get_u16(port));
+  link.other_header = inner[IFLA_VXLAN_GPE] != nullptr || inner[IFLA_VXLAN_GBP] != nullptr;
+  datapath::UnderlayAddress local;
+  if (const auto* address = inner[IFLA_VXLAN_LOCAL]) {
+    local.octets[10] = local.octets[11] = 0xFF;
+    std::memcpy(local.octets.data() + 12, mnl_attr_get_payload(address), 4);
+    link.local = local;
+  } else if (const auto* address6 = inner[IFLA_VXLAN_LOCAL6]) {
+    std::memcpy(local.octets.data(), mnl_attr_get_payload(address6), local.octets.size());
+    link.local = local;
+  }
+}
 
 void read_kind(const nlattr* info, Link& link) {
   const auto middle = netlink::attributes(info, IFLA_INFO_MAX);
   if (middle[IFLA_INFO_KIND] != nullptr) link.kind = mnl_attr_get_str(middle[IFLA_INFO_KIND]);
   if (middle[IFLA_INFO_DATA] == nullptr) return;
   if (link.kind == "vxlan") {
-    const auto inner = netlink::attributes(middle[IFLA_INFO_DATA], IFLA_VXLAN_MAX);
-    if (const auto* flag = inner[IFLA_VXLAN_COLLECT_METADATA]) link.collect_metadata = mnl_attr_get_u8(flag) != 0;
-    if (const auto* port = inner[IFLA_VXLAN_PORT]) link.udp_port = ntohs(mnl_attr_get_u16(port));
+    read_vxlan(middle[IFLA_INFO_DATA], link);
   } else if (link.kind == "vlan") {
     const auto inner = netlink::attributes(middle[IFLA_INFO_DATA], IFLA_VLAN_MAX);
     if (const auto* vid = inner[IFLA_VLAN_ID]) link.vid = mnl_attr_get_u16(vid);
   }
 }
 
+int on_property(const nlattr* attribute, void* names) {
+  if (mnl_attr_get_type(attribute) == IFLA_ALT_IFNAME)
+    static_cast<std::vector<std::string>*>(names)->emplace_back(mnl_attr_get_str(attribute));
+  return MNL_CB_OK;
+}
+
 Link read_link(const nlmsghdr* message) {
   Link link;
   const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
   link.ifindex = static_cast<std::uint32_t>(info->ifi_index);
+  link.up = (info->ifi_flags & IFF_UP) != 0;
   const auto outer = netlink::attributes(message, sizeof(ifinfomsg), IFLA_MAX);
   if (outer[IFLA_IFNAME] != nullptr) link.name = mnl_attr_get_str(outer[IFLA_IFNAME]);
+  if (outer[IFLA_PROP_LIST] != nullptr)
+    mnl_attr_parse_nested(outer[IFLA_PROP_LIST], on_property, &link.alternative_names);
   if (outer[IFLA_MASTER] != nullptr) link.master = mnl_attr_get_u32(outer[IFLA_MASTER]);
   if (outer[IFLA_LINK] != nullptr) link.lower = mnl_attr_get_u32(outer[IFLA_LINK]);
   if (outer[IFLA_MTU] != nullptr) link.mtu = mnl_attr_get_u32(outer[IFLA_MTU]);
+  if (const auto* mac = outer[IFLA_ADDRESS]; mac != nullptr && mnl_attr_get_payload_len(mac) == link.mac.size())
+    std::memcpy(link.mac.data(), mnl_attr_get_payload(mac), link.mac.size());
+  if (outer[IFLA_XDP] != nullptr) {
+    const auto inner = netlink::attributes(outer[IFLA_XDP], IFLA_XDP_MAX);
+    if (const auto* attached = inner[IFLA_XDP_ATTACHED]) link.xdp = mnl_attr_get_u8(attached) != XDP_ATTACHED_NONE;
+  }
   if (outer[IFLA_LINKINFO] != nullptr) read_kind(outer[IFLA_LINKINFO], link);
   return link;
-}
-
-int find_link(std::uint32_t ifindex, Link& found) {
-  netlink::Request request(RTM_GETLINK, 0);
-  request.link(ifindex);
-  return netlink::exchange(request, [&](const nlmsghdr* message) { found = read_link(message); });
 }
 
 int make_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu) {
@@ -114,52 +125,8 @@ int bring_up(std::uint32_t ifindex, std::uint32_t mtu) {
   return netlink::exchange(request);
 }
 
-void for_each_filter(std::uint32_t ifindex, std::uint32_t direction, const netlink::Visit& visit) {
-  netlink::Request request(RTM_GETTFILTER, NLM_F_DUMP);
-  auto* tc = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(request.header, sizeof(tcmsg)));
-  tc->tcm_family = AF_UNSPEC;
-  tc->tcm_ifindex = static_cast<int>(ifindex);
-  tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction);
-  netlink::exchange(request, visit);
-}
-
-bool has_filters(std::uint32_t ifindex) {
-  std::size_t filters = 0;
-  for (const std::uint32_t direction : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS})
-    for_each_filter(ifindex, direction, [&](const nlmsghdr*) { ++filters; });
-  return filters > 0;
-}
-
-// libbpf names a filter after its program: `switch_port:[17]`.
-std::string filter_name(const nlmsghdr* message) {
-  const auto outer = netlink::attributes(message, sizeof(tcmsg), TCA_MAX);
-  if (outer[TCA_KIND] == nullptr) return {};
-  std::string kind = mnl_attr_get_str(outer[TCA_KIND]);
-  if (kind != "bpf" || outer[TCA_OPTIONS] == nullptr) return kind;
-  const auto inner = netlink::attributes(outer[TCA_OPTIONS], TCA_BPF_MAX);
-  return inner[TCA_BPF_NAME] == nullptr ? kind : mnl_attr_get_str(inner[TCA_BPF_NAME]);
-}
-
-bool is_our_name(const std::string& filter) {
-  for (const std::string_view program : {"switch_port:", "switch_uplink:", "switch_tunnel:"})
-    if (filter.starts_with(program)) return true;
-  return false;
-}
-
-bpf_tc_hook ingress_of(std::uint32_t ifindex) {
-  bpf_tc_hook hook{};
-  hook.sz = sizeof hook;
-  hook.ifindex = static_cast<int>(ifindex);
-  hook.attach_point = BPF_TC_INGRESS;
-  return hook;
-}
-
-bpf_tc_opts our_filter() {
-  bpf_tc_opts filter{};
-  filter.sz = sizeof filter;
-  filter.handle = kFilterHandle;
-  filter.priority = kFilterPriority;
-  return filter;
+int ask(netlink::Request& request, Link& found) {
+  return netlink::exchange(request, [&](const nlmsghdr* message) { found = read_link(message); });
 }
 
 }  // namespace
@@ -181,96 +148,95 @@ Epoch current_epoch() {
   return epoch;
 }
 
-std::uint32_t ifindex_of(const std::string& name) { return ::if_nametoindex(name.c_str()); }
-
-std::string name_of(std::uint32_t ifindex) {
-  char name[IF_NAMESIZE] = {};
-  return ::if_indextoname(ifindex, name) == nullptr ? std::string() : std::string(name);
+bool Link::has_name(const std::string& wanted) const {
+  return name == wanted ||
+         std::find(alternative_names.begin(), alternative_names.end(), wanted) != alternative_names.end();
 }
 
-std::optional<std::array<std::uint8_t, 6>> mac_of_interface(const std::string& name) {
-  const int probe = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (probe < 0 || name.size() >= IFNAMSIZ) return std::nullopt;
-  ifreq request{};
-  std::copy(name.begin(), name.end(), request.ifr_name);
-  const bool read = ::ioctl(probe, SIOCGIFHWADDR, &request) == 0;
-  ::close(probe);
-  if (!read) return std::nullopt;
-  std::array<std::uint8_t, 6> mac{};
-  std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
-  return mac;
+int find_link(std::uint32_t ifindex, Link& found) {
+  netlink::Request request(RTM_GETLINK, 0);
+  request.link(ifindex);
+  return ask(request, found);
 }
 
-Result<bool> attach_ingress(std::uint32_t ifindex, const std::string& name, int program_fd) {
-  auto hook = ingress_of(ifindex);
-  const int made = bpf_tc_hook_create(&hook);
-  if (made != 0 && made != -EEXIST) return unexpected<Error>(failed("cannot add the clsact qdisc", name, -made));
-  auto filter = our_filter();
-  filter.prog_fd = program_fd;
-  filter.flags = BPF_TC_F_REPLACE;
-  const int attached = bpf_tc_attach(&hook, &filter);
-  if (attached != 0) return unexpected<Error>(failed("cannot attach the switch program", name, -attached));
-  return made == 0;
+int find_link(const std::string& name, Link& found) {
+  if (name.empty() || name.size() >= kNameOctetsMax) return ENODEV;
+  netlink::Request request(RTM_GETLINK, 0);
+  request.link(0);
+  const std::uint16_t attribute = name.size() < IFNAMSIZ ? std::uint16_t{IFLA_IFNAME} : std::uint16_t{IFLA_ALT_IFNAME};
+  mnl_attr_put_strz(request.header, attribute, name.c_str());
+  return ask(request, found);
 }
 
-void detach_ingress(std::uint32_t ifindex, bool with_clsact) {
-  auto hook = ingress_of(ifindex);
-  const auto filter = our_filter();
-  bpf_tc_detach(&hook, &filter);
-  if (!with_clsact || has_filters(ifindex)) return;
-  hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
-  bpf_tc_hook_destroy(&hook);
+int set_up(std::uint32_t ifindex, bool up) {
+  netlink::Request request(RTM_NEWLINK, NLM_F_ACK);
+  auto* info = request.link(ifindex);
+  if (up) info->ifi_flags = IFF_UP;
+  info->ifi_change = IFF_UP;
+  return netlink::exchange(request);
 }
 
-Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu) {
+std::string vxlan_difference(const Link& found, const BpfSwitch::Vxlan& wanted, std::uint32_t mtu) {
+  if (found.kind != "vxlan") return "it is no VXLAN device";
+  if (!found.collect_metadata) return "it is not external (collect metadata)";
+  if (found.other_header) return "it has GPE or GBP headers";
+  if (found.udp_port != wanted.udp_port)
+    return "it has UDP port " + std::to_string(found.udp_port) + ", not " + std::to_string(wanted.udp_port);
+  if (found.local != wanted.local && (found.local || wanted.local))
+    return "its local address is " + (found.local ? found.local->to_string() : std::string("not set")) + ", not " +
+           (wanted.local ? wanted.local->to_string() : std::string("left to routing"));
+  if (found.learning) return "it learns addresses";
+  if (found.mtu < mtu) return "its MTU is " + std::to_string(found.mtu) + ", below " + std::to_string(mtu);
+  if (!found.up) return "it is down";
+  return {};
+}
+
+Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu, bool replace) {
   if (wanted.name.empty() || wanted.name.size() >= IFNAMSIZ)
     return unexpected<Error>(Error{"a VXLAN device's name has 1 to 15 characters", wanted.name, ""});
-  std::uint32_t ifindex = ifindex_of(wanted.name);
-  if (ifindex == 0) {
-    const int error = make_vxlan(wanted, mtu);
-    if (error != 0) return unexpected<Error>(failed("cannot make the VXLAN device", wanted.name, error));
-    return ifindex_of(wanted.name);
-  }
   Link found;
-  const int error = find_link(ifindex, found);
+  int error = find_link(wanted.name, found);
+  if (error != 0 && error != ENODEV) return unexpected<Error>(failed("cannot read the interface", wanted.name, error));
+  if (error == 0) {
+    const bool is_one = found.kind == "vxlan" && found.collect_metadata && !found.other_header &&
+                        found.udp_port == wanted.udp_port &&
+                        (!replace || (found.local == wanted.local && !found.learning));
+    if (is_one) {
+      const int up = bring_up(found.ifindex, mtu);
+      if (up != 0) return unexpected<Error>(failed("cannot bring the VXLAN device up", wanted.name, up));
+      return found.ifindex;
+    }
+    if (found.kind != "vxlan" || !replace)
+      return unexpected<Error>(
+          Error{"exists, but is no external VXLAN device on UDP port " + std::to_string(wanted.udp_port), wanted.name,
+                "remove it or configure another name"});
+    if (auto deleted = delete_link(found.ifindex); !deleted) return unexpected<Error>(deleted.error());
+  }
+  error = make_vxlan(wanted, mtu);
+  if (error != 0) return unexpected<Error>(failed("cannot make the VXLAN device", wanted.name, error));
+  error = find_link(wanted.name, found);
   if (error != 0) return unexpected<Error>(failed("cannot read the interface", wanted.name, error));
-  if (found.kind != "vxlan" || !found.collect_metadata || found.udp_port != wanted.udp_port)
-    return unexpected<Error>(
-        Error{"exists, but is no external VXLAN device on UDP port " + std::to_string(wanted.udp_port), wanted.name,
-              "remove it or configure another name"});
-  const int up = bring_up(ifindex, mtu);
-  if (up != 0) return unexpected<Error>(failed("cannot bring the VXLAN device up", wanted.name, up));
-  return ifindex;
+  return found.ifindex;
 }
 
-HostUse host_use_of(std::uint32_t ifindex) {
+HostUse host_use_of(const Link& link) {
   HostUse use;
-  Link link, master;
-  find_link(ifindex, link);
+  Link master;
   if (link.master != 0 && find_link(link.master, master) == 0 && master.kind != "vrf") use.master = master.name;
   netlink::Request request(RTM_GETLINK, NLM_F_DUMP);
   request.link(0);
   netlink::exchange(request, [&](const nlmsghdr* message) {
     const Link other = read_link(message);
-    if (other.kind == "vlan" && other.lower == ifindex) use.vlans.push_back({other.name, other.vid});
+    if (other.kind == "vlan" && other.lower == link.ifindex) use.vlans.push_back({other.name, other.vid});
   });
-  use.filter = foreign_filter_at(ifindex);
   return use;
-}
-
-std::string foreign_filter_at(std::uint32_t ifindex) {
-  std::string foreign;
-  for_each_filter(ifindex, TC_H_MIN_INGRESS, [&](const nlmsghdr* message) {
-    const auto* tc = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
-    if (TC_H_MAJ(tc->tcm_info) >> 16 != kFilterPriority) return;
-    if (tc->tcm_handle == 0) return;  // a dump names the priority first, then its filters
-    if (const auto name = filter_name(message); !is_our_name(name)) foreign = name;
-  });
-  return foreign;
 }
 
 // A VM port is the switch's alone, and nothing of it reaches a bridge or VLAN device any more.
 std::string refusal_of(const HostUse& use, datapath::PortRole role) {
+  if (!use.instance.empty())
+    return "another instance serves it, " + use.instance +
+           "; take it out of that one's configuration and restart it, or out of this one's";
   if (!use.filter.empty())
     return "somebody else's tc filter, " + use.filter + ", stands at priority " + std::to_string(kFilterPriority) +
            ", which is ours";
@@ -294,7 +260,7 @@ Result<void> delete_link(std::uint32_t ifindex) {
   request.link(ifindex);
   const int error = netlink::exchange(request);
   if (error != 0 && error != ENODEV)
-    return unexpected<Error>(failed("cannot delete the interface", name_of(ifindex), error));
+    return unexpected<Error>(failed("cannot delete the interface", "index " + std::to_string(ifindex), error));
   return {};
 }
 

@@ -17,11 +17,16 @@
 #include <optional>
 
 #include "bpf_switch_migrate.hpp"
+#include "bpf_switch_tc.hpp"
 
 namespace splitnve::host::bpf {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr BpfSwitch::Program kPrograms[] = {BpfSwitch::Program::kPort, BpfSwitch::Program::kUplink,
+                                            BpfSwitch::Program::kTunnel};
+constexpr char kProgramFolder[] = "programs";
 
 // libbpf explains itself on stderr only; the first warning of a load is the one that says why.
 thread_local std::string first_warning;
@@ -85,6 +90,19 @@ std::uint32_t entries_of(const fs::path& pin) {
   const bool known = bpf_obj_get_info_by_fd(pinned, &info, &length) == 0;
   ::close(pinned);
   return known ? info.max_entries : 0;
+}
+
+std::uint32_t map_id(int fd) {
+  bpf_map_info info{};
+  std::uint32_t length = sizeof info;
+  return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
+}
+
+std::uint32_t map_id_at(const char* pin) {
+  const int pinned = bpf_obj_get(pin);
+  const std::uint32_t id = map_id(pinned);
+  if (pinned >= 0) ::close(pinned);
+  return id;
 }
 
 // New maps get the configured size, or that of the older layout whose rows they shall hold; a pinned one must be asked
@@ -157,12 +175,74 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
                        Map<switch_storm_key, switch_storm>(bpf_map__fd(maps.storms)),
                        bpf_map__fd(maps.floods),
                        bpf_map__fd(maps.drops)};
+  for (const auto program : kPrograms) {
+    object->known_programs_.push_back(program_id(object->program_fd(program)));
+    const int former = bpf_obj_get(object->program_pin(program).c_str());
+    if (former < 0) continue;
+    object->former_programs_.push_back(former);
+    object->known_programs_.push_back(program_id(former));
+  }
   return object;
 }
 
 Object::Object(switch_bpf* skeleton, std::string folder) : skeleton_(skeleton), folder_(std::move(folder)) {}
 
-Object::~Object() { switch_bpf__destroy(skeleton_); }
+Object::~Object() {
+  for (const int former : former_programs_) ::close(former);
+  switch_bpf__destroy(skeleton_);
+}
+
+const char* Object::program_name(BpfSwitch::Program program) {
+  switch (program) {
+    case BpfSwitch::Program::kPort: return "switch_port";
+    case BpfSwitch::Program::kUplink: return "switch_uplink";
+    case BpfSwitch::Program::kTunnel: return "switch_tunnel";
+  }
+  return "";
+}
+
+// Beside the layouts, which hold maps alone.
+std::string Object::program_pin(BpfSwitch::Program program) const {
+  return (fs::path(folder_).parent_path() / kProgramFolder / program_name(program)).string();
+}
+
+Result<void> Object::pin_programs() {
+  for (const auto program : kPrograms) {
+    const std::string pin = program_pin(program);
+    std::error_code failure;
+    fs::create_directories(fs::path(pin).parent_path(), failure);
+    fs::remove(pin, failure);
+    if (bpf_obj_pin(program_fd(program), pin.c_str()) != 0)
+      return error(std::string("cannot pin a program: ") + std::strerror(errno), pin);
+  }
+  return {};
+}
+
+std::vector<std::string> Object::examine_pins(bool mend) {
+  std::vector<std::string> missing;
+  const auto examine = [&](const std::string& pin, int fd, bool same) {
+    if (same) return;
+    missing.push_back(pin);
+    if (!mend) return;
+    std::error_code ignored;
+    fs::create_directories(fs::path(pin).parent_path(), ignored);
+    fs::remove(pin, ignored);
+    bpf_obj_pin(fd, pin.c_str());
+  };
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    const char* pin = bpf_map__pin_path(map);
+    if (pin != nullptr) examine(pin, bpf_map__fd(map), map_id_at(pin) == map_id(bpf_map__fd(map)));
+  }
+  for (const auto program : kPrograms) {
+    const std::string pin = program_pin(program);
+    const int pinned = bpf_obj_get(pin.c_str());
+    const bool same = pinned >= 0 && program_id(pinned) == program_id(program_fd(program));
+    if (pinned >= 0) ::close(pinned);
+    examine(pin, program_fd(program), same);
+  }
+  return missing;
+}
 
 int Object::program_fd(BpfSwitch::Program program) const {
   switch (program) {
@@ -190,6 +270,8 @@ Result<void> Object::unpin() {
     if (failure) return error("cannot remove the pin: " + failure.message(), pin);
   }
   std::error_code ignored;  // somebody else's file in there stays, and so does the folder
+  for (const auto program : kPrograms) fs::remove(program_pin(program), ignored);
+  fs::remove(fs::path(program_pin(BpfSwitch::Program::kPort)).parent_path(), ignored);
   fs::remove(folder_, ignored);
   fs::remove(fs::path(folder_).parent_path(), ignored);
   return {};

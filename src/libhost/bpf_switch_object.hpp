@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bpf/switch_maps.h"
 #include "bpf_switch_map.hpp"
@@ -43,6 +44,14 @@ class Object {
 
   const Maps& maps() const { return maps_; }
   int program_fd(BpfSwitch::Program program) const;
+  static const char* program_name(BpfSwitch::Program program);
+  /// Ids of this build's programs and of those that were pinned before them.
+  const std::vector<std::uint32_t>& known_programs() const { return known_programs_; }
+  const std::vector<int>& former_programs() const { return former_programs_; }
+  /// Pins the programs of this build in place of the former ones.
+  Result<void> pin_programs();
+  /// Pins that are missing or lead elsewhere; with `mend`, they are made anew.
+  std::vector<std::string> examine_pins(bool mend);
   /// Removes the pins whose rows were copied.
   Result<void> forget_older();
   /// Removes the pins and the folders that are empty then. The maps live on while programs are attached.
@@ -51,10 +60,14 @@ class Object {
  private:
   Object(switch_bpf* skeleton, std::string folder);
 
+  std::string program_pin(BpfSwitch::Program program) const;
+
   switch_bpf* skeleton_;
   std::string folder_;
   std::optional<std::string> older_folder_;
   Maps maps_;
+  std::vector<std::uint32_t> known_programs_;
+  std::vector<int> former_programs_;
 };
 
 }  // namespace splitnve::host::bpf

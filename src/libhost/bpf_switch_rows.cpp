@@ -107,12 +107,9 @@ std::string beyond_flood_limit(const datapath::DomainRow& row) {
   return {};
 }
 
-std::optional<switch_member> encode(const datapath::FloodMember& member, const PortTable& ports, std::string& cause) {
+std::optional<switch_member> encode(const datapath::FloodMember& member, const PortTable& ports) {
   const auto ifindex = ports.ifindex_of(member.port, true);
-  if (!ifindex) {
-    cause = no_interface(member.port);
-    return std::nullopt;
-  }
+  if (!ifindex) return std::nullopt;
   return switch_member{*ifindex, member.tag.value()};
 }
 
@@ -153,8 +150,8 @@ std::optional<std::uint32_t> PortTable::ifindex_of(PortId port, bool wanted) con
   return bound->ifindex;
 }
 
-// A flood member without interface gets no copies, but the others do: the row is set and the gap reported. Members are
-// sorted by tag, so that the program pushes each tag once.
+// A flood member without interface gets no copies, but the others do: one VM whose interface is gone is no failure of
+// its VN. Members are sorted by tag, so that the program pushes each tag once.
 EncodedDomain encode(const datapath::DomainRow& row, const PortTable& ports) {
   EncodedDomain out;
   out.key = row.domain.value();
@@ -167,9 +164,9 @@ EncodedDomain encode(const datapath::DomainRow& row, const PortTable& ports) {
   switch_domain value{};
   value.id = row.domain.value();
   value.vni = row.vni;
-  if (row.uplink) value.uplink = encode(*row.uplink, ports, out.cause).value_or(switch_member{});
+  if (row.uplink) value.uplink = encode(*row.uplink, ports).value_or(switch_member{});
   for (const auto& member : row.local)
-    if (const auto encoded = encode(member, ports, out.cause)) value.local[value.n_local++] = *encoded;
+    if (const auto encoded = encode(member, ports)) value.local[value.n_local++] = *encoded;
   std::sort(value.local, value.local + value.n_local, [](const switch_member& a, const switch_member& b) {
     return std::tie(a.vid, a.ifindex) < std::tie(b.vid, b.ifindex);
   });

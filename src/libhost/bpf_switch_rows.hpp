@@ -21,6 +21,7 @@ struct BoundPort {
   std::string name;
   bool attached = false;  ///< false: detached; the ifindex is kept so that its rows can still be named and removed
   std::vector<std::uint16_t> host_vids;  ///< of the host's VLAN devices on it (S26)
+  switch_port entry = {};                ///< what the programs shall know of it
 };
 
 /// Which interface each port id means. An interface has at most one port.

@@ -13,6 +13,7 @@
 #include "bpf_switch_map.hpp"
 #include "bpf_switch_object.hpp"
 #include "bpf_switch_rows.hpp"
+#include "bpf_switch_tc.hpp"
 #include "splitnve/host/bpf_switch.hpp"
 #include "splitnve/host/underlay.hpp"
 
@@ -95,6 +96,10 @@ struct Changes {
   Change<switch_fdb_key, switch_fdb> fdb;
 };
 BpfSwitch::Program program_of(datapath::PortRole role);
+/// A pin root without the slash at its end: how filters name their instance.
+std::string owner_name(const std::string& pin_root);
+/// Words for another instance that stands at our place of an interface, or nothing. `known`: programs of ours.
+std::string other_instance(const Ingress& ingress, const std::string& owner, const std::vector<std::uint32_t>& known);
 Changes changes_of(const datapath::Rows& rows, const PortTable& ports, Failures& failures);
 
 }  // namespace splitnve::host::bpf
@@ -108,24 +113,40 @@ struct BpfSwitch::State {
   bpf::LinkLocals link_locals;
   std::unordered_map<std::uint32_t, std::uint32_t> vni_of;  ///< by domain, to find the VNI that a domain leaves
   std::uint32_t vxlan_ifindex = 0;
-  std::optional<UnderlayRoom> underlay;  ///< as it was when the switch was opened
+  unsigned vxlan_mtu = 0;
+  std::optional<UnderlayRoom> underlay;  ///< as it was when last measured
+  std::uint32_t underlay_ifindex = 0;    ///< of the interface that has the local address
+  bool mtu_told = false;                 ///< the programs know that the underlay is too small
 
   const bpf::Maps& maps() const { return object->maps(); }
   Result<void> measure_underlay();
   /// Everything that `open` does once the maps are there.
   Result<void> adopt();
   Result<void> set_up_tunnels();
+  Result<void> attach_tunnel();
   Result<void> adopt_ports();
   Result<void> forget_foreign_rows();
 
   /// Binds a port and attaches its program; returns the cause of a failure, or nothing.
   std::string bind(const datapath::PortRow& row);
-  std::string refusal_to_bind(const datapath::PortRow& row, std::uint32_t ifindex, const bpf::HostUse& use) const;
+  std::string refusal_to_bind(const datapath::PortRow& row, const bpf::Link& link, const bpf::Ingress& ingress,
+                              const bpf::HostUse& use) const;
+  std::string attach(const bpf::Link& link, Program program, bpf::switch_port* entry);
+  bool is_in_front(const bpf::Ingress& ingress, Program program) const;
+  bpf::Attachment attachment(Program program) const;
   Result<void> refresh_own_addresses();
   void unbind(PortId port);
   void unbind_interface(std::uint32_t ifindex);
-  /// Rows that name one interface name another: its port's device was made anew.
-  void move_rows(std::uint32_t from, std::uint32_t to);
+
+  // --- bpf_switch_watch.cpp ---
+  /// A filter of ours, and nothing before it.
+  void examine_ingress(const bpf::Link& link, const std::string& name, Program program, std::optional<PortId> port,
+                       bool mend, KernelFaults& faults);
+  void examine_port_row(PortId port, const bpf::Link& link, bool mend, KernelFaults& faults);
+  void examine_tunnel(bool mend, KernelFaults& faults);
+  void examine_underlay(KernelFaults& faults);
+  void examine_pins(bool mend, KernelFaults& faults);
+  void set_tunnel_mtu(unsigned mtu);
 
   Result<void> bind_all(const std::vector<datapath::PortRow>& rows, ReconcileReport& report);
   Result<void> unbind_strangers(ReconcileReport& report);

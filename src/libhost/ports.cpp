@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/host/ports.hpp"
 
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -17,6 +20,8 @@ constexpr int kBatchesPerWakeUp = 2;
 /// there is lost and counted as `rx_dropped`. 40,000 frames a second are far beyond what a port's stations need.
 constexpr std::size_t kFramesPerSliceMax = 400;
 constexpr Duration kSlice = std::chrono::milliseconds(10);
+/// Absent interfaces that one `look_again` asks for.
+constexpr std::size_t kAbsentPerLook = 16;
 
 struct Port {
   std::string name;
@@ -27,6 +32,7 @@ struct Port {
   // The watch goes before the socket it watches.
   std::unique_ptr<FramePort> socket;
   std::unique_ptr<FdWatch> watch;
+  bool unusable = false;  ///< and it was said
   std::vector<OctetString> outgoing;
   Instant slice_ends{};
   std::size_t read_in_slice = 0;
@@ -60,13 +66,34 @@ struct Ports::Impl {
   Result<void> add(PortId id, const std::string& name, bool frames) {
     if (ports.contains(id))
       return unexpected<Error>(Error{"port id is in use", "port " + std::to_string(id.value()), "give each its own"});
+    if (by_name.contains(name)) return unexpected<Error>(Error{"two ports have one interface", name, ""});
     if (auto started = start_monitor(); !started) return started;
     Port port;
     port.name = name;
     port.frames = frames;
     port.link.name = name;
     ports.emplace(id, std::move(port));
+    by_name.emplace(name, id);
+    absent.insert(id);
     return {};
+  }
+  void remove(PortId id) {
+    const auto found = ports.find(id);
+    if (found == ports.end()) return;
+    close_socket(found->second);
+    set_link(id, found->second, LinkInfo{});
+    by_name.erase(found->second.name);
+    absent.erase(id);
+    unsure.erase(id);
+    ports.erase(found);
+  }
+  void set_link(PortId id, Port& port, const LinkInfo& now) {
+    if (port.link.index != now.index) {
+      if (const auto at = by_index.find(port.link.index); at != by_index.end() && at->second == id) by_index.erase(at);
+      if (now.index != 0) by_index[now.index] = id;
+      now.index == 0 ? (void)absent.insert(id) : (void)absent.erase(id);
+    }
+    port.link = now;
   }
   Result<void> open_socket(PortId id, Port& port) {
     auto opened = FramePort::open(port.name, port.group);
@@ -81,40 +108,75 @@ struct Ports::Impl {
     if (port.socket) port.before = port.before + port.socket->stats();
     port.socket.reset();
   }
-  /// Looks at the interface as it is now, and tells what has changed.
-  void refresh(PortId id) {
+  /// Looks at the interface as it is now, and tells what has changed. `left`: the one known went away, though one with
+  /// its number may be there again.
+  void refresh(PortId id, bool left) {
     Port& port = ports.at(id);
-    LinkInfo now = link_of(port.name).value_or(LinkInfo{});
+    const auto found = find_link(port.name);
+    if (!found) return (void)unsure.insert(id);  // no news (S38): asked again
+    LinkInfo now = found->value_or(LinkInfo{});
     now.name = port.name;
-    if (now == port.link) return;
-    if (now.index != port.link.index) {
+    unsure.erase(id);
+    if (now == port.link && !left) return reopen(id, port);
+    if (now.index != port.link.index || left) {
       const bool was_there = port.link.index != 0;
       close_socket(port);
       log.event(LogLevel::kInfo, now.index == 0 ? "PORT_GONE" : "PORT_PRESENT", {{"interface", port.name}});
       if (was_there && now.index != 0) {  // replaced in one go: whoever holds on to the old one must let go first
-        port.link = LinkInfo{};
-        port.link.name = port.name;
-        events.link(id, port.link);
+        LinkInfo none;
+        none.name = port.name;
+        set_link(id, port, none);
+        events.link(id, none);
+        if (!ports.contains(id)) return;
       }
-      if (now.index != 0 && port.frames)
-        if (auto opened = open_socket(id, port); !opened)
-          log.event(LogLevel::kError, "PORT_UNUSABLE", {{"interface", port.name}}, opened.error().to_string());
     }
-    port.link = now;
+    set_link(id, port, now);
+    reopen(id, port);
     events.link(id, now);
   }
-  void on_monitor() {
-    std::vector<std::pair<std::string, unsigned>> hints;
-    const bool complete =
-        monitor->drain([&](const std::string& name, unsigned index) { hints.emplace_back(name, index); });
-    std::vector<PortId> concerned;
-    for (const auto& [id, port] : ports) {
-      bool named = !complete;
-      for (const auto& [name, index] : hints) named = named || name == port.name || index == port.link.index;
-      if (named) concerned.push_back(id);
+  void reopen(PortId id, Port& port) {
+    if (!port.frames || port.socket || port.link.index == 0) return;
+    auto opened = open_socket(id, port);
+    if (opened) {
+      port.unusable = false;
+      return;
     }
-    for (const PortId id : concerned)
-      if (ports.contains(id)) refresh(id);
+    unsure.insert(id);
+    if (!std::exchange(port.unusable, true))
+      log.event(LogLevel::kError, "PORT_UNUSABLE", {{"interface", port.name}}, opened.error().to_string());
+  }
+  void on_monitor() {
+    KernelChanges changes;
+    boost::unordered_flat_map<PortId, bool> concerned;  // and whether its interface left
+    const bool complete = monitor->drain([&](const LinkMonitor::Hint& hint) {
+      using Kind = LinkMonitor::Hint::Kind;
+      changes.addresses = changes.addresses || hint.kind == Kind::kAddress;
+      if (hint.kind == Kind::kAddress) return;
+      if (changes.indexes.empty() || changes.indexes.back() != hint.index) changes.indexes.push_back(hint.index);
+      if (hint.kind == Kind::kTraffic) return;
+      if (const auto at = by_index.find(hint.index); at != by_index.end())
+        concerned[at->second] = concerned[at->second] || hint.kind == Kind::kLinkGone;
+      for (const auto& name : hint.names)
+        if (const auto at = by_name.find(name); at != by_name.end()) concerned.try_emplace(at->second, false);
+    });
+    changes.addresses = changes.addresses || !complete;
+    changes.everything = !complete;
+    if (!complete)
+      for (const auto& [id, port] : ports) concerned.try_emplace(id, false);
+    for (const auto& [id, left] : concerned)
+      if (ports.contains(id)) refresh(id, left);
+    if (events.kernel) events.kernel(changes);
+  }
+  void look_again() {
+    const std::vector<PortId> again(unsure.begin(), unsure.end());
+    for (const PortId id : again)
+      if (ports.contains(id)) refresh(id, false);
+    std::vector<PortId> next;
+    for (auto at = absent.upper_bound(last_absent); at != absent.end() && next.size() < kAbsentPerLook; ++at)
+      next.push_back(*at);
+    last_absent = next.size() < kAbsentPerLook ? PortId() : next.back();
+    for (const PortId id : next)
+      if (ports.contains(id)) refresh(id, false);
   }
   void on_readable(PortId id) {
     for (int i = 0; i < kBatchesPerWakeUp; ++i) {
@@ -157,6 +219,12 @@ struct Ports::Impl {
   Log& log;
   Events events;
   std::map<PortId, Port> ports;
+  boost::unordered_flat_map<std::string, PortId> by_name;
+  boost::unordered_flat_map<unsigned, PortId> by_index;  ///< of interfaces that are there
+  std::set<PortId> absent;
+  PortId last_absent;
+  boost::unordered_flat_set<PortId> unsure;  ///< the kernel did not say, or the socket could not be opened
+  std::vector<PortId> with_frames;           ///< to send
   std::unique_ptr<LinkMonitor> monitor;
   std::unique_ptr<FdWatch> monitor_watch;
   std::uint64_t frames_without_port = 0;
@@ -168,53 +236,59 @@ Ports::Ports(Loop& loop, Log& log, Events events) : impl_(std::make_unique<Impl>
 Ports::~Ports() = default;
 
 Result<void> Ports::open(PortId port, const std::string& interface_name, std::optional<MacAddress> group) {
-  const auto link = link_of(interface_name);
+  const auto link = find_link(interface_name);
   if (!link) return unexpected<Error>(link.error());
   if (auto added = impl_->add(port, interface_name, true); !added) return added;
   Port& entry = impl_->ports.at(port);
   entry.group = group;
-  if (auto opened = impl_->open_socket(port, entry); !opened) {
-    impl_->ports.erase(port);
-    return opened;
-  }
-  entry.link = *link;
-  impl_->events.link(port, *link);
+  LinkInfo now = link->value_or(LinkInfo{});
+  now.name = interface_name;
+  if (*link)
+    if (auto opened = impl_->open_socket(port, entry); !opened) {
+      impl_->remove(port);
+      return opened;
+    }
+  impl_->set_link(port, entry, now);
+  impl_->events.link(port, now);
   return {};
 }
 
 Result<void> Ports::watch(PortId port, const std::string& interface_name) {
   if (auto added = impl_->add(port, interface_name, false); !added) return added;
   Port& entry = impl_->ports.at(port);
-  LinkInfo now = link_of(interface_name).value_or(LinkInfo{});
+  const auto found = find_link(interface_name);
+  if (!found) impl_->unsure.insert(port);
+  LinkInfo now = found ? found->value_or(LinkInfo{}) : LinkInfo{};
   now.name = interface_name;
-  entry.link = now;
+  impl_->set_link(port, entry, now);
   impl_->events.link(port, now);
   return {};
 }
+
+void Ports::look_again() { impl_->look_again(); }
 
 bool Ports::watches(PortId port, const std::string& interface_name) const {
   const auto found = impl_->ports.find(port);
   return found != impl_->ports.end() && found->second.name == interface_name;
 }
 
-void Ports::close(PortId port) {
-  const auto found = impl_->ports.find(port);
-  if (found == impl_->ports.end()) return;
-  impl_->close_socket(found->second);
-  impl_->ports.erase(found);
-}
+void Ports::close(PortId port) { impl_->remove(port); }
 
 void Ports::queue(PortId port, OctetString frame) {
   const auto found = impl_->ports.find(port);
-  if (found == impl_->ports.end() || !found->second.socket)
+  if (found == impl_->ports.end() || !found->second.socket) {
     ++impl_->frames_without_port;
-  else
-    found->second.outgoing.push_back(std::move(frame));
+    return;
+  }
+  if (found->second.outgoing.empty()) impl_->with_frames.push_back(port);
+  found->second.outgoing.push_back(std::move(frame));
 }
 
 void Ports::flush() {
-  for (auto& [id, port] : impl_->ports) {
-    if (port.outgoing.empty()) continue;
+  for (const PortId id : std::exchange(impl_->with_frames, {})) {
+    const auto found = impl_->ports.find(id);
+    if (found == impl_->ports.end()) continue;
+    Port& port = found->second;
     if (port.socket)
       port.socket->send(port.outgoing);
     else

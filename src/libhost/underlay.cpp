@@ -55,15 +55,6 @@ bool is_address(const sockaddr* found, const datapath::UnderlayAddress& wanted) 
   return false;
 }
 
-std::string holder_of(const datapath::UnderlayAddress& local) {
-  ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return {};
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, &::freeifaddrs);
-  for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next)
-    if (is_address(at->ifa_addr, local)) return at->ifa_name;
-  return {};
-}
-
 unsigned mtu_of(const std::string& name) {
   const Socket probe(AF_INET);
   ifreq request{};
@@ -78,6 +69,15 @@ void narrow(std::optional<UnderlayRoom>& room, unsigned mtu, unsigned overhead, 
 }
 
 }  // namespace
+
+std::string holder_of(const datapath::UnderlayAddress& local) {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, &::freeifaddrs);
+  for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next)
+    if (is_address(at->ifa_addr, local)) return at->ifa_name;
+  return {};
+}
 
 unsigned vxlan_overhead(const datapath::UnderlayAddress& nnve) {
   return nnve.is_ipv4() ? kVxlanOverheadIpv4 : kVxlanOverheadIpv6;

@@ -444,6 +444,7 @@ void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
+void Agent::set_mac(PortId port, const MacAddress& mac, Instant now) { impl_->set_mac(port, mac, now); }
 void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
 std::optional<agent::Effect> Agent::poll_effect() { return impl_->journal.effects.poll(); }

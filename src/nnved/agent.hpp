@@ -131,6 +131,8 @@ class Agent {
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
   /// Everything the datapath shall hold now: for the start-up reconcile, `audit`, and the simulation's comparison.
   datapath::Rows desired_rows() const;
+  /// Those of them that name a port.
+  datapath::Rows rows_of_port(PortId port) const;
   /// Everything the authority shall hold now.
   std::vector<agent::AuthorityRow> desired_authority() const;
   std::vector<agent::AuthorityTag> desired_tags() const;
@@ -151,6 +153,9 @@ class Agent {
   bool handle_work(std::size_t budget, Instant now);
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
+  /// The address of a port's interface, which may be absent at the start and change later. A TSI that has it ends: it
+  /// is nobody's but ours.
+  void set_mac(PortId port, const MacAddress& mac, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
   /// The address of an interface of ours is another now: no TSI may claim it, and one that has it goes.
   void handle_port_mac(PortId port, const MacAddress& mac, Instant now);

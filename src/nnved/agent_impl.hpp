@@ -220,6 +220,7 @@ struct Agent::Impl {
   // --- upkeep.cpp: what time and links do ---
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
+  void set_mac(PortId port, const MacAddress& mac, Instant now);
   void age(Index instance, Instant now);
   void link_lost(std::uint32_t port_index, Instant now);
   /// Some of what goes with a lost link; false when all is gone.
@@ -301,7 +302,7 @@ struct Agent::Impl {
   Index restore_peer(std::uint32_t port_index, const MacAddress& station, Instant now);
   const char* restore_tsi(Index instance, const TsiRecord& record, Instant now);
 
-  const AgentConfig config;
+  AgentConfig config;  ///< as it was given, but for the MAC addresses of the ports
   Policy policy{config};
   Journal journal;
   Changes changes;

@@ -78,7 +78,7 @@ void audit_claims(nnved::Agent& nnved, daemon::AuditReport& report) {
 }
 
 Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
-  const auto ports = daemon::find_interfaces(file.agent.ports, datapath::PortRole::kAccess);
+  const auto ports = daemon::find_interfaces(file.agent.ports, datapath::PortRole::kAccess, file.settings.paths.pins);
   if (!ports) return unexpected<Error>(ports.error());
   const auto system = daemon::system_id(file.settings);
   if (!system) return unexpected<Error>(system.error());

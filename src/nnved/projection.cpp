@@ -127,15 +127,18 @@ datapath::Rows Projection::rows(const RowKeys& keys) const {
   return rows;
 }
 
-datapath::Rows Projection::all_rows() const {
+// `only`: no rows of another port, and none that name no port at all.
+datapath::Rows Projection::rows_of(std::optional<PortId> only) const {
   RowKeys keys;
+  const auto concerns = [only](PortId port) { return !only || *only == port; };
   vaps_.rows().for_each([&](Index, const VapRow& vap) {
-    if (vap.state != VapState::kConnected) return;
+    if (vap.state != VapState::kConnected || !concerns(vap.port)) return;
     keys.domains.push_back(vap.vn);
     keys.access.push_back({vap.port, vap.vid, vap.vn});
     for (const Vid vid : vap.more) keys.access.push_back({vap.port, vid, vap.vn});
   });
   tsis_.rows().for_each([&](Index instance, const TsiRow& tsi) {
+    if (!concerns(vaps_[tsi.vap].port)) return;
     for (const AddressRow& address : tsi.addresses) {
       if (address.ip != 0 && address.level == Level::kActive)
         keys.ips.push_back({instance, tsis_.name(instance, address)});
@@ -144,16 +147,21 @@ datapath::Rows Projection::all_rows() const {
       if (address.level == Level::kActive) keys.fdb.push_back({tsi.vn, address.mac});
     }
   });
-  for (const auto& [key, nnve] : remotes_)
-    if (const DomainState* domain = vaps_.domain(key.vn); domain != nullptr && domain->connected > 0)
-      keys.fdb.push_back(key);
+  if (!only)
+    for (const auto& [key, nnve] : remotes_)
+      if (const DomainState* domain = vaps_.domain(key.vn); domain != nullptr && domain->connected > 0)
+        keys.fdb.push_back(key);
   sort_unique(keys);
   datapath::Rows all = rows(keys);
   for (const PortConfig& port : config_.ports)
-    all.ports.push_back(
-        {port.id, port.interface_name, datapath::PortRole::kAccess, true, host_traffic_.of(port), port.storm});
+    if (concerns(port.id))
+      all.ports.push_back(
+          {port.id, port.interface_name, datapath::PortRole::kAccess, true, host_traffic_.of(port), port.storm});
   return all;
 }
+
+datapath::Rows Projection::all_rows() const { return rows_of(std::nullopt); }
+datapath::Rows Projection::rows_of_port(PortId port) const { return rows_of(port); }
 
 agent::AuthorityRow Projection::authority(const AddressKey& key, const Owner& owner) const {
   agent::AuthorityRow row{key.vn, key.mac, tsis_[owner.holder].vsi, owner.generation, false, false};

@@ -26,6 +26,7 @@ class Projection {
   void adopt(const std::vector<datapath::DomainRow>& found);
   /// Everything the datapath shall hold, ports included.
   datapath::Rows all_rows() const;
+  datapath::Rows rows_of_port(PortId port) const;
 
   /// The authority's row of an address that somebody here has.
   agent::AuthorityRow authority(const AddressKey& key, const Owner& owner) const;
@@ -35,6 +36,7 @@ class Projection {
   agent::StoreRecord record(Index instance) const;
 
  private:
+  datapath::Rows rows_of(std::optional<PortId> only) const;
   const AgentConfig& config_;
   const Policy& policy_;
   const TsiTable& tsis_;

@@ -104,6 +104,25 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
   settle(now);
 }
 
+/// The conversation with a station is bound to our address: it begins anew, and the state stays.
+void Impl::set_mac(PortId port, const MacAddress& mac, Instant now) {
+  const auto port_index = policy.port_index(port);
+  if (!port_index || mac.is_zero() || config.ports[*port_index].mac == mac) return;
+  config.ports[*port_index].mac = mac;
+  if (auto& evb = ports[*port_index].evb) evb->machine().set_own_mac(mac);
+  for (const Index peer : ports[*port_index].members) {
+    Peer& one = peers[peer];
+    one.session.link_down();
+    one.session.set_own_mac(mac);
+    one.authentication = new_authentication(*port_index, one.station);
+    one.exchange.reset(new_nonce());
+    one.exchange.set_nonce(nonce_for(one), now);
+    tell_bridge(peer);
+    touch(peer);
+  }
+  handle_port_mac(*port_index, mac, now);
+}
+
 /// Everything behind the port goes, and the stations: piece by piece, so that others are served meanwhile. Until all is
 /// gone nobody is heard there.
 void Impl::link_lost(std::uint32_t port_index, Instant now) {

@@ -7,6 +7,7 @@
 namespace splitnve::nnved {
 
 datapath::Rows Agent::desired_rows() const { return impl_->projection.all_rows(); }
+datapath::Rows Agent::rows_of_port(PortId port) const { return impl_->projection.rows_of_port(port); }
 
 std::vector<agent::AuthorityRow> Agent::desired_authority() const {
   std::vector<agent::AuthorityRow> rows;

@@ -352,6 +352,20 @@ void Agent::Impl::handle_time(Instant now) {
   pump(now);
 }
 
+/// The conversation with the nNVE is bound to our address: it begins anew, and the state stays.
+void Agent::Impl::set_mac(PortId port, const MacAddress& mac, Instant now) {
+  for (Uplink& uplink : uplinks_) {
+    if (uplink.config.id != port || mac.is_zero() || uplink.config.mac == mac) continue;
+    uplink.set_mac(mac);
+    if (uplink.evb) uplink.evb->machine().set_own_mac(mac);
+    uplink.session.link_down();
+    uplink.last_request.reset();
+    reset_exchange(uplink, now);
+    uplink.station.reassert_all(now);
+  }
+  pump(now);
+}
+
 void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
   for (Uplink& uplink : uplinks_) {
     if (uplink.config.id != port) continue;
@@ -404,6 +418,7 @@ std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant 
   return impl_->restore(records, now);
 }
 datapath::Rows Agent::desired_rows() const { return impl_->desired_rows(); }
+datapath::Rows Agent::rows_of_port(PortId port) const { return impl_->rows_of_port(port); }
 void Agent::handle_event(const LifecycleEvent& event, Instant now) {
   if (!event.vn_name) return impl_->handle_event(event, now);
   const auto vn = impl_->vn_named(*event.vn_name);
@@ -423,6 +438,7 @@ bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_
 void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
+void Agent::set_mac(PortId port, const MacAddress& mac, Instant now) { impl_->set_mac(port, mac, now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
 std::optional<agent::Effect> Agent::poll_effect() { return impl_->effects_.poll(); }
 std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }

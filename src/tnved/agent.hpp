@@ -151,6 +151,8 @@ class Agent {
 
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
   datapath::Rows desired_rows() const;
+  /// Those of them that name a port.
+  datapath::Rows rows_of_port(PortId port) const;
 
   void handle_event(const LifecycleEvent& event, Instant now);
   /// All named addresses change or, with a false Answer, none does.
@@ -160,6 +162,8 @@ class Agent {
   bool handle_work(std::size_t budget, Instant now);
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
+  /// The address of an uplink's interface, which may be absent at the start and change later.
+  void set_mac(PortId port, const MacAddress& mac, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
   /// The operator wants the VNs that it stands by for on this uplink. The reason why not, or nothing.
   std::string use_uplink(PortId uplink, Instant now);

@@ -181,7 +181,7 @@ std::string Agent::Impl::bind(Slot slot, const std::string& interface_name) {
     tsi.member_open = tsi.port_open = false;
     for (Address& address : tsi.addresses) address.open = false;
   }
-  tsi.port = *port;
+  set_port(slot, *port);
   touch_addresses(slot);
   to_store(slot);
   refresh_ports(slot, "its interface was named");
@@ -333,7 +333,7 @@ void Agent::Impl::part(Slot slot, const std::string& why) {
   if (!tsi.joined) return;
   give_back(slot, why);
   if (tsi.port.value() != 0) vswitch_.unbind(tsi.port, tsi.guest_tag);
-  tsi.port = PortId();
+  set_port(slot, PortId());
   vswitch_.leave(domain(tsi));
   tsi.joined = false;
   to_program(slot);

@@ -77,6 +77,7 @@ struct Agent::Impl {
   bool handle_work(std::size_t budget, Instant now);
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
+  void set_mac(PortId port, const MacAddress& mac, Instant now);
   std::optional<Instant> next_deadline() const;
   void pump(Instant now);
   void drain_stations(Instant now);
@@ -227,6 +228,10 @@ struct Agent::Impl {
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
   std::string restore_one(const agent::StoreRecord& record, Instant now);
   datapath::Rows desired_rows() const;
+  datapath::Rows rows_of_port(PortId port) const;
+  void add_rows(Slot slot, datapath::Rows& rows) const;
+  /// The one place where a TSI comes to a port and leaves it.
+  void set_port(Slot slot, PortId port);
   std::optional<TsiView> view(Slot slot) const;
   std::vector<PeerView> peers() const;
   TsiRecord record(Slot slot) const;
@@ -249,6 +254,7 @@ struct Agent::Impl {
   std::deque<Uplink> uplinks_;  ///< neither copied nor moved
   TsiTable tsis_;
   VSwitch vswitch_;
+  boost::unordered_flat_map<PortId, boost::container::small_vector<Slot, 1>> slots_of_port_;
   agent::EffectQueue effects_;
   boost::unordered_flat_map<Slot, std::string> reasons_;
   /// Manager and type that the nNVE had confirmed, while it has not confirmed others.

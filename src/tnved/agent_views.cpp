@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Restore from the store, the rows that the datapath shall hold, and what is shown.
+#include <algorithm>
+
 #include "tnved/agent_impl.hpp"
 
 namespace splitnve::tnved {
@@ -101,7 +103,7 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
     if (read->port.value() != 0) {
       const auto port = vswitch_.bind_stored(in, read->interface_name, tsi.guest_tag, read->port);
       if (!port) notice("TNVED_RECORD_PORT", agent::Notice::Level::kWarning, tsi.vsi.to_string() + ": " + port.error());
-      if (port) tsi.port = *port;
+      if (port) set_port(slot, *port);
     }
   }
   open_association(slot, now);
@@ -119,23 +121,53 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   return "";
 }
 
+void Agent::Impl::set_port(Slot slot, PortId port) {
+  Tsi& tsi = tsis_[slot];
+  if (const auto left = slots_of_port_.find(tsi.port); left != slots_of_port_.end()) {
+    auto& slots = left->second;
+    slots.erase(std::remove(slots.begin(), slots.end(), slot), slots.end());
+    if (slots.empty()) slots_of_port_.erase(left);
+  }
+  tsi.port = port;
+  if (port.value() != 0) slots_of_port_[port].push_back(slot);
+}
+
+void Agent::Impl::add_rows(Slot slot, datapath::Rows& rows) const {
+  const Tsi& tsi = tsis_[slot];
+  if (!tsi.joined || tsi.port.value() == 0) return;
+  const InstanceId instance = TsiTable::instance(slot);
+  for (const Address& address : tsi.addresses) {
+    if (!address.is_mac()) {
+      if (!address.removing()) rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true, domain(tsi)});
+      continue;
+    }
+    rows.guards.push_back(
+        {domain(tsi), tsi.port, address.mac, instance, tsis_.guard(slot, address.mac), address.priority});
+    if (address.open)
+      rows.fdb.push_back({domain(tsi), address.mac, datapath::LocalOwner{instance, tsi.port, tsi.guest_tag}});
+  }
+}
+
 datapath::Rows Agent::Impl::desired_rows() const {
   datapath::Rows rows = vswitch_.shared_rows();
-  tsis_.for_each([&](Slot slot, const Tsi& tsi) {
-    if (!tsi.joined || tsi.port.value() == 0) return;
-    const InstanceId instance = TsiTable::instance(slot);
-    for (const Address& address : tsi.addresses) {
-      if (!address.is_mac()) {
-        if (!address.removing())
-          rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true, domain(tsi)});
-        continue;
-      }
-      rows.guards.push_back(
-          {domain(tsi), tsi.port, address.mac, instance, tsis_.guard(slot, address.mac), address.priority});
-      if (address.open)
-        rows.fdb.push_back({domain(tsi), address.mac, datapath::LocalOwner{instance, tsi.port, tsi.guest_tag}});
-    }
-  });
+  tsis_.for_each([&](Slot slot, const Tsi&) { add_rows(slot, rows); });
+  return rows;
+}
+
+datapath::Rows Agent::Impl::rows_of_port(PortId port) const {
+  if (port.value() < kVmPortFirst) return vswitch_.rows_of_uplink(port);
+  RowKeys keys;
+  datapath::Rows rows;
+  const auto found = slots_of_port_.find(port);
+  if (found == slots_of_port_.end()) return rows;
+  for (const Slot slot : found->second) {
+    const Tsi& tsi = tsis_[slot];
+    keys.access.emplace_back(port, tsi.guest_tag);
+    keys.domains.push_back(domain(tsi));
+    add_rows(slot, rows);
+  }
+  keys.ports.push_back(port);
+  vswitch_.add_rows(std::move(keys), rows);
   return rows;
 }
 

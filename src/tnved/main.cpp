@@ -21,7 +21,7 @@ daemon::MachineNeeds needs_of(const tnved::FileConfig& file) {
 }
 
 Result<daemon::ExitStatus> run(tnved::FileConfig& file) {
-  const auto ports = daemon::find_interfaces(file.agent.uplinks, datapath::PortRole::kUplink);
+  const auto ports = daemon::find_interfaces(file.agent.uplinks, datapath::PortRole::kUplink, file.settings.paths.pins);
   if (!ports) return unexpected<Error>(ports.error());
   const auto system = daemon::system_id(file.settings);
   if (!system) return unexpected<Error>(system.error());

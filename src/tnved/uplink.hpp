@@ -30,11 +30,12 @@ inline constexpr Duration kReassertPause = std::chrono::seconds(1);
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
 struct Uplink {
   Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first, const vdp::Capabilities& own,
-         const auth::Nonce& seed)
+         const auth::Nonce& first_seed)
       : config(uplink),
         session({uplink.mac, MacAddress(), where_first(uplink), agent.ecp, first}),
         station(agent.vdp),
         exchange(own, {agent.ecp.ack_timer(), agent.vdp.keepalive_interval()}, uplink.legacy),
+        seed(first_seed),
         authentication({uplink.authentication.mode, uplink.authentication.keys, vdp::Role::kStation, uplink.mac, seed},
                        uplink.interface_name),
         timing(agent.vdp),
@@ -46,6 +47,12 @@ struct Uplink {
                                          agent.ecp, agent.vdp, agent.lldp_interval});
   }
 
+  void set_mac(const MacAddress& mac) {
+    config.mac = mac;
+    session.set_own_mac(mac);
+    authentication = {{config.authentication.mode, config.authentication.keys, vdp::Role::kStation, mac, seed},
+                      config.interface_name};
+  }
   static MacAddress where_first(const UplinkConfig& uplink) {
     if (uplink.nnve) return *uplink.nnve;
     return uplink.discovery.value_or(ecp::kNearestCustomerBridge);
@@ -55,6 +62,7 @@ struct Uplink {
   ecp::Session session;
   vdp::Station station;
   vdp::Exchange exchange;
+  auth::Nonce seed;
   agent::Authentication authentication;
   vdp::Timing timing;  ///< what holds on this uplink: negotiated, or our own
   std::optional<agent::EvbPort> evb;

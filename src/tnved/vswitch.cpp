@@ -284,11 +284,27 @@ datapath::Rows VSwitch::shared_rows() const {
   };
   for (const auto& [key, unused] : bindings_) add_access(key);
   for (const auto& [key, unused] : uplink_tags_) add_access(key);
-  keys.sort_unique();
   datapath::Rows rows;
+  add_rows(std::move(keys), rows);
+  return rows;
+}
+
+void VSwitch::add_rows(RowKeys keys, datapath::Rows& rows) const {
+  keys.sort_unique();
   for (PortId port : keys.ports) rows.ports.push_back(port_row(port));
   for (DomainId id : keys.domains) rows.domains.push_back(domain_row(id));
   for (const auto& [port, tag] : keys.access) rows.access.push_back(access_row(port, tag));
+}
+
+datapath::Rows VSwitch::rows_of_uplink(PortId uplink) const {
+  RowKeys keys;
+  keys.ports.push_back(uplink);
+  for (const auto& [id, unused] : domains_)
+    if (uplink_of(id) == uplink) keys.domains.push_back(id);
+  for (const auto& [key, unused] : uplink_tags_)
+    if (key >> 16 == uplink.value()) keys.access.emplace_back(uplink, Vid(static_cast<std::uint16_t>(key)));
+  datapath::Rows rows;
+  add_rows(std::move(keys), rows);
   return rows;
 }
 

@@ -108,6 +108,10 @@ class VSwitch {
   std::pair<datapath::Rows, RowKeys> flush(const AddressOwners& owners);
   /// Every port, domain and access row; guards and addresses are the owner's to add.
   datapath::Rows shared_rows() const;
+  /// Those of them that name an uplink.
+  datapath::Rows rows_of_uplink(PortId uplink) const;
+  /// The rows of these ports, domains and tags.
+  void add_rows(RowKeys keys, datapath::Rows& rows) const;
 
   const std::string& interface_name(PortId port) const;
   /// The VID that frames of the domain leave with; null if none is assigned yet.

@@ -113,7 +113,7 @@ TEST_F(BpfHostTraffic, refuses_a_port_that_belongs_to_a_bridge) {
   EXPECT_EQ(cause_of_port(*bpf_switch_, "p1", PortRole::kUplink), "p1: " + cause);
   EXPECT_EQ(cause_of_port(*bpf_switch_, "p1", PortRole::kAccess), "p1: " + cause);
   run("test -z \"$(tc qdisc show dev p1 clsact)\"");
-  const auto asked_before = BpfSwitch::check_port("p1", PortRole::kUplink);
+  const auto asked_before = BpfSwitch::check_port("p1", PortRole::kUplink, "/sys/fs/bpf/nowhere");
   ASSERT_FALSE(asked_before);
   EXPECT_EQ(asked_before.error().to_string(), "p1: " + cause);
   EXPECT_EQ(cause_of_port(*bpf_switch_, "p1", PortRole::kVm), "");

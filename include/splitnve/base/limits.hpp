@@ -90,4 +90,11 @@ inline constexpr std::uint32_t kVmStormRate = 1000;
 inline constexpr std::uint32_t kAccessStormRate = 5000;
 inline constexpr std::uint32_t kStormRateMax = 1u << 24;
 
+/// What another tool undoes in the kernel is made right so often in so much time; then a VM's port is closed and any
+/// other is left alone for as long: no war of agents (S38).
+inline constexpr std::size_t kKernelMendsMax = 3;
+inline constexpr Duration kKernelMendsTime = std::chrono::minutes(1);
+/// Mended losses that an audit still tells of; the counters have all.
+inline constexpr std::size_t kKernelMendedKept = 64;
+
 }  // namespace splitnve::limits

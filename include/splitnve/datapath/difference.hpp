@@ -14,6 +14,7 @@ struct Difference {
     kMissing,  ///< wanted, not there
     kStale,    ///< there, wanted by nobody
     kDiffers,  ///< there with another value
+    kMended,   ///< was lost, and made right since the last comparison
   };
   Kind kind = Kind::kMissing;
   std::string row;  ///< the row's table and key, for people

@@ -175,6 +175,7 @@ class Session {
   std::optional<EcpSequence> poll_ack();
   /// Frames go there from now on: to the peer itself, or to a group address.
   void set_destination(MacAddress destination) { config_.destination = destination; }
+  void set_own_mac(MacAddress mac) { config_.own_mac = mac; }
 
   /// May a VDPDU be sent now (nothing outstanding, no back-off running)?
   bool ready(Instant now) const;

@@ -114,6 +114,7 @@ class Machine {
   const Tlv& announced() const { return announced_; }
   const Neighbour* neighbour() const;
   const Config& config() const { return config_; }
+  void set_own_mac(MacAddress mac) { config_.own_mac = mac; }
   const Stats& stats() const { return stats_; }
 
  private:

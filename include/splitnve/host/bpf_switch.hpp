@@ -52,15 +52,28 @@ class BpfSwitch final : public Datapath {
   agent::BatchResult apply(BatchId batch, const datapath::Rows& rows) override;
   Result<ReconcileReport> reconcile(const datapath::Rows& full) override;
   Result<datapath::Rows> dump() const override;
+  void release(PortId port) override;
+  bool is_replaced(PortId port, const std::string& interface_name) const override;
+  std::optional<PortId> port_at(unsigned ifindex) const override;
+  std::vector<PortId> bound_ports() const override;
+  bool is_bound(PortId port) const override;
+  KernelFaults examine(PortId port, bool mend) override;
+  KernelFaults examine_shared(bool thorough, bool mend) override;
+  bool is_shared(unsigned ifindex) const override;
+  bool shut(PortId port, bool down) override;
   DropCounters drops() const override;
   datapath::InstanceCounters instance_counters(InstanceId instance) const override;
   void clear_counters(InstanceId instance) override;
   Result<void> tear_down() override;
 
   Flooded flooded() const;
-  /// Why an interface cannot have a role: frames of the host would be cut off (S26), or somebody else's filter is in
-  /// our place. `apply` says the same of its rows; asked before, a start can be refused. Makes nothing.
-  static Result<void> check_port(const std::string& interface_name, datapath::PortRole role);
+  /// Why an interface cannot have a role: frames of the host would be cut off (S26), somebody else's filter is in our
+  /// place, or another instance than that of `pin_root` serves it. `apply` says the same of its rows; asked before, a
+  /// start can be refused. An interface that is absent is no obstacle. Makes nothing.
+  static Result<void> check_port(const std::string& interface_name, datapath::PortRole role,
+                                 const std::string& pin_root);
+  /// Tells the instance that serves an interface that this one was refused it; without effect on any other.
+  static void claim_port(const std::string& interface_name, const std::string& pin_root);
 
   /// For BPF_PROG_TEST_RUN.
   int program_fd(Program program) const;

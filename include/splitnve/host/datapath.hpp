@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "splitnve/agent/effects.hpp"
@@ -27,6 +29,34 @@ struct ReconcileReport {
 /// Frames dropped since the datapath was pinned, by `datapath::Drop`; a restart of the daemon does not reset them.
 using DropCounters = std::array<std::uint64_t, static_cast<std::size_t>(datapath::Drop::kCount_)>;
 
+/// What a datapath makes in the kernel beside its rows, and what may stand in its way there (S38).
+enum class KernelPart : std::uint8_t {
+  kInterface,        ///< the interface of a port that forwards: gone, or another one of its name
+  kFilter,           ///< our program at a port or the VXLAN device
+  kForeignProgram,   ///< another program in our place
+  kForeignBefore,    ///< a filter, TCX or netkit program that may decide before ours
+  kForeignXdp,       ///< an XDP program, which sees frames before ours
+  kPortRow,          ///< what the programs know of a port: its row, its MAC address
+  kClaim,            ///< another instance wanted the port, and was refused
+  kTunnel,           ///< the VXLAN device
+  kUnderlayMtu,      ///< the underlay carries less than the access ports
+  kUnderlayAddress,  ///< the source address of the tunnels is at no interface
+  kPins,             ///< pinned maps and programs
+  kCount_,
+};
+/// The snake_case name under which it is counted and logged.
+const char* to_string(KernelPart part);
+
+struct KernelFault {
+  KernelPart part = KernelPart::kFilter;
+  std::string where;  ///< an interface's name, or a path
+  std::string what;   ///< for the operator
+  bool mended = false;
+  /// Set: the port's frames may have passed, or pass, without being asked for.
+  std::optional<PortId> exposed = std::nullopt;
+};
+using KernelFaults = std::vector<KernelFault>;
+
 /// One forwarding plane of one daemon instance. Called on the loop thread only; calls block for the time of a few
 /// system calls. What exists in the kernel outlives the object: destroying it forwards on (S34).
 class Datapath {
@@ -44,6 +74,24 @@ class Datapath {
   virtual Result<ReconcileReport> reconcile(const datapath::Rows& full) = 0;
   /// The rows that are in force, read back from the kernel, in no particular order.
   virtual Result<datapath::Rows> dump() const = 0;
+
+  /// The port's interface is not there (any more): it forwards nothing until its row is applied again. Its rows are the
+  /// caller's to take back before another interface gets its number.
+  virtual void release(PortId port) = 0;
+  /// Whether the interface that has the port's name now is another one than the port is bound to.
+  virtual bool is_replaced(PortId port, const std::string& interface_name) const = 0;
+  /// The port of an interface, and all that are bound.
+  virtual std::optional<PortId> port_at(unsigned ifindex) const = 0;
+  virtual std::vector<PortId> bound_ports() const = 0;
+  virtual bool is_bound(PortId port) const = 0;
+  /// Compares what stands in the kernel for one port with what shall be there; with `mend`, makes it right.
+  virtual KernelFaults examine(PortId port, bool mend) = 0;
+  /// The same for what all ports share: the VXLAN device and, if `thorough`, the underlay and the pins.
+  virtual KernelFaults examine_shared(bool thorough, bool mend) = 0;
+  /// Is the interface one whose changes concern `examine_shared`?
+  virtual bool is_shared(unsigned ifindex) const = 0;
+  /// Sets the interface of a port down, or up again: where frames cannot be judged, none shall pass. False: it failed.
+  virtual bool shut(PortId port, bool down) = 0;
 
   virtual DropCounters drops() const = 0;
   /// Zeros for an instance that the datapath does not know.

@@ -34,6 +34,8 @@ struct EffectHandlers {
   std::function<void(const agent::Answer&)> answer;
   /// Before the agent is told; for the datapath, which re-attaches to an interface that came back.
   std::function<void(PortId, const LinkInfo&)> link;
+  /// After links were told: where else in the kernel to look; may be empty.
+  std::function<void(const KernelChanges&)> kernel = {};
   /// Each transition, and each notice that the log admitted, after it was logged: for the audit file; may be empty.
   std::function<void(agent::Transition)> transition;
   std::function<void(agent::Notice)> notice;
@@ -53,7 +55,10 @@ class Driver {
         handlers_(std::move(handlers)),
         ports_(loop, log,
                Ports::Events{[this](PortId port, Octets frame) { on_frame(port, frame); }, [this] { on_batch(); },
-                             [this](PortId port, const LinkInfo& link) { on_link(port, link); }}),
+                             [this](PortId port, const LinkInfo& link) { on_link(port, link); },
+                             [this](const KernelChanges& changes) {
+                               if (handlers_.kernel) handlers_.kernel(changes);
+                             }}),
         timer_(loop, [this] { turn(); }) {}
 
   Ports& ports() { return ports_; }

@@ -22,6 +22,9 @@ struct RouteMtu {
 };
 RouteMtu route_mtu(const datapath::UnderlayAddress& remote);
 
+/// The interface that has an address; empty: none.
+std::string holder_of(const datapath::UnderlayAddress& local);
+
 /// What the narrowest way carries of an inner packet without fragments.
 struct UnderlayRoom {
   unsigned inner_mtu = 0;

@@ -259,11 +259,23 @@ static __always_inline void copy_tagged(struct __sk_buff* skb, __u32 ifindex, __
     ++*copies;
 }
 
+/* S25: a VXLAN packet is never fragmented (RFC 7348), so what the underlay does not carry ends here and is counted. Of a
+ * frame that the kernel cuts up later, what one piece has at least counts. */
+static __always_inline bool is_too_large(const struct __sk_buff* skb, const struct switch_settings* tunnels) {
+  const __u32 headers = 40; /* IPv4 and TCP without options */
+  const __u32 packet = skb->gso_size ? skb->gso_size + headers : skb->len - ETH_HLEN;
+  return tunnels->tunnel_mtu && packet > tunnels->tunnel_mtu;
+}
+
 static __always_inline void flood_remote(struct __sk_buff* skb, const struct switch_domain* domain, __u32 id,
                                          __u64* copies) {
   const struct switch_settings* tunnels = find_settings();
   __u32 i;
-  if (!tunnels || !tunnels->vxlan_ifindex) return;
+  if (!tunnels || !tunnels->vxlan_ifindex || !domain->n_remote) return;
+  if (is_too_large(skb, tunnels)) {
+    drop(SWITCH_DROP_REDIRECT);
+    return;
+  }
   for (i = 0; i < SWITCH_FLOOD_REMOTE_MAX; ++i) {
     if (i >= domain->n_remote || domain->id != id) break;
     if (!aim(skb, tunnels, domain->vni, domain->remote[i]) || bpf_clone_redirect(skb, tunnels->vxlan_ifindex, 0))
@@ -309,7 +321,8 @@ static __always_inline int send_local(struct __sk_buff* skb, const struct switch
 
 static __always_inline int send_remote(struct __sk_buff* skb, const struct switch_domain* domain, const __u8* nnve) {
   const struct switch_settings* tunnels = find_settings();
-  if (!tunnels || !tunnels->vxlan_ifindex || !aim(skb, tunnels, domain->vni, nnve)) return drop(SWITCH_DROP_REDIRECT);
+  if (!tunnels || !tunnels->vxlan_ifindex || is_too_large(skb, tunnels)) return drop(SWITCH_DROP_REDIRECT);
+  if (!aim(skb, tunnels, domain->vni, nnve)) return drop(SWITCH_DROP_REDIRECT);
   return bpf_redirect(tunnels->vxlan_ifindex, 0);
 }
 

@@ -197,7 +197,8 @@ struct switch_settings {
   __u64 netns; /* of the ifindexes: pins outlive a network namespace, and another one counts from 1 again */
   __u8 boot[16];
   __u32 vxlan_ifindex; /* 0: no tunnels */
-  __u32 vxlan_port;    /* UDP, in host order */
+  __u16 vxlan_port;    /* UDP, in host order */
+  __u16 tunnel_mtu;    /* what an inner packet may have; 0: not judged */
   __u8 local[16]; /* source of the tunnels where the kernel lets us name it; zero: by routing */
 };
 
