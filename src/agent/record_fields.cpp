@@ -3,12 +3,28 @@
 
 #include <algorithm>
 
+#include "splitnve/agent/effects.hpp"
+
 namespace splitnve::agent {
 namespace {
 
 std::size_t octets_of(IpFamily family) { return address_bits(family) / 8u; }
 
 }  // namespace
+
+std::string record_name(std::uint64_t key) {
+  const std::string number = " " + std::to_string(record_id(key));
+  switch (record_kind(key)) {
+    case RecordKind::kMeta: return "meta" + number;
+    case RecordKind::kTsi: return "tsi" + number;
+    case RecordKind::kLatch: return "latch" + number;
+    case RecordKind::kVn: return "vn" + number;
+    case RecordKind::kSigner: return "signer" + number;
+    case RecordKind::kHeldTsi: return "held tsi" + number;
+    case RecordKind::kHeldVn: return "held vn" + number;
+  }
+  return "kind " + std::to_string(key >> 56) + number;
+}
 
 void write_text(BoundedWriter& writer, std::string_view text) {
   ensure(text.size() <= 255, "a stored text fits its length octet");

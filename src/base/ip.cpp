@@ -60,7 +60,10 @@ bool IpPrefix::is_usable_source() const {
       if (octets[0] >= 224 && octets[0] < 240) return false;
       if (is_single() && octets[0] == 255 && octets[1] == 255 && octets[2] == 255 && octets[3] == 255) return false;
       return octets[0] != 127 && (!is_single() || !all_zero(0, 4));
-    case IpFamily::kV6: return octets[0] != 0xFF && (!is_single() || !all_zero(0, 15) || octets[15] > 1);
+    case IpFamily::kV6:
+      // ::ffff:a.b.c.d is how an API writes an IPv4 address; it is on no wire.
+      if (all_zero(0, 10) && octets[10] == 0xFF && octets[11] == 0xFF && length >= 96) return false;
+      return octets[0] != 0xFF && (!is_single() || !all_zero(0, 15) || octets[15] > 1);
   }
   return false;
 }

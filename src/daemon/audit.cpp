@@ -28,17 +28,7 @@ std::vector<Difference> compare(const std::map<Key, Value>& want, const std::map
   return out;
 }
 
-std::string record_name(const std::uint64_t& key) {
-  const std::string number = " " + std::to_string(key & ((std::uint64_t{1} << 56) - 1));
-  switch (agent::record_kind(key)) {
-    case agent::RecordKind::kMeta: return "meta" + number;
-    case agent::RecordKind::kTsi: return "tsi" + number;
-    case agent::RecordKind::kLatch: return "latch" + number;
-    case agent::RecordKind::kVn: return "vn" + number;
-    case agent::RecordKind::kSigner: return "signer" + number;
-  }
-  return "kind " + std::to_string(key >> 56) + number;
-}
+std::string name_of(const std::uint64_t& key) { return agent::record_name(key); }
 std::map<std::uint64_t, OctetString> by_key(std::span<const agent::StoreRecord> records) {
   std::map<std::uint64_t, OctetString> map;
   for (const auto& record : records)
@@ -74,7 +64,7 @@ std::map<TagName, bool> by_key(std::span<const agent::AuthorityTag> tags) {
 
 std::vector<Difference> differences(std::span<const agent::StoreRecord> want,
                                     std::span<const agent::StoreRecord> have) {
-  return compare(by_key(want), by_key(have), record_name);
+  return compare(by_key(want), by_key(have), name_of);
 }
 
 std::vector<agent::StoreRecord> repairs(std::span<const agent::StoreRecord> want,

@@ -20,6 +20,9 @@ Result<std::string> text_argument(const json& args, const std::string& key) {
 }
 
 Result<VsiId> vsi_argument(const json& args) {
+  if (!args.contains("vsi") && args.contains("instance"))
+    return unexpected<Error>(
+        Error{"there is no TSI instance " + args["instance"].dump(), "args.instance", "take it from tsi.show"});
   const auto text = text_argument(args, "vsi");
   if (!text) return unexpected<Error>(text.error());
   if (const auto vsi = VsiId::from_uuid(*text)) return *vsi;
@@ -159,6 +162,19 @@ void write_counters(host::JsonText& row, const datapath::InstanceCounters& count
   row.member("tx_octets", counters.tx_octets);
   row.member("dropped_closed", counters.dropped_closed);
   row.member("dropped_storm", counters.dropped_storm);
+}
+
+void write_held(host::JsonText row, const agent::HeldRecords::Held& held, std::string_view vn_alias) {
+  row.open('{');
+  row.member("instance", 0u);
+  row.member("vsi", held.vsi.to_string());
+  row.member("vn", held.vn.value());
+  row.member("vn_alias", vn_alias);
+  row.member("state", "held");
+  row.member("where", held.where);
+  row.key("addresses").open('[').close(']');
+  row.member("reason", held.reason);
+  row.close('}');
 }
 
 void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips) {

@@ -11,6 +11,7 @@
 
 #include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
+#include "agent/held_records.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
 #include "splitnve/host/audit_file.hpp"
@@ -49,6 +50,8 @@ void add_writers(std::vector<nlohmann::json>& rows, const host::Log& log, const 
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 /// The members rx_frames, rx_octets, tx_frames, tx_octets, dropped_closed and dropped_storm of a TSI's row.
 void write_counters(host::JsonText& row, const datapath::InstanceCounters& counters);
+/// A row of tsi.show for a record that is held; its state is `held`.
+void write_held(host::JsonText row, const agent::HeldRecords::Held& held, std::string_view vn_alias);
 /// The member `ips`.
 void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips);
 /// Adds `last_heard_ms` and counts of ECPDUs; `capable` (unknown, capable, legacy), of what the peer has shown `system,

@@ -125,6 +125,9 @@ void judge_underlay(const MachineNeeds& needs, const MachineFacts& facts, Findin
   if (facts.local_address && *facts.local_address != 0)
     miss(findings, std::string("the tunnels cannot have this source: ") + std::strerror(*facts.local_address),
          needs.local->to_string(), "give the address to an underlay interface, or correct vxlan.local");
+  if (facts.udp_port == EADDRINUSE)
+    miss(findings, "UDP port " + std::to_string(needs.udp_port) + " is taken by another tunnel or program", needs.vxlan,
+         "find it (ip -d link show type vxlan; ss -lun), or set vxlan.udp_port here and at the other nNVEs");
   const unsigned access = access_mtu(facts);
   for (const auto& route : facts.routes) {
     const std::string remote = route.remote.to_string();

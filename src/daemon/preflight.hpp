@@ -20,6 +20,8 @@ struct MachineNeeds {
   bool uplinks = false;                 ///< the interfaces are a hypervisor's uplinks, which carry full-sized frames
   host::Paths paths;
   std::vector<std::string> groups;                 ///< of the control socket
+  std::string vxlan;                               ///< name of the VXLAN device
+  std::uint16_t udp_port = 0;                      ///< of the tunnels
   std::optional<datapath::UnderlayAddress> local;  ///< set: this is an nNVE with a VXLAN device
   std::vector<datapath::UnderlayAddress> remotes;  ///< nNVEs that are reached through it; may repeat
 };
@@ -53,6 +55,7 @@ struct MachineFacts {
   std::vector<Path> paths;  ///< socket, store and pins
   std::vector<std::string> missing_groups;
   std::optional<int> local_address;  ///< binding to `MachineNeeds::local`
+  int udp_port = 0;                  ///< binding to `MachineNeeds::udp_port`, unless the VXLAN device is there
   std::vector<Route> routes;         ///< one per distinct remote
 };
 

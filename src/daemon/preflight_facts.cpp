@@ -244,6 +244,16 @@ int bind_error(const datapath::UnderlayAddress& local) {
   return ::bind(udp.fd, address.get(), address.length) == 0 ? 0 : errno;
 }
 
+/// Any address: a tunnel of the kernel takes the port for all of them.
+int port_error(std::uint16_t port) {
+  const Descriptor udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (udp.fd < 0) return errno;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  return ::bind(udp.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
 /// A connected UDP socket knows its route's MTU; nothing is sent.
 MachineFacts::Route route_to(const datapath::UnderlayAddress& remote) {
   constexpr std::uint16_t kDiscard = 9;
@@ -302,6 +312,7 @@ MachineFacts gather_facts(const MachineNeeds& needs) {
       facts.interfaces.back().refusal = fit.error();
   }
   if (needs.local) facts.local_address = bind_error(*needs.local);
+  if (needs.local && needs.udp_port != 0 && !host::link_of(needs.vxlan)) facts.udp_port = port_error(needs.udp_port);
   for (const auto& remote : std::set(needs.remotes.begin(), needs.remotes.end()))
     facts.routes.push_back(route_to(remote));
   return facts;

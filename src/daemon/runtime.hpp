@@ -207,7 +207,7 @@ class Runtime {
     }
     if (!store) return unexpected<Error>(store.error());
     store_empty_ = records.empty();
-    const std::size_t unreadable = agent_.restore(records, host::Loop::now());
+    const std::size_t unreadable = agent_.restore(records, host::Loop::now()) + damaged_;
     log_.event(host::LogLevel::kInfo, "store.restored",
                {{"records", std::to_string(records.size())}, {"unreadable", std::to_string(unreadable)}});
     store_ = std::make_unique<host::StoreThread>(std::move(*store), [this](std::vector<agent::BatchResult> results) {
@@ -223,7 +223,11 @@ class Runtime {
     auto store = host::Store::open(settings_.paths.store);
     if (!store) return store;
     auto loaded = (*store)->load(
-        [&](std::uint64_t key, Octets value) { records.push_back({key, OctetString(value.begin(), value.end())}); });
+        [&](std::uint64_t key, Octets value) { records.push_back({key, OctetString(value.begin(), value.end())}); },
+        [&](std::uint64_t key) {
+          ++damaged_;
+          log_.event(host::LogLevel::kError, "store.record_damaged", {{"record", agent::record_name(key)}});
+        });
     if (!loaded) return unexpected<Error>(loaded.error());
     return store;
   }
@@ -432,6 +436,7 @@ class Runtime {
   std::unique_ptr<host::StoreThread> store_;  ///< before the driver goes: it may still answer into the loop
   std::function<bool(const agent::Answer&)> take_answer_;
   AuditPlane audit_plane_;
+  std::size_t damaged_ = 0;  ///< records of the store whose checksum was wrong
   bool store_lost_ = false, store_empty_ = false;
   bool draining_ = false, remove_when_drained_ = false, removed_ = false;
   Drain drain_how_;

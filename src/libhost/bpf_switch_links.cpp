@@ -191,6 +191,15 @@ std::string vxlan_difference(const Link& found, const BpfSwitch::Vxlan& wanted, 
   return {};
 }
 
+/// The kernel says EEXIST of another external device on the port, EADDRINUSE of a socket.
+Error vxlan_failed(const std::string& what, const BpfSwitch::Vxlan& wanted, int error) {
+  if (error != EEXIST && error != EADDRINUSE) return failed(what, wanted.name, error);
+  const std::string port = std::to_string(wanted.udp_port);
+  return Error{what + ": UDP port " + port + " is taken by another tunnel or program", wanted.name,
+               "find it (ip -d link show type vxlan; ss -lunp sport = :" + port +
+                   "), or set vxlan.udp_port here and at the other nNVEs"};
+}
+
 Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t mtu, bool replace) {
   if (wanted.name.empty() || wanted.name.size() >= IFNAMSIZ)
     return unexpected<Error>(Error{"a VXLAN device's name has 1 to 15 characters", wanted.name, ""});
@@ -203,7 +212,7 @@ Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t
                         (!replace || (found.local == wanted.local && !found.learning));
     if (is_one) {
       const int up = bring_up(found.ifindex, mtu);
-      if (up != 0) return unexpected<Error>(failed("cannot bring the VXLAN device up", wanted.name, up));
+      if (up != 0) return unexpected<Error>(vxlan_failed("cannot bring the VXLAN device up", wanted, up));
       return found.ifindex;
     }
     if (found.kind != "vxlan" || !replace)
@@ -213,7 +222,7 @@ Result<std::uint32_t> ensure_vxlan(const BpfSwitch::Vxlan& wanted, std::uint32_t
     if (auto deleted = delete_link(found.ifindex); !deleted) return unexpected<Error>(deleted.error());
   }
   error = make_vxlan(wanted, mtu);
-  if (error != 0) return unexpected<Error>(failed("cannot make the VXLAN device", wanted.name, error));
+  if (error != 0) return unexpected<Error>(vxlan_failed("cannot make the VXLAN device", wanted, error));
   error = find_link(wanted.name, found);
   if (error != 0) return unexpected<Error>(failed("cannot read the interface", wanted.name, error));
   return found.ifindex;

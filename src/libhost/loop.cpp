@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/host/loop.hpp"
 
+#include <atomic>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <ctime>
 
 #include "loop_impl.hpp"
 
@@ -11,12 +13,72 @@ namespace splitnve::host {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
+namespace {
+
+/// For how long the loops of this process stood still, in all.
+std::atomic<std::int64_t> stood_still_ns{0};
+/// The loop that this thread runs.
+thread_local Loop::Impl* running = nullptr;
+
+Duration stood_still() { return std::chrono::nanoseconds(stood_still_ns.load(std::memory_order_relaxed)); }
+
+/// For how long the machine was suspended since it was booted: only one of the two clocks goes on then.
+Duration suspended() {
+  timespec boot{}, awake{};
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  clock_gettime(CLOCK_MONOTONIC, &awake);
+  return std::chrono::seconds(boot.tv_sec - awake.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec - awake.tv_nsec);
+}
+
+}  // namespace
+
+void Loop::Impl::look(SteadyTime now) {
+  const auto gap = now - std::exchange(seen, now);
+  if (gap <= kLoopBeat + kStallLeast) return;
+  stood_still_ns += std::chrono::duration_cast<std::chrono::nanoseconds>(gap).count();
+  tell_stall(gap);
+}
+
+void Loop::Impl::tell_stall(Duration gap) {
+  stalled += gap;
+  if (!on_stall || std::exchange(told, true)) return;
+  boost::asio::post(io, [this] {
+    told = false;
+    on_stall(std::exchange(stalled, {}));
+  });
+}
+
+void Loop::Impl::await_beat() {
+  beat.expires_after(kLoopBeat);
+  beat.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    look(std::chrono::steady_clock::now());
+    const Duration before = std::exchange(asleep, suspended());
+    if (asleep - before > kStallLeast) tell_stall(asleep - before);
+    await_beat();
+  });
+}
+
 Loop::Loop() : impl_(std::make_unique<Impl>()) {}
 Loop::~Loop() = default;
 
-Instant Loop::now() { return Instant(std::chrono::steady_clock::now().time_since_epoch()); }
+Instant Loop::now() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (running != nullptr) running->look(now);
+  return Instant(now.time_since_epoch() - stood_still());
+}
 
-void Loop::run() { impl_->io.run(); }
+void Loop::on_stall(std::function<void(Duration)> handler) { impl_->on_stall = std::move(handler); }
+
+void Loop::run() {
+  Impl* const outer = std::exchange(running, impl_.get());
+  impl_->seen = std::chrono::steady_clock::now();
+  impl_->asleep = suspended();
+  impl_->await_beat();
+  impl_->io.run();
+  impl_->beat.cancel();
+  running = outer;
+}
 void Loop::stop() { impl_->io.stop(); }
 void Loop::restart() { impl_->io.restart(); }
 void Loop::post(std::function<void()> task) { boost::asio::post(impl_->io, std::move(task)); }
@@ -89,7 +151,7 @@ struct Timer::State : std::enable_shared_from_this<State> {
 void Timer::State::wait(Instant at) {
   waiting = at;
   const std::uint64_t number = ++arming;
-  timer.expires_at(SteadyTime(std::chrono::duration_cast<SteadyTime::duration>(at.time_since_epoch())));
+  timer.expires_at(SteadyTime(std::chrono::duration_cast<SteadyTime::duration>(at.time_since_epoch() + stood_still())));
   timer.async_wait([self = shared_from_this(), number](const boost::system::error_code& error) {
     if (error || self->arming != number) return;
     self->waiting.reset();

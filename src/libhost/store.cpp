@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <boost/crc.hpp>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -21,9 +22,26 @@ constexpr unsigned kFolderMode = 0750;
 constexpr std::size_t kRecordsTogether = 16;
 
 std::string upsert_of(std::size_t records) {
-  std::string sql = "REPLACE INTO records(key, value) VALUES (?, ?)";
-  for (std::size_t i = 1; i < records; ++i) sql += ", (?, ?)";
+  std::string sql = "REPLACE INTO records(key, value, sum) VALUES (?, ?, ?)";
+  for (std::size_t i = 1; i < records; ++i) sql += ", (?, ?, ?)";
   return sql;
+}
+
+/// CRC-32C of the key, most significant octet first, and the value: a value under another's key is as wrong as a
+/// flipped bit.
+std::uint32_t checksum(std::uint64_t key, Octets value) {
+  boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
+  for (int shift = 56; shift >= 0; shift -= 8) crc.process_byte(static_cast<unsigned char>(key >> shift));
+  crc.process_bytes(value.data(), value.size());
+  return crc.checksum();
+}
+
+std::uint64_t key_in(sqlite3_stmt* row) {
+  return std::bit_cast<std::uint64_t>(static_cast<std::int64_t>(sqlite3_column_int64(row, 0)));
+}
+Octets value_in(sqlite3_stmt* row) {
+  return {static_cast<const std::uint8_t*>(sqlite3_column_blob(row, 1)),
+          static_cast<std::size_t>(sqlite3_column_bytes(row, 1))};
 }
 
 struct DatabaseCloser {
@@ -84,6 +102,9 @@ struct Store::Impl {
   Result<void> lock();
   Result<void> set_durability();
   Result<void> check_schema();
+  Result<void> add_checksums();
+  bool give_back_log();
+  int erase_all(const std::vector<std::uint64_t>& keys);
   Result<void> check_health();
   int write(std::span<const agent::StoreRecord* const> records);
   int write(std::span<const agent::Persist> batches);
@@ -116,8 +137,13 @@ Result<void> Store::Impl::check_schema() {
   const auto tables = number("SELECT count(*) FROM sqlite_master");
   if (!tables) return unexpected<Error>(tables.error());
   if (*tables == 0) {
+    // Taking the lock makes the first page of a new file; one with our mark, or with more, has lost its table.
+    const auto pages = number("PRAGMA page_count"), mark = number("PRAGMA application_id");
+    if (!pages) return unexpected<Error>(pages.error());
+    if (!mark) return unexpected<Error>(mark.error());
+    if (*pages > 1 || *mark != 0) return unexpected<Error>(store_error(path, SQLITE_CORRUPT, "its table is missing"));
     const std::string create =
-        "BEGIN; CREATE TABLE records(key INTEGER PRIMARY KEY, value BLOB NOT NULL);"
+        "BEGIN; CREATE TABLE records(key INTEGER PRIMARY KEY, value BLOB NOT NULL, sum INTEGER NOT NULL);"
         "PRAGMA application_id=" +
         std::to_string(kApplicationId) + "; PRAGMA user_version=" + std::to_string(kStoreSchema) + "; COMMIT";
     if (const int code = run(create.c_str()); code != SQLITE_OK) return unexpected<Error>(error(code));
@@ -133,7 +159,53 @@ Result<void> Store::Impl::check_schema() {
     return unexpected<Error>(Error{"the state store has schema " + std::to_string(*schema) + ", newer than the " +
                                        std::to_string(kStoreSchema) + " that this version knows",
                                    path, "start the newer version again, or move " + path + " away"});
+  if (*schema < 1) return unexpected<Error>(store_error(path, SQLITE_CORRUPT, "it has no schema number"));
   return {};
+}
+
+/// A store of schema 1 gets its checksums, all of them or none.
+Result<void> Store::Impl::add_checksums() {
+  const auto schema = number("PRAGMA user_version");
+  if (!schema) return unexpected<Error>(schema.error());
+  if (*schema == kStoreSchema) return {};
+  int code = run("BEGIN IMMEDIATE; ALTER TABLE records ADD COLUMN sum INTEGER NOT NULL DEFAULT 0");
+  const Statement rows = prepare("SELECT key, value FROM records");
+  const Statement set = prepare("UPDATE records SET sum = ? WHERE key = ?");
+  if (code == SQLITE_OK && (!rows || !set)) code = sqlite3_errcode(database.get());
+  for (int step = SQLITE_ROW; code == SQLITE_OK && (step = sqlite3_step(rows.get())) != SQLITE_DONE;) {
+    if (step != SQLITE_ROW) {
+      code = step;
+      break;
+    }
+    sqlite3_bind_int64(set.get(), 1, checksum(key_in(rows.get()), value_in(rows.get())));
+    sqlite3_bind_int64(set.get(), 2, std::bit_cast<std::int64_t>(key_in(rows.get())));
+    code = run(set.get());
+  }
+  sqlite3_reset(rows.get());
+  const std::string finish = "PRAGMA user_version=" + std::to_string(kStoreSchema) + "; COMMIT";
+  if (code == SQLITE_OK) code = run(finish.c_str());
+  if (code == SQLITE_OK) return {};
+  const Error why = error(code);
+  run("ROLLBACK");
+  return unexpected<Error>(why);
+}
+
+/// True if the log beside the file is empty now.
+bool Store::Impl::give_back_log() {
+  if (sqlite3_get_autocommit(database.get()) == 0) run("ROLLBACK");
+  return sqlite3_wal_checkpoint_v2(database.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr) == SQLITE_OK;
+}
+
+int Store::Impl::erase_all(const std::vector<std::uint64_t>& keys) {
+  int code = run(begin.get());
+  for (const std::uint64_t key : keys) {
+    if (code != SQLITE_OK) break;
+    sqlite3_bind_int64(erase.get(), 1, std::bit_cast<std::int64_t>(key));
+    code = run(erase.get());
+  }
+  if (code == SQLITE_OK) code = run(commit.get());
+  if (code != SQLITE_OK && sqlite3_get_autocommit(database.get()) == 0) run("ROLLBACK");
+  return code;
 }
 
 Result<void> Store::Impl::check_health() {
@@ -155,6 +227,7 @@ int Store::Impl::write(std::span<const agent::StoreRecord* const> records) {
     sqlite3_bind_int64(statement, ++parameter, std::bit_cast<std::int64_t>(record->key));
     if (record->value.empty()) continue;
     sqlite3_bind_blob64(statement, ++parameter, record->value.data(), record->value.size(), SQLITE_STATIC);
+    sqlite3_bind_int64(statement, ++parameter, checksum(record->key, record->value));
   }
   return run(statement);
 }
@@ -213,6 +286,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
   if (auto done = impl->check_health(); !done) return unexpected<Error>(done.error());
   // Only now, so that a file that is not ours stays as it was.
   if (auto done = impl->set_durability(); !done) return unexpected<Error>(done.error());
+  if (auto done = impl->add_checksums(); !done) return unexpected<Error>(done.error());
   impl->upsert = impl->prepare(upsert_of(1));
   impl->upsert_together = impl->prepare(upsert_of(kRecordsTogether));
   impl->erase = impl->prepare("DELETE FROM records WHERE key = ?");
@@ -223,16 +297,24 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
-Result<void> Store::load(const Visit& visit) {
-  const Statement query = impl_->prepare("SELECT key, value FROM records ORDER BY key");
+Result<void> Store::load(const Visit& visit, const VisitDamaged& damaged) {
+  const Statement query = impl_->prepare("SELECT key, value, sum FROM records ORDER BY key");
   if (!query) return unexpected<Error>(impl_->error(sqlite3_errcode(impl_->database.get())));
+  std::vector<std::uint64_t> wrong;
   int code = sqlite3_step(query.get());
   for (; code == SQLITE_ROW; code = sqlite3_step(query.get())) {
-    const auto key = std::bit_cast<std::uint64_t>(static_cast<std::int64_t>(sqlite3_column_int64(query.get(), 0)));
-    const auto* octets = static_cast<const std::uint8_t*>(sqlite3_column_blob(query.get(), 1));
-    visit(key, Octets(octets, static_cast<std::size_t>(sqlite3_column_bytes(query.get(), 1))));
+    const std::uint64_t key = key_in(query.get());
+    const Octets value = value_in(query.get());
+    if (sqlite3_column_int64(query.get(), 2) == checksum(key, value))
+      visit(key, value);
+    else
+      wrong.push_back(key);
   }
   if (code != SQLITE_DONE) return unexpected<Error>(impl_->error(code));
+  if (!damaged || wrong.empty()) return {};
+  sqlite3_reset(query.get());
+  for (const std::uint64_t key : wrong) damaged(key);
+  if (code = impl_->erase_all(wrong); code != SQLITE_OK) return unexpected<Error>(impl_->error(code));
   return {};
 }
 
@@ -244,6 +326,12 @@ std::vector<agent::BatchResult> Store::apply_group(std::span<const agent::Persis
   int code = Impl::run(impl_->begin.get());
   if (code == SQLITE_OK) code = impl_->write(batches);
   if (code == SQLITE_OK) code = Impl::run(impl_->commit.get());
+  // The log beside the file may hold more than it needs: given back, there may be room.
+  if ((code & 0xFF) == SQLITE_FULL && impl_->give_back_log()) {
+    code = Impl::run(impl_->begin.get());
+    if (code == SQLITE_OK) code = impl_->write(batches);
+    if (code == SQLITE_OK) code = Impl::run(impl_->commit.get());
+  }
   const std::string cause = code == SQLITE_OK ? "" : impl_->error(code).to_string();
   if (code != SQLITE_OK) {
     if (sqlite3_get_autocommit(impl_->database.get()) == 0) impl_->run("ROLLBACK");

@@ -443,6 +443,11 @@ std::size_t Agent::restore(std::span<const agent::StoreRecord> records, Instant 
 void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle_frame(port, frame, now); }
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
+void Agent::handle_stall(Duration gap, Instant now) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(gap).count();
+  impl_->journal.notice("nnved.stalled", agent::Notice::Level::kWarning, "for_ms=" + std::to_string(ms));
+  impl_->settle(now);
+}
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
 void Agent::set_mac(PortId port, const MacAddress& mac, Instant now) { impl_->set_mac(port, mac, now); }
 void Agent::shut_down(Instant now) { impl_->shut_down(now); }

@@ -11,6 +11,7 @@
 
 #include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
+#include "agent/held_records.hpp"
 #include "nnved/config.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/time.hpp"
@@ -156,6 +157,8 @@ class Agent {
   /// The address of a port's interface, which may be absent at the start and change later. A TSI that has it ends: it
   /// is nobody's but ours.
   void set_mac(PortId port, const MacAddress& mac, Instant now);
+  /// We stood still for so long, in a time that no `now` counts: nobody was silent meanwhile.
+  void handle_stall(Duration gap, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
   /// The address of an interface of ours is another now: no TSI may claim it, and one that has it goes.
   void handle_port_mac(PortId port, const MacAddress& mac, Instant now);
@@ -197,6 +200,8 @@ class Agent {
   std::vector<LatchView> latches() const;
   std::vector<ClaimView> claims(Instant now);
   std::vector<ShareView> shares() const;
+  /// Stored TSIs and connects for which the configuration has no place now.
+  std::vector<agent::HeldRecords::Held> held() const;
   /// Frames dropped by cause, as the decoder or a limit named it.
   std::vector<std::pair<std::string, std::uint64_t>> frame_drops() const;
   /// Frames that were understood and used: with the drops they are all that came in, once the inboxes are empty.

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "agent/signers.hpp"
+#include "agent/held_records.hpp"
 #include "nnved/agent.hpp"
 #include "nnved/connect.hpp"
 #include "nnved/contests.hpp"
@@ -297,7 +298,14 @@ struct Agent::Impl {
   std::size_t restore(std::span<const agent::StoreRecord> records, Instant now);
   void restore_epoch(std::span<const agent::StoreRecord> records);
   agent::StoreRecord epoch_record() const;
+  std::string restore_held(const agent::StoreRecord& stored, Instant now);
+  bool is_in_use(std::uint64_t key) const;
+  void hold(const agent::StoreRecord& stored, const TsiRecord& record, const char* reason);
+  void hold(const agent::StoreRecord& stored, const ConnectRecord& record, const char* reason);
+  Index free_number = 0;        ///< none below it is free
+  std::vector<Index> returned;  ///< TSIs that have found their place again
   std::optional<std::uint32_t> port_named(const std::string& interface_name) const;
+  std::optional<std::uint32_t> port_of(const TsiRecord& record) const;
   const char* may_restore(std::optional<std::uint32_t> port_index, GroupId vn, const MacAddress& station) const;
   Index restore_peer(std::uint32_t port_index, const MacAddress& station, Instant now);
   const char* restore_tsi(Index instance, const TsiRecord& record, Instant now);
@@ -316,6 +324,7 @@ struct Agent::Impl {
   agent::Signers signers;
   ConnectTable connects;
   SegmentWatch segments{config};
+  agent::HeldRecords held;
   bool draining = false;
   Recovery recovery;
 

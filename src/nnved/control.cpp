@@ -148,22 +148,45 @@ bool names(const Agent& agent, GroupId vn, const std::string& text) {
   return text == std::to_string(vn.value()) || (!text.empty() && text == daemon::alias_of(agent.config().vns, vn));
 }
 
+/// The TSI that `instance` names, or `vsi`, which in several VNs or places needs `vn` or the number.
+Result<TsiView> tsi_argument(const Agent& agent, const json& args) {
+  if (!args.contains("vsi")) {
+    const auto instance = daemon::instance_argument(args);
+    if (!instance) return unexpected<Error>(instance.error());
+    if (auto tsi = agent.tsi(instance->value() - 1)) return *tsi;
+    return unexpected<Error>(Error{"there is no TSI instance " + std::to_string(instance->value()), "args.instance",
+                                   "take it from tsi.show"});
+  }
+  const auto vsi = daemon::vsi_argument(args);
+  if (!vsi) return unexpected<Error>(vsi.error());
+  const std::string vn = vn_text(args);
+  std::optional<TsiView> found;
+  std::string numbers;
+  for (std::uint32_t slot = 0; slot < agent.tsi_slots(); ++slot) {
+    auto tsi = agent.tsi(slot);
+    if (!tsi || tsi->vsi != *vsi || (!vn.empty() && !names(agent, tsi->vn, vn))) continue;
+    numbers += (numbers.empty() ? "" : ", ") + std::to_string(tsi->instance.value());
+    found = std::move(tsi);
+  }
+  if (!found) return unexpected<Error>(Error{"there is no TSI of this VSI", "args.vsi", "tsi.show names them"});
+  if (numbers.find(',') != std::string::npos)
+    return unexpected<Error>(
+        Error{"the VSI is in several places: instances " + numbers, "args.vsi", "name the VN, or the instance"});
+  return *found;
+}
+
 void remove_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
-  const auto instance = daemon::instance_argument(args);
-  if (!instance) return respond.fail(instance.error());
+  const auto tsi = tsi_argument(runtime.agent(), args);
+  if (!tsi) return respond.fail(tsi.error());
   const std::string reason = args.value("reason", "removed by the operator");
-  const auto tsi = runtime.agent().tsi(instance->value() - 1);
-  if (!tsi)
-    return respond.fail(
-        {"there is no TSI instance " + std::to_string(instance->value()), "args.instance", "take it from tsi.show"});
   if (!runtime.agent().latch_tsi(tsi->vsi, tsi->vn, reason, host::Loop::now())) return respond.fail(latches_full());
   runtime.driver().kick();
   respond.ok();
 }
 
 void deactivate_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
-  const auto instance = daemon::instance_argument(args);
-  if (!instance) return respond.fail(instance.error());
+  const auto tsi = tsi_argument(runtime.agent(), args);
+  if (!tsi) return respond.fail(tsi.error());
   std::vector<MacAddress> macs;
   if (args.contains("macs")) {
     const json& list = args["macs"];
@@ -177,7 +200,7 @@ void deactivate_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder
     }
   }
   const std::string reason = args.value("reason", "deactivated by the operator");
-  if (!runtime.agent().deactivate_tsi(*instance, macs, reason, host::Loop::now()))
+  if (!runtime.agent().deactivate_tsi(tsi->instance, macs, reason, host::Loop::now()))
     return respond.fail({"no such TSI instance or address, or too many latches stand", "args",
                          "take both from tsi.show; at most " + std::to_string(limits::kLatchesMax) + " latches stand"});
   runtime.driver().kick();
@@ -185,7 +208,9 @@ void deactivate_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder
 }
 
 void release_tsi(daemon::Runtime<Agent>& runtime, const json& args, Responder respond) {
-  const auto vsi = daemon::vsi_argument(args);
+  const auto named = args.contains("vsi") ? Result<TsiView>(TsiView{}) : tsi_argument(runtime.agent(), args);
+  if (!named) return respond.fail(named.error());
+  const auto vsi = args.contains("vsi") ? daemon::vsi_argument(args) : Result<VsiId>(named->vsi);
   if (!vsi) return respond.fail(vsi.error());
   const std::string vn = vn_text(args);
   std::size_t released = 0;
@@ -230,12 +255,19 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
     auto latches = agent.latches();
     std::erase_if(latches, [](const LatchView& latch) { return !latch.vsi || latch.activation_only; });
-    const auto count = static_cast<std::uint32_t>(latches.size());  // they come first: the slots may grow meanwhile
+    auto held = agent.held();
+    std::erase_if(held, [](const auto& one) { return one.vsi == VsiId{}; });
+    // They come first: the slots may grow meanwhile.
+    const auto count = static_cast<std::uint32_t>(latches.size() + held.size());
     respond.stream(daemon::stream_slots(
         [&agent, count] { return count + agent.tsi_slots(); },
-        [&agent, &datapath, latches, count, names = daemon::TsiNames(agent.config().vns, agent.config().ports),
+        [&agent, &datapath, latches, held, count, names = daemon::TsiNames(agent.config().vns, agent.config().ports),
          reserved = reserved_only(agent)](std::uint32_t i, std::string& out) {
-          if (i < count) return write_latch(host::JsonText(out), latches[i], names);
+          if (i < latches.size()) return write_latch(host::JsonText(out), latches[i], names);
+          if (i < count) {
+            const auto& one = held[i - latches.size()];
+            return daemon::write_held(host::JsonText(out), one, names.vns.of(one.vn));
+          }
           const auto tsi = agent.tsi(i - count);
           if (!tsi) return;
           const auto at = reserved.find({tsi->vsi, tsi->vn});

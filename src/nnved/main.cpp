@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nnved: the network-side agent of Split-NVE, on a switch.
 #include <algorithm>
+#include <exception>
 
 #include "agent.hpp"
 #include "config_file.hpp"
@@ -29,6 +30,8 @@ daemon::MachineNeeds needs_of(const nnved::FileConfig& file) {
   for (const auto& port : file.agent.ports) needs.interfaces.push_back(port.interface_name);
   if (!file.vxlan) return needs;
   needs.local = file.vxlan->local;
+  needs.vxlan = file.vxlan->interface_name;
+  needs.udp_port = file.vxlan->udp_port;
   needs.remotes = remotes_of(file);
   return needs;
 }
@@ -127,6 +130,12 @@ int main(int argc, char** argv) {
     return static_cast<int>(daemon::ExitStatus::kWrongConfiguration);
   if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
   file->settings.recover_from_peers = file->settings.recover_from_peers || line->recover_from_peers;
-  const auto ended = run(*file);
-  return static_cast<int>(ended ? *ended : daemon::cannot_start("nnved", file->settings, ended.error()));
+  try {
+    const auto ended = run(*file);
+    return static_cast<int>(ended ? *ended : daemon::cannot_start("nnved", file->settings, ended.error()));
+  } catch (const std::exception& error) {  // no memory, no thread: what is pinned forwards on, the next start goes on
+    const Error why{std::string("cannot go on: ") + error.what(), "machine",
+                    "free memory or processes, then start again"};
+    return static_cast<int>(daemon::cannot_start("nnved", file->settings, why));
+  }
 }

@@ -294,8 +294,10 @@ void Impl::flush_commits() {
   }
   const bool new_epoch = std::exchange(changes.epoch, false);
   std::vector<Index> signed_first = std::exchange(changes.signers, {});
-  if (!signed_first.empty() || !records.empty() || !latched.empty() || !connecting.empty() || new_epoch) {
+  const bool held_dirty = held.dirty();
+  if (!signed_first.empty() || !records.empty() || !latched.empty() || !connecting.empty() || new_epoch || held_dirty) {
     agent::Persist persist;
+    if (held_dirty) persist.records = held.take([this](std::uint64_t key) { return is_in_use(key); });
     if (new_epoch) append(persist.records, {epoch_record(), host_traffic.record()});
     for (const Index instance : records) persist.records.push_back(projection.record(instance));
     for (const Index number : signed_first) persist.records.push_back(signers.record(number));
@@ -310,6 +312,7 @@ void Impl::flush_commits() {
     batch.connect_records = std::move(connecting);
     await(batch, connected);
     batch.epoch = new_epoch;
+    batch.held = held_dirty;
     persist.batch = open_batch(std::move(batch));
     journal.effects.push_back(std::move(persist));
     for (const Index work : ready) works[work].awaiting |= kAwaitPersist;
@@ -439,6 +442,7 @@ void Impl::persisted(Batch& batch, const agent::BatchResult& result, Instant now
       fail(index, Reason::kStoreFailed, result.error, now);
   }
   connects_persisted(batch, result.error, now);
+  if (batch.held) held.settled(result.error.empty());
   if (result.error.empty()) return;
   append(retry.connects, batch.connect_records);
   append(retry.records, batch.records);

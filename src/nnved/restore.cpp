@@ -17,18 +17,15 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
     const std::string cause = restore_one(stored, now);
     if (cause.empty()) continue;
     ++unreadable;
-    const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
-    const bool tsi = agent::record_kind(stored.key) == agent::RecordKind::kTsi;
-    const bool vn = agent::record_kind(stored.key) == agent::RecordKind::kVn;
+    const std::uint64_t id = agent::record_id(stored.key);
+    const auto kind = agent::record_kind(stored.key);
     journal.notice("nnved.record_dropped", agent::Notice::Level::kWarning,
-                   std::string(tsi                                                            ? "stored TSI "
-                               : vn                                                           ? "stored VN "
-                               : agent::record_kind(stored.key) == agent::RecordKind::kSigner ? "stored signer "
-                                                                                              : "stored latch ") +
-                       std::to_string(id) + ": " + cause);
+                   "stored " + agent::record_name(stored.key) + ": " + cause);
     // Only a number that no row took is erased with its record.
-    if (tsi && id > 0 && id <= limits::kInstancesMax) changes.records.push_back(static_cast<Index>(id - 1));
-    if (vn && id > 0 && id <= limits::kInstancesMax) dropped_connects.push_back(static_cast<Index>(id - 1));
+    const bool in_range = id > 0 && id <= limits::kInstancesMax;
+    if (kind == agent::RecordKind::kTsi && in_range) changes.records.push_back(static_cast<Index>(id - 1));
+    if (kind == agent::RecordKind::kVn && in_range) dropped_connects.push_back(static_cast<Index>(id - 1));
+    if (kind == agent::RecordKind::kHeldTsi || kind == agent::RecordKind::kHeldVn) held.release(stored.key);
   }
   // Datapath and authority are told by the start-up comparison, not by deltas.
   const std::vector<Index> dropped = std::exchange(changes.records, {});
@@ -37,12 +34,62 @@ std::size_t Impl::restore(std::span<const agent::StoreRecord> records, Instant n
   changes.epoch = new_epoch;
   for (const Index instance : dropped)
     if (!tsis.rows().contains(instance)) changes.records.push_back(instance);
+  for (const Index instance : std::exchange(returned, {})) changes.records.push_back(instance);
   for (const Index number : dropped_connects)
     if (!connects.rows().contains(number)) changes.connects.push_back(number);
   tsis.for_each_owner([&](const AddressKey& key, Owner& owner) { owner.tell(projection.authority(key, owner)); });
   if (!records.empty()) vaps.begin_round_at(random());
   settle(now);
   return unreadable;
+}
+
+/// Does a row of ours stand under the key? Else its record may be erased.
+bool Impl::is_in_use(std::uint64_t key) const {
+  const std::uint64_t id = agent::record_id(key);
+  if (id == 0 || id > limits::kInstancesMax) return false;
+  const auto index = static_cast<Index>(id - 1);
+  return agent::record_kind(key) == agent::RecordKind::kTsi  ? tsis.rows().contains(index)
+         : agent::record_kind(key) == agent::RecordKind::kVn ? connects.rows().contains(index)
+                                                             : false;
+}
+
+/// The configuration has lost its VN or port: it is kept until that is there again.
+void Impl::hold(const agent::StoreRecord& stored, const TsiRecord& record, const char* reason) {
+  journal.notice("nnved.record_held", agent::Notice::Level::kWarning,
+                 "VSI " + record.vsi.to_string() + " vn " + std::to_string(record.vn.value()) + ": " + reason);
+  held.hold(stored, agent::RecordKind::kHeldTsi,
+            {record.vsi, record.vn, record.interface_name + " station " + record.station.to_string(), reason});
+}
+void Impl::hold(const agent::StoreRecord& stored, const ConnectRecord& record, const char* reason) {
+  journal.notice("nnved.record_held", agent::Notice::Level::kWarning,
+                 "connected vn " + std::to_string(record.vn.value()) + ": " + reason);
+  held.hold(stored, agent::RecordKind::kHeldVn,
+            {{}, record.vn, record.interface_name + " station " + record.station.to_string(), reason});
+}
+
+/// A held record takes a free number, unless another has its addresses meanwhile.
+std::string Impl::restore_held(const agent::StoreRecord& stored, Instant now) {
+  if (agent::record_kind(stored.key) == agent::RecordKind::kHeldVn) {
+    const auto record = decode_connect(stored.value);
+    if (!record) return std::string(record.error().cause);
+    if (const char* refused = may_restore(port_named(record->interface_name), record->vn, record->station))
+      return hold(stored, *record, refused), "";
+    // The station repeats it within its keep-alive interval (S30); its place is free for it.
+    held.release(stored.key);
+    return "";
+  }
+  const auto record = decode_record(stored.value);
+  if (!record) return std::string(record.error().cause);
+  if (const char* refused = may_restore(port_of(*record), record->vn, record->station))
+    return hold(stored, *record, refused), "";
+  for (const AddressRecord& address : record->addresses)
+    if (!address.mac.is_zero() && tsis.owner({record->vn, address.mac}) != nullptr) return "its address is in use";
+  while (tsis.rows().contains(free_number)) ++free_number;
+  if (free_number >= config.instances_max) return "the table of TSIs is full";
+  if (const char* refused = restore_tsi(free_number, *record, now)) return refused;
+  returned.push_back(free_number);
+  held.release(stored.key);
+  return "";
 }
 
 /// A store without our epoch is a new one: whatever was known here before is lost (S9).
@@ -61,7 +108,7 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
   const auto words = [](const DecodeError& error) {
     return std::string(error.cause) + " at octet " + std::to_string(error.offset);
   };
-  const std::uint64_t id = stored.key & ((std::uint64_t{1} << 56) - 1);
+  const std::uint64_t id = agent::record_id(stored.key);
   const bool in_range = id > 0 && id <= limits::kInstancesMax;
   switch (agent::record_kind(stored.key)) {
     case agent::RecordKind::kMeta: return "";
@@ -69,6 +116,8 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
       const auto record = decode_record(stored.value);
       if (!record) return words(record.error());
       if (!in_range) return "instance number out of range";
+      if (const char* no_place = may_restore(port_of(*record), record->vn, record->station))
+        return hold(stored, *record, no_place), "";
       const char* refused = restore_tsi(instance_index(InstanceId(static_cast<std::uint32_t>(id))), *record, now);
       return refused == nullptr ? "" : refused;
     }
@@ -76,6 +125,8 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
       const auto record = decode_connect(stored.value);
       if (!record) return words(record.error());
       if (!in_range) return "number out of range";
+      if (const char* no_place = may_restore(port_named(record->interface_name), record->vn, record->station))
+        return hold(stored, *record, no_place), "";
       const char* refused = restore_connect(static_cast<Index>(id - 1), *record, now);
       return refused == nullptr ? "" : refused;
     }
@@ -85,6 +136,8 @@ std::string Impl::restore_one(const agent::StoreRecord& stored, Instant now) {
       if (!latch) return words(latch.error());
       return in_range && latches.restore(static_cast<Index>(id - 1), std::move(*latch)) ? "" : "stands twice";
     }
+    case agent::RecordKind::kHeldTsi:
+    case agent::RecordKind::kHeldVn: return restore_held(stored, now);
   }
   return "";
 }
@@ -93,6 +146,10 @@ std::optional<std::uint32_t> Impl::port_named(const std::string& interface_name)
   for (std::uint32_t i = 0; i < config.ports.size(); ++i)
     if (config.ports[i].interface_name == interface_name) return i;
   return std::nullopt;
+}
+
+std::optional<std::uint32_t> Impl::port_of(const TsiRecord& record) const {
+  return record.interface_name.empty() ? policy.port_index(record.port) : port_named(record.interface_name);
 }
 
 /// The cause if a station's share in a VN does not fit the present configuration.
@@ -115,8 +172,7 @@ Index Impl::restore_peer(std::uint32_t port_index, const MacAddress& station, In
 
 /// The cause if the record does not fit the present configuration.
 const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant now) {
-  const auto port_index =
-      record.interface_name.empty() ? policy.port_index(record.port) : port_named(record.interface_name);
+  const auto port_index = port_of(record);
   if (const char* refused = may_restore(port_index, record.vn, record.station)) return refused;
   if (record.addresses.empty()) return "it has no address";
   if (tsis.rows().contains(instance)) return "its number stands twice";

@@ -41,8 +41,11 @@ std::vector<agent::StoreRecord> Agent::desired_records() const {
     if (impl_->signers.contains(number)) records.push_back(impl_->signers.record(number));
   impl_->connects.rows().for_each(
       [&](Index number, const Connect&) { records.push_back(impl_->connect_record(number)); });
+  for (auto& record : impl_->held.desired()) records.push_back(std::move(record));
   return records;
 }
+
+std::vector<agent::HeldRecords::Held> Agent::held() const { return impl_->held.views(); }
 
 std::uint32_t Agent::tsi_slots() const { return impl_->tsis.rows().slots(); }
 

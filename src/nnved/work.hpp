@@ -101,6 +101,7 @@ struct Batch {
   std::vector<ConnectName> connects;                              ///< connects that wait for it
   std::vector<Index> records, latches, signers, connect_records;  ///< Persist
   bool epoch = false;                                             ///< Persist
+  bool held = false;                                              ///< Persist: records that are held
   std::vector<Departed> departed;                                 ///< Publish: the first rows
   std::vector<AddressKey> authority;                              ///< Publish: the rows after them
   std::vector<TagKey> tags;

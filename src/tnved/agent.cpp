@@ -279,10 +279,18 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
 void Agent::Impl::flush_store() {
   const bool epoch = epoch_dirty_ && !store_retry_at_;
   const bool signers = !signers_dirty_.empty() && !store_retry_at_;
-  if (store_list_.empty() && !epoch && !signers && !vns_dirty()) return;
+  const bool held = held_.dirty() && !store_retry_at_;
+  if (store_list_.empty() && !epoch && !signers && !held && !vns_dirty()) return;
   agent::Persist persist{next_batch(), {}};
   Batch batch;
   batch.epoch = epoch;
+  batch.held = held;
+  if (held)
+    persist.records = held_.take([this](std::uint64_t key) {
+      const std::uint64_t id = agent::record_id(key);
+      return agent::record_kind(key) == agent::RecordKind::kTsi && id > 0 && id <= limits::kInstancesMax &&
+             tsis_.contains(static_cast<Slot>(id - 1));
+    });
   if (epoch) {
     persist.records.push_back(agent::encode_epoch(epoch_));
     epoch_dirty_ = false;
@@ -391,6 +399,14 @@ void Agent::Impl::handle_link(PortId port, bool up, Instant now) {
   pump(now);
 }
 
+void Agent::Impl::handle_stall(Duration gap, Instant now) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(gap).count();
+  notice("TNVED_STALLED", agent::Notice::Level::kWarning, "for_ms=" + std::to_string(ms));
+  for (Uplink& uplink : uplinks_)
+    if (uplink.link_up) uplink.station.reassert_all(now);
+  pump(now);
+}
+
 std::optional<Instant> Agent::Impl::next_deadline() const {
   std::optional<Instant> next = earliest(deadlines_.next(), retries_.next());
   next = earliest(next, earliest(program_retry_at_, store_retry_at_));
@@ -437,11 +453,13 @@ void Agent::handle_frame(PortId port, Octets frame, Instant now) { impl_->handle
 bool Agent::handle_work(std::size_t budget, Instant now) { return impl_->handle_work(budget, now); }
 void Agent::shut_down(Instant now) { impl_->shut_down(now); }
 void Agent::handle_time(Instant now) { impl_->handle_time(now); }
+void Agent::handle_stall(Duration gap, Instant now) { impl_->handle_stall(gap, now); }
 void Agent::handle_link(PortId port, bool up, Instant now) { impl_->handle_link(port, up, now); }
 void Agent::set_mac(PortId port, const MacAddress& mac, Instant now) { impl_->set_mac(port, mac, now); }
 void Agent::handle_result(const agent::BatchResult& result, Instant now) { impl_->handle_result(result, now); }
 std::optional<agent::Effect> Agent::poll_effect() { return impl_->effects_.poll(); }
 std::optional<Instant> Agent::next_deadline() const { return impl_->next_deadline(); }
+std::vector<agent::HeldRecords::Held> Agent::held() const { return impl_->held_.views(); }
 std::uint32_t Agent::tsi_slots() const { return impl_->tsis_.slots(); }
 std::optional<TsiView> Agent::tsi(std::uint32_t slot) const { return impl_->view(slot); }
 std::optional<std::uint32_t> Agent::find(const VsiId& vsi) const { return impl_->tsis_.find(vsi); }

@@ -10,6 +10,7 @@
 
 #include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
+#include "agent/held_records.hpp"
 #include "config.hpp"
 #include "splitnve/agent/effects.hpp"
 #include "splitnve/base/time.hpp"
@@ -56,6 +57,8 @@ struct LifecycleEvent {
   bool starts = false;             ///< of kCreate: the VM is about to run, as if kStart followed at once
   /// The asker wants to know that it is stored, no more: the nNVE is asked on and on, as for a VM that runs already.
   bool unattended = false;
+  /// Of kCreate: also of a VM in use the addresses and the interface become these; else that is refused.
+  bool replace = false;
 };
 
 /// What happens to some addresses of a live TSI; the TSI's state and its other addresses stay as they are (C7, D8).
@@ -164,6 +167,8 @@ class Agent {
   void handle_link(PortId port, bool up, Instant now);
   /// The address of an uplink's interface, which may be absent at the start and change later.
   void set_mac(PortId port, const MacAddress& mac, Instant now);
+  /// We stood still for so long, in a time that no `now` counts: the nNVEs may have given up on us and are told all.
+  void handle_stall(Duration gap, Instant now);
   void handle_result(const agent::BatchResult& result, Instant now);
   /// The operator wants the VNs that it stands by for on this uplink. The reason why not, or nothing.
   std::string use_uplink(PortId uplink, Instant now);
@@ -173,6 +178,8 @@ class Agent {
   std::optional<agent::Effect> poll_effect();
   std::optional<Instant> next_deadline() const;
 
+  /// Stored TSIs whose VN no uplink serves now.
+  std::vector<agent::HeldRecords::Held> held() const;
   std::uint32_t tsi_slots() const;
   std::optional<TsiView> tsi(std::uint32_t slot) const;
   std::optional<std::uint32_t> find(const VsiId& vsi) const;  ///< its slot

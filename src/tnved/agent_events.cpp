@@ -149,6 +149,9 @@ std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, I
   const VsiType type = event.type.value_or(tsi.type);
   if (type.id >> 24 != 0) return "a VSI type id has 24 bits";
   if (auto refusal = may_hold(event, domain(tsi), slot); !refusal.empty()) return refusal;
+  if (!event.replace && tsi.vm != VmState::kDefined && !describes_as_it_is(slot, event))
+    return "the TSI is in use with other addresses or another interface (" + addresses_text(slot) +
+           "): use tsi add-address and remove-address, or create --replace";
   if (!event.interface_name.empty())
     if (auto refusal = bind(slot, event.interface_name); !refusal.empty()) return refusal;
   for (Address& address : tsi.addresses) {
@@ -167,6 +170,33 @@ std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, I
   tsi.migration_unknown = event.migration_unknown;
   describe_attributes(slot, manager, type, now);
   return "";
+}
+
+/// Does a description change nothing of what a VM in use sends with?
+bool Agent::Impl::describes_as_it_is(Slot slot, const LifecycleEvent& event) const {
+  const Tsi& tsi = tsis_[slot];
+  if (!event.interface_name.empty() && tsi.port.value() != 0 &&
+      vswitch_.interface_name(tsi.port) != event.interface_name)
+    return false;
+  std::size_t macs = 0, ips = 0;
+  for (const Address& address : tsi.addresses) {
+    if (address.wanted == vdp::Level::kNone) continue;  // on its way out
+    ++(address.is_mac() ? macs : ips);
+    const bool named = address.is_mac()
+                           ? std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end()
+                           : std::find(event.ips.begin(), event.ips.end(),
+                                       HostIp{address.mac, tsis_.ip(slot, address)}) != event.ips.end();
+    if (!named) return false;
+  }
+  return macs == event.macs.size() && ips == event.ips.size();
+}
+
+std::string Agent::Impl::addresses_text(Slot slot) const {
+  std::string text;
+  for (const Address& address : tsis_[slot].addresses)
+    text +=
+        (text.empty() ? "" : ", ") + (address.is_mac() ? address.mac.to_string() : tsis_.ip(slot, address).to_string());
+  return text.size() > 200 ? text.substr(0, 200) + "..." : text;
 }
 
 std::string Agent::Impl::bind(Slot slot, const std::string& interface_name) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "agent/signers.hpp"
+#include "agent/held_records.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/limits.hpp"
 #include "tnved/agent.hpp"
@@ -51,6 +52,7 @@ struct Agent::Impl {
     bool epoch = false;  ///< a Persist of the store's epoch, too
     std::vector<std::uint32_t> signers{};
     std::vector<GroupId> vns{};  ///< of a Persist: wishes
+    bool held = false;           ///< a Persist of records that are held, too
   };
   /// What is wanted of a whole VN.
   struct VnWish {
@@ -78,6 +80,7 @@ struct Agent::Impl {
   void handle_time(Instant now);
   void handle_link(PortId port, bool up, Instant now);
   void set_mac(PortId port, const MacAddress& mac, Instant now);
+  void handle_stall(Duration gap, Instant now);
   std::optional<Instant> next_deadline() const;
   void pump(Instant now);
   void drain_stations(Instant now);
@@ -98,6 +101,9 @@ struct Agent::Impl {
   void note_signer(const Uplink& uplink);
   void restore_signers(std::span<const agent::StoreRecord> records);
   std::optional<std::uint64_t> authenticate(Uplink& uplink, const ecp::Frame& frame, Instant now);
+  std::string restore_held(const agent::StoreRecord& stored, Instant now);
+  void hold(const agent::StoreRecord& stored, const TsiRecord& record);
+  std::string restore_at(Slot slot, const TsiRecord& record, Instant now);
   void restore_epoch(std::span<const agent::StoreRecord> records);
   void count_drop(const char* cause);
   BatchId next_batch() { return BatchId(++last_batch_); }
@@ -106,6 +112,8 @@ struct Agent::Impl {
   void handle_event(const LifecycleEvent& event, Instant now);
   /// The reason why not, or nothing.
   std::string create(const LifecycleEvent& event, std::optional<Slot> known, Instant now);
+  bool describes_as_it_is(Slot slot, const LifecycleEvent& event) const;
+  std::string addresses_text(Slot slot) const;
   std::string describe_anew(Slot slot, const LifecycleEvent& event, Instant now);
   std::string may_hold(const LifecycleEvent& event, DomainId domain, std::optional<Slot> self) const;
   /// The IPs are such as a VM may have, each of one of the MACs, and fit beside those that are there.
@@ -282,7 +290,9 @@ struct Agent::Impl {
   OctetString received_;    ///< the payload at hand, translated
   std::mt19937_64 random_;  ///< first ECP sequences, epoch: nothing that must not be guessed
   auth::Nonces nonces_;
-  std::uint64_t epoch_ = 0;  ///< changes only when our state is lost (S9)
+  agent::HeldRecords held_;
+  std::string store_failure_;  ///< of the last batch; empty: it went well
+  std::uint64_t epoch_ = 0;    ///< changes only when our state is lost (S9)
 };
 
 inline Duration retry_pause(unsigned failures) {

@@ -383,6 +383,8 @@ void Agent::Impl::stored(const agent::BatchResult& result, const Batch& batch, I
     to_check(slot);
   }
   stored_vns(result, batch);
+  if (batch.held) held_.settled(result.ok());
+  store_failure_ = result.error;
   if (result.ok()) return;
   epoch_dirty_ |= batch.epoch;
   signers_dirty_.insert(signers_dirty_.end(), batch.signers.begin(), batch.signers.end());
@@ -481,8 +483,11 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
   const std::string unable = uplink(tsi).refusal();
   const auto& unmatched = uplink(tsi).unmatched;
   const std::string stray = unmatched && unmatched->vsi == tsi.vsi ? "; " + unmatched_text(*unmatched) : "";
+  const bool unstored = tsi.store_dirty || tsi.stores_waiting > 0;
   const std::string why =
-      unable.empty() ? "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last + stray : unable;
+      unstored ? "the state store " + (store_failure_.empty() ? "does not answer in time" : "failed: " + store_failure_)
+      : !unable.empty() ? unable
+                        : "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last + stray;
   if (settling && drop_entering(slot, now)) {
     answer_if(slot, ends(Wait::kSettled), false, why);
   } else if (settling) {

@@ -33,12 +33,21 @@ std::size_t Agent::Impl::restore(std::span<const agent::StoreRecord> records, In
   restore_signers(records);
   std::size_t unreadable = 0;
   for (const auto& record : records) {
-    const bool tsi = agent::record_kind(record.key) == agent::RecordKind::kTsi;
-    if (!tsi && agent::record_kind(record.key) != agent::RecordKind::kVn) continue;
-    const std::string refusal = tsi ? restore_one(record, now) : restore_vn(record);
+    const auto kind = agent::record_kind(record.key);
+    std::string refusal;
+    switch (kind) {
+      case agent::RecordKind::kTsi: refusal = restore_one(record, now); break;
+      case agent::RecordKind::kVn: refusal = restore_vn(record); break;
+      case agent::RecordKind::kHeldTsi: refusal = restore_held(record, now); break;
+      case agent::RecordKind::kMeta:
+      case agent::RecordKind::kLatch:
+      case agent::RecordKind::kSigner:
+      case agent::RecordKind::kHeldVn: break;
+    }
     drain_stations(now);
     if (refusal.empty()) continue;
     ++unreadable;
+    if (kind == agent::RecordKind::kHeldTsi) held_.release(record.key);
     notice("TNVED_RECORD_REFUSED", agent::Notice::Level::kError, "key=" + std::to_string(record.key) + " " + refusal);
   }
   // The start-up reconcile brings the datapath to desired_rows(); nothing of it is a change.
@@ -65,6 +74,33 @@ std::string Agent::Impl::restore_one(const agent::StoreRecord& stored, Instant n
   const Slot slot = static_cast<Slot>(id - 1);
   const auto read = decode_record(stored.value);
   if (!read) return std::string(read.error().cause) + " at octet " + std::to_string(read.error().offset);
+  if (!uplink_for(read->vn)) return hold(stored, *read), "";
+  return restore_at(slot, *read, now);
+}
+
+/// No uplink serves its VN in this configuration: it is kept until one does.
+void Agent::Impl::hold(const agent::StoreRecord& stored, const TsiRecord& record) {
+  const std::string why = "no uplink serves VN " + std::to_string(record.vn.value());
+  notice("TNVED_RECORD_HELD", agent::Notice::Level::kWarning, "vsi=" + record.vsi.to_string() + " " + why);
+  held_.hold(stored, agent::RecordKind::kHeldTsi, {record.vsi, record.vn, record.interface_name, why});
+}
+
+/// A held record takes a free slot once its VN is served again.
+std::string Agent::Impl::restore_held(const agent::StoreRecord& stored, Instant now) {
+  const auto read = decode_record(stored.value);
+  if (!read) return std::string(read.error().cause) + " at octet " + std::to_string(read.error().offset);
+  if (!uplink_for(read->vn)) return hold(stored, *read), "";
+  Slot slot = 0;
+  while (tsis_.contains(slot)) ++slot;
+  if (slot >= config_.instances_max) return "the table of TSIs is full";
+  if (std::string refusal = restore_at(slot, *read, now); !refusal.empty()) return refusal;
+  to_store(slot);
+  held_.release(stored.key);
+  return "";
+}
+
+std::string Agent::Impl::restore_at(Slot slot, const TsiRecord& record, Instant now) {
+  const TsiRecord* read = &record;
   if (tsis_.contains(slot) || tsis_.find(read->vsi)) return "a second record of VSI " + read->vsi.to_string();
   restore_path(*read);
   const auto via = uplink_for(read->vn);

@@ -100,18 +100,29 @@ std::vector<json> peer_rows(const Agent& agent) {
   return rows;
 }
 
+/// A request may name a TSI by its instance number instead of its UUID.
+json with_vsi(const Agent& agent, json args) {
+  const auto at = args.find("instance");
+  if (at == args.end() || args.contains("vsi") || !at->is_number_unsigned()) return args;
+  const auto number = at->get<std::uint64_t>();
+  const auto tsi =
+      number > 0 && number <= agent.tsi_slots() ? agent.tsi(static_cast<std::uint32_t>(number - 1)) : std::nullopt;
+  if (tsi) args["vsi"] = tsi->vsi.to_string();
+  return args;
+}
+
 }  // namespace
 
 void add_address_verbs(daemon::Runtime<Agent>& runtime) {
   for (const auto verb : {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate, AddressVerb::kActivate})
-    runtime.control().add(std::string("tsi.") + to_string(verb), Access::kAdmin,
-                          [&runtime, verb](const json& args, Responder respond) {
-                            auto event = address_event_from(verb, args, runtime.agent().config());
-                            if (!event) return respond.fail(event.error());
-                            event->asker = respond.asker();
-                            runtime.agent().handle_addresses(*event, host::Loop::now());
-                            runtime.driver().kick();
-                          });
+    runtime.control().add(
+        std::string("tsi.") + to_string(verb), Access::kAdmin, [&runtime, verb](const json& args, Responder respond) {
+          auto event = address_event_from(verb, with_vsi(runtime.agent(), args), runtime.agent().config());
+          if (!event) return respond.fail(event.error());
+          event->asker = respond.asker();
+          runtime.agent().handle_addresses(*event, host::Loop::now());
+          runtime.driver().kick();
+        });
 }
 
 /// The operator's choice among the uplinks that serve a VN (D3).
@@ -151,7 +162,7 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   for (const Verb verb : kVerbs)
     control.add(std::string("tsi.") + to_string(verb), Access::kAdmin,
                 [&runtime, verb](const json& args, Responder respond) {
-                  auto event = event_from(verb, args, runtime.agent().config());
+                  auto event = event_from(verb, with_vsi(runtime.agent(), args), runtime.agent().config());
                   if (!event) return respond.fail(event.error());
                   if (const auto refused = refusal_while_draining(runtime.draining(), verb))
                     return respond.fail(*refused);
@@ -164,14 +175,17 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   add_vn_verbs(runtime);
   add_apply_verb(runtime);
   control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
-    respond.stream(
-        daemon::stream_slots([&agent] { return agent.tsi_slots(); },
-                             [&agent, &datapath, names = daemon::TsiNames(agent.config().vns, agent.config().uplinks)](
-                                 std::uint32_t slot, std::string& out) {
-                               const auto tsi = agent.tsi(slot);
-                               if (tsi)
-                                 write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance));
-                             }));
+    auto held = agent.held();
+    const auto count = static_cast<std::uint32_t>(held.size());  // they come first: the slots may grow meanwhile
+    respond.stream(daemon::stream_slots(
+        [&agent, count] { return count + agent.tsi_slots(); },
+        [&agent, &datapath, held = std::move(held), count,
+         names = daemon::TsiNames(agent.config().vns, agent.config().uplinks)](std::uint32_t i, std::string& out) {
+          if (i < count) return daemon::write_held(host::JsonText(out), held[i], names.vns.of(held[i].vn));
+          const std::uint32_t slot = i - count;
+          const auto tsi = agent.tsi(slot);
+          if (tsi) write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance));
+        }));
   });
   daemon::add_few(runtime, "vn.show", vn_rows);
   daemon::add_few(runtime, "port.show", port_rows);

@@ -56,6 +56,7 @@ Result<Wanted> wanted_from(const json& item, const AgentConfig& config) {
   auto create = event_from(Verb::kCreate, item, config);
   if (!create) return unexpected<Error>(create.error());
   create->starts = *starts;
+  create->replace = true;  // a file says all that shall be
   return Wanted{std::move(*create)};
 }
 

@@ -151,6 +151,7 @@ Result<LifecycleEvent> event_from(Verb verb, const json& args, const AgentConfig
     return bad_argument("migration", "\"" + migration + "\" says nothing of a migration",
                         "no, or unknown; migrate-in and migrate-out tell the rest");
   event.migration_unknown = migration == "unknown";
+  event.replace = args.value("replace", false);
   return event;
 }
 

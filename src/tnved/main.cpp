@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tnved: the terminal-side agent of Split-NVE, on a hypervisor.
+#include <exception>
 
 #include "agent.hpp"
 #include "config_file.hpp"
@@ -61,6 +62,12 @@ int main(int argc, char** argv) {
   if (!daemon::is_instance(file->settings, line->config, line->instance))
     return static_cast<int>(daemon::ExitStatus::kWrongConfiguration);
   if (line->check_only) return daemon::report_machine(line->config, needs_of(*file));
-  const auto ended = run(*file);
-  return static_cast<int>(ended ? *ended : daemon::cannot_start("tnved", file->settings, ended.error()));
+  try {
+    const auto ended = run(*file);
+    return static_cast<int>(ended ? *ended : daemon::cannot_start("tnved", file->settings, ended.error()));
+  } catch (const std::exception& error) {  // no memory, no thread: what is pinned forwards on, the next start goes on
+    const Error why{std::string("cannot go on: ") + error.what(), "machine",
+                    "free memory or processes, then start again"};
+    return static_cast<int>(daemon::cannot_start("tnved", file->settings, why));
+  }
 }

@@ -23,6 +23,8 @@ MachineNeeds switch_needs() {
   MachineNeeds needs;
   needs.interfaces = {"swp1", "swp2"};
   needs.paths = {"/run/splitnve/sw1.sock", "/var/lib/splitnve/sw1.db", "/sys/fs/bpf/splitnve/sw1/"};
+  needs.vxlan = "vx0";
+  needs.udp_port = 4789;
   needs.local = address("192.0.2.1");
   needs.remotes = {address("192.0.2.2")};
   return needs;
@@ -161,6 +163,12 @@ TEST(Preflight, AMissingRouteIsANoteAndAForeignTunnelAddressIsMissing) {
   facts.local_address = EADDRNOTAVAIL;
   EXPECT_THAT(judged(facts), ElementsAre(HasSubstr("192.0.2.1: the tunnels cannot have this source"),
                                          HasSubstr("note: 192.0.2.2: no route")));
+}
+
+TEST(Preflight, ATunnelPortThatAnotherHasIsNamed) {
+  auto facts = good_machine();
+  facts.udp_port = EADDRINUSE;
+  EXPECT_THAT(judged(facts), ElementsAre(AllOf(HasSubstr("UDP port 4789 is taken"), HasSubstr("vxlan.udp_port"))));
 }
 
 TEST(Preflight, GatheringFindsWhatThisMachineHasAndLeavesNothingBehind) {

@@ -39,6 +39,7 @@ struct ScriptedAgent {
     deadline.reset();
     told.push_back("time");
   }
+  void handle_stall(Duration, Instant) {}
   void handle_link(PortId, bool, Instant) {}
   void handle_result(const agent::BatchResult& result, Instant) {
     const Entry entry(inside);

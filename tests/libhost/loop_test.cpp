@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <thread>
+
 namespace splitnve::host {
 namespace {
 
@@ -71,6 +73,39 @@ TEST(Loop, AWatchIsLevelTriggeredAndMayEndItselfInItsCallback) {
   EXPECT_EQ(calls, 3) << "what is left unread is told again";
   close(ends[0]);
   close(ends[1]);
+}
+
+TEST(Loop, TimeInWhichItDidNotRunIsNobodys) {
+  Loop loop;
+  Duration told{};
+  loop.on_stall([&](Duration gap) { told = gap; });
+  int early = 0;
+  Timer soon(loop, [&] { ++early; });
+  Timer look(loop, [&] { loop.stop(); });
+  const auto began = std::chrono::steady_clock::now();
+  const Instant before = Loop::now();
+  soon.arm(before + std::chrono::seconds(2));
+  loop.post([&] {
+    std::this_thread::sleep_for(milliseconds(2600));  // as if it were stopped: longer than any deadline here
+    look.arm(Loop::now() + milliseconds(300));
+  });
+  loop.run();
+  EXPECT_EQ(early, 0) << "no deadline passes in it";
+  EXPECT_GE(told, milliseconds(2500));
+  EXPECT_GE(std::chrono::steady_clock::now() - began, milliseconds(2900));
+  EXPECT_LT(Loop::now() - before, milliseconds(1500));
+}
+
+TEST(Loop, WhoeverSleepsUntilADeadlineIsNotStalled) {
+  Loop loop;
+  Duration told{};
+  loop.on_stall([&](Duration gap) { told = gap; });
+  Timer look(loop, [&] { loop.stop(); });
+  const Instant before = Loop::now();
+  look.arm(before + milliseconds(2500));
+  loop.run();
+  EXPECT_EQ(told, Duration{});
+  EXPECT_GE(Loop::now() - before, milliseconds(2500));
 }
 
 TEST(Loop, SignalsArriveOnTheLoop) {

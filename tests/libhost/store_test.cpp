@@ -120,6 +120,69 @@ TEST_F(StoreTest, ASecondDaemonOfTheInstanceIsRefused) {
   EXPECT_TRUE(open()) << "the lock ends with its holder";
 }
 
+TEST_F(StoreTest, ARecordWhoseChecksumFailsIsNamedAndErasedAndTheOthersStay) {
+  const Records all{{1, {1, 2, 3}}, {2, {4}}, {7, {5, 6}}, {9, {7}}};
+  {
+    auto store = open();
+    for (const auto& [key, value] : all) ASSERT_TRUE(store->apply(batch(1, {{key, value}})).ok());
+  }
+  run_sql("UPDATE records SET value = x'010203FF' WHERE key = 1");  // longer
+  run_sql("UPDATE records SET key = 3 WHERE key = 2");              // another's
+  run_sql("UPDATE records SET sum = sum + 1 WHERE key = 7");
+  std::vector<std::uint64_t> damaged;
+  {
+    auto store = open();
+    EXPECT_EQ(records_of(*store), Records({{9, {7}}})) << "whoever only looks erases nothing";
+    Records found;
+    ASSERT_TRUE(store->load([&](std::uint64_t key, Octets value) { found[key] = {value.begin(), value.end()}; },
+                            [&](std::uint64_t key) { damaged.push_back(key); }));
+    EXPECT_EQ(found, Records({{9, {7}}}));
+    EXPECT_EQ(damaged, (std::vector<std::uint64_t>{1, 3, 7}));
+  }
+  damaged.clear();
+  auto store = open();
+  ASSERT_TRUE(store->load([](std::uint64_t, Octets) {}, [&](std::uint64_t key) { damaged.push_back(key); }));
+  EXPECT_TRUE(damaged.empty()) << "they are told of once";
+}
+
+TEST_F(StoreTest, EveryBitOfARecordIsUnderItsChecksum) {
+  const OctetString value{0, 0x5A, 0xFF};
+  open()->apply(batch(1, {{5, value}}));
+  for (unsigned bit = 0; bit < 8 * value.size(); ++bit) {
+    OctetString flipped = value;
+    flipped[bit / 8] = static_cast<std::uint8_t>(flipped[bit / 8] ^ (1u << bit % 8));
+    std::string hex;
+    for (const std::uint8_t octet : flipped) hex += {"0123456789abcdef"[octet >> 4], "0123456789abcdef"[octet & 15]};
+    run_sql("UPDATE records SET value = x'" + hex + "'");
+    auto store = open();
+    EXPECT_TRUE(records_of(*store).empty()) << bit;
+  }
+}
+
+TEST_F(StoreTest, AStoreWithoutChecksumsGetsThem) {
+  const Records all{{1, {1, 2, 3}}, {0xFF00000000000001, {9}}};
+  {
+    auto store = open();
+    for (const auto& [key, value] : all) ASSERT_TRUE(store->apply(batch(1, {{key, value}})).ok());
+  }
+  run_sql("ALTER TABLE records DROP COLUMN sum; PRAGMA user_version=1");
+  {
+    auto store = open();
+    ASSERT_TRUE(store);
+    EXPECT_EQ(records_of(*store), all);
+    EXPECT_TRUE(store->apply(batch(2, {{3, {3}}})).ok());
+  }
+  EXPECT_EQ(records_of(*open()).size(), 3u);
+}
+
+TEST_F(StoreTest, AStoreThatHasLostItsTableIsDamagedAndNotANewOne) {
+  open();
+  run_sql("DROP TABLE records");
+  const auto store = Store::open(path_);
+  ASSERT_FALSE(store);
+  EXPECT_TRUE(Store::is_damage(store.error())) << store.error().what;
+}
+
 TEST_F(StoreTest, ANewerSchemaIsRefusedAndLeftAlone) {
   ASSERT_TRUE(open());
   run_sql("PRAGMA user_version=" + std::to_string(kStoreSchema + 1));

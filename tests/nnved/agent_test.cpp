@@ -297,13 +297,57 @@ TEST(Agent, StoredRecordsThatNoLongerFitAreDroppedWithANotice) {
   before.ask(before.station(2, 2), associate(2));
   auto records = before.stored();
   records.push_back({agent::store_key(agent::RecordKind::kTsi, 77), {1, 2, 3}});
-  Rig after(make_config(1));
-  EXPECT_EQ(after.agent.restore(records, after.now), 2u);
+  Rig after(make_config(2));
+  EXPECT_EQ(after.agent.restore(records, after.now), 1u);
   after.drain();
-  EXPECT_EQ(after.notices.size(), 2u);
-  EXPECT_EQ(after.tsis(), 1u);
+  EXPECT_EQ(after.notices.size(), 1u);
+  EXPECT_EQ(after.tsis(), 2u);
   ASSERT_EQ(after.persists.size(), 1u);
-  EXPECT_EQ(after.persists[0].records.size(), 2u);
+  EXPECT_EQ(after.persists[0].records.size(), 1u);
+}
+
+TEST(Agent, ARecordThatTheConfigurationHasNoPlaceForIsHeldUntilItHas) {
+  Rig before(make_config(2));
+  before.ask(before.station(1), associate(1));
+  before.ask(before.station(2, 2), associate(2));
+  const auto whole = before.tsi(vsi(2), 2);
+  ASSERT_TRUE(whole);
+
+  Rig without(make_config(1));  // the second port is lost
+  EXPECT_EQ(without.agent.restore(before.stored(), without.now), 0u) << "held is not unreadable";
+  without.drain();
+  ASSERT_EQ(without.notices.size(), 1u);
+  EXPECT_STREQ(without.notices[0].id, "nnved.record_held");
+  ASSERT_EQ(without.agent.held().size(), 1u);
+  EXPECT_EQ(without.agent.held()[0].vsi, vsi(2));
+  EXPECT_EQ(without.agent.held()[0].reason, "its port is not configured");
+  // Its number is given to another; that does not cost the record.
+  without.store.clear();
+  for (const auto& record : before.stored()) without.store[record.key] = record.value;
+  for (const auto& persist : without.persists)
+    for (const auto& record : persist.records) {
+      if (record.value.empty())
+        without.store.erase(record.key);
+      else
+        without.store[record.key] = record.value;
+    }
+  without.ask(without.station(1), associate(3));
+  EXPECT_EQ(without.tsis(), 2u);
+
+  Rig again(make_config(1));  // once more without it
+  EXPECT_EQ(again.agent.restore(without.stored(), again.now), 0u);
+  EXPECT_EQ(again.agent.held().size(), 1u);
+  EXPECT_EQ(again.tsis(), 2u);
+
+  Rig after(make_config(2));
+  EXPECT_EQ(after.agent.restore(without.stored(), after.now), 0u);
+  after.drain();
+  EXPECT_TRUE(after.agent.held().empty());
+  EXPECT_EQ(after.tsis(), 3u);
+  const auto returned = after.tsi(vsi(2), 2);
+  ASSERT_TRUE(returned);
+  EXPECT_EQ(returned->vid, whole->vid);
+  EXPECT_EQ(returned->addresses.size(), whole->addresses.size());
 }
 
 TEST(Agent, AnEntryThatIsNotRenewedAgesAloneWhileItsStationSpeaks) {

@@ -145,6 +145,7 @@ void World::issue(std::size_t index, const Step& step) {
   tnved::LifecycleEvent event;
   event.verb = step.verb;
   event.starts = step.starts;
+  event.replace = true;
   event.vsi = vm.vsi;
   event.asker = asker;
   event.vn = vm.vn;

@@ -190,6 +190,48 @@ TEST(AgentAddresses, ARestartDuringARemovalGoesOnWithIt) {
   EXPECT_TRUE(bench.consistent());
 }
 
+TEST(AgentAddresses, OtherAddressesOfAVmInUseAreRefusedUnlessTheyShallReplaceItsOwn) {
+  Three bench;
+  auto create = bench.vm(1, Verb::kCreate);
+  create.replace = false;
+  create.macs = {bench.mac(12), bench.mac(1), bench.mac(11)};  // the same ones
+  EXPECT_TRUE(bench.ask(create)->ok);
+  for (const auto& macs :
+       {std::vector{bench.mac(1)}, std::vector{bench.mac(1), bench.mac(11), bench.mac(12), bench.mac(13)},
+        std::vector{bench.mac(1), bench.mac(11), bench.mac(13)}}) {
+    create.macs = macs;
+    const auto refused = bench.ask(create);
+    ASSERT_TRUE(refused);
+    EXPECT_FALSE(refused->ok);
+    EXPECT_NE(refused->reason.find("in use with other addresses"), std::string::npos) << refused->reason;
+    EXPECT_NE(refused->reason.find("--replace"), std::string::npos) << refused->reason;
+    EXPECT_EQ(bench.view(1)->addresses.size(), 3u) << "nothing was changed";
+    EXPECT_TRUE(bench.view(1)->port_open);
+  }
+  create.macs = {bench.mac(1), bench.mac(11), bench.mac(12)};
+  create.ips = {{bench.mac(1), *IpPrefix::from_string("10.0.0.9")}};
+  EXPECT_FALSE(bench.ask(create)->ok) << "a guard is an address as well";
+  create.ips.clear();
+  create.interface_name = "other";
+  EXPECT_FALSE(bench.ask(create)->ok) << "so is its interface";
+  create.interface_name = "tap1";
+  create.macs = {bench.mac(1)};
+  create.replace = true;
+  EXPECT_TRUE(bench.ask(create)->ok);
+  bench.settle();
+  EXPECT_EQ(bench.view(1)->addresses.size(), 1u);
+}
+
+TEST(AgentAddresses, AVmThatDoesNotRunYetMayBeDescribedAnew) {
+  Bench bench;
+  bench.ask(1, Verb::kCreate);
+  auto create = bench.vm(1, Verb::kCreate);
+  create.replace = false;
+  create.macs = {bench.mac(7)};
+  EXPECT_TRUE(bench.ask(create)->ok);
+  EXPECT_EQ(bench.view(1)->addresses.at(0).mac, bench.mac(7));
+}
+
 TEST(AgentAddresses, ANewTypeOfALiveTsiIsToldInPlaceWithoutAGap) {
   Three bench;
   auto create = bench.vm(1, Verb::kCreate);

@@ -101,6 +101,7 @@ VsiId Bench::vsi(unsigned number) {
 LifecycleEvent Bench::vm(unsigned number, Verb verb, unsigned vn) const {
   LifecycleEvent event;
   event.verb = verb;
+  event.replace = true;
   event.vsi = vsi(number);
   if (verb == Verb::kCreate || verb == Verb::kMigrateIn) {
     event.vn = GroupId(vn);

@@ -20,10 +20,10 @@ using nlohmann::json;
 struct Options {
   std::string vsi, vn, interface_name, reason, file, apply_file;
   std::vector<std::string> macs, ips;
-  std::uint32_t guest_tag = 0, timeout_ms = 0, instance = 0;
+  std::uint32_t guest_tag = 0, timeout_ms = 0;
   std::string port, migration;
   std::optional<unsigned> priority;
-  bool fix = false, remove = false, all = false;
+  bool fix = false, remove = false, all = false, replace = false;
 };
 
 const CLI::Validator& is_uuid() {
@@ -32,6 +32,23 @@ const CLI::Validator& is_uuid() {
         return VsiId::from_uuid(text) ? std::string() : "'" + text + "' is no UUID (8-4-4-4-12 hexadecimal digits)";
       },
       "UUID");
+  return kCheck;
+}
+
+bool is_number(const std::string& text) {
+  return !text.empty() && text.size() <= 9 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// A TSI as people name it: its UUID, or the instance number of `tsi show`.
+const CLI::Validator& is_tsi() {
+  static const CLI::Validator kCheck(
+      [](const std::string& text) {
+        return VsiId::from_uuid(text) || (is_number(text) && std::stoul(text) > 0)
+                   ? std::string()
+                   : "'" + text + "' is neither a UUID nor an instance number of `tsi show`";
+      },
+      "UUID|INSTANCE");
   return kCheck;
 }
 
@@ -60,26 +77,25 @@ const CLI::Validator& is_ip() {
 }
 
 /// A VN goes out as its number if it is one, else as its alias.
-json vn_of(const std::string& text) {
-  const bool digits = !text.empty() && text.size() <= 9 &&
-                      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  return digits ? json(std::stoul(text)) : json(text);
-}
+json vn_of(const std::string& text) { return is_number(text) ? json(std::stoul(text)) : json(text); }
 
 json args_of(const Options& options) {
   json args = json::object();
-  if (!options.vsi.empty()) args["vsi"] = options.vsi;
+  if (is_number(options.vsi))
+    args["instance"] = std::stoul(options.vsi);
+  else if (!options.vsi.empty())
+    args["vsi"] = options.vsi;
   if (!options.vn.empty()) args["vn"] = vn_of(options.vn);
   if (!options.macs.empty()) args["macs"] = options.macs;
   if (!options.ips.empty()) args["ips"] = options.ips;
   if (!options.interface_name.empty()) args["interface"] = options.interface_name;
   if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
   if (options.priority) args["priority"] = *options.priority;
-  if (options.instance != 0) args["instance"] = options.instance;
   if (!options.reason.empty()) args["reason"] = options.reason;
   if (options.fix) args["fix"] = true;
   if (options.remove) args["remove"] = true;
   if (options.all) args["all"] = true;
+  if (options.replace) args["replace"] = true;
   if (!options.port.empty()) args["port"] = options.port;
   if (!options.migration.empty()) args["migration"] = options.migration;
   return args;
@@ -113,6 +129,12 @@ void add_description(CLI::App& verb, Options& options) {
   add_interface(verb, options);
 }
 
+void add_create(CLI::App& verb, Options& options) {
+  add_description(verb, options);
+  verb.add_flag("--replace", options.replace,
+                "change addresses and interface of a VM in use to these; what is not named is cut off");
+}
+
 /// The addresses that an address verb names; `--vn` only makes sure.
 void add_addresses(CLI::App& verb, Options& options) {
   verb.add_option("--vn", options.vn, "refuse unless the TSI is in this virtual network");
@@ -136,7 +158,7 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
     void (*add)(CLI::App&, Options&);
   };
   static constexpr Known kVerbs[] = {
-      {"create", "reserve: associate a TSI before its VM runs", add_description},
+      {"create", "reserve: associate a TSI before its VM runs", add_create},
       {"start", "activate: returns when traffic may flow", add_interface},
       {"pause", "the vCPUs stop; nothing changes on the network", nullptr},
       {"suspend", "deactivate: reserved, not forwarding", nullptr},
@@ -145,33 +167,34 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       {"migrate-out", "the VM is about to leave: still forwarding, marked", nullptr},
       {"migrate-in", "the VM arrives: reserve here, forward after resume", add_description},
       {"add-address", "one more address of a live TSI; its others go on", add_addresses_and_ips},
-      {"remove-address", "an address less", add_addresses_and_ips},
+      {"remove-address", "remove an address; the others go on", add_addresses_and_ips},
       {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses},
       {"activate-address", "the address follows the VM again", add_addresses},
       {"abort", "the migration failed: the source stays, the destination forgets", nullptr},
   };
   for (const Known& known : kVerbs) {
     CLI::App* verb = tsi.add_subcommand(known.name, known.help);
-    verb->add_option("UUID", options.vsi, "the TSI")->required()->check(is_uuid());
+    const bool names_new = known.add == add_description || known.add == add_create;
+    verb->add_option("TSI", options.vsi, names_new ? "its UUID" : "its UUID or instance number")
+        ->required()
+        ->check(names_new ? is_uuid() : is_tsi());
     if (known.add != nullptr) known.add(*verb, options);
   }
   CLI::App* remove = tsi.add_subcommand("remove", "nnved: de-associate an instance at its station and remove it");
-  remove->add_option("INSTANCE", options.instance, "the instance number of `tsi show`")
-      ->required()
-      ->check(CLI::PositiveNumber);
+  remove->add_option("TSI", options.vsi, "its instance number or UUID")->required()->check(is_tsi());
+  remove->add_option("--vn", options.vn, "with a UUID that is in several VNs: this one");
   remove->add_option("--reason", options.reason, "what log and station shall say");
   CLI::App* deactivate =
       tsi.add_subcommand("deactivate", "nnved: close addresses of an instance, reserved until `release`");
-  deactivate->add_option("INSTANCE", options.instance, "the instance number of `tsi show`")
-      ->required()
-      ->check(CLI::PositiveNumber);
+  deactivate->add_option("TSI", options.vsi, "its instance number or UUID")->required()->check(is_tsi());
+  deactivate->add_option("--vn", options.vn, "with a UUID that is in several VNs: this one");
   deactivate->add_option("--mac", options.macs, "this address only; may be repeated")
       ->check(is_mac())
       ->take_all()
       ->expected(1, -1);
   deactivate->add_option("--reason", options.reason, "what log and station shall say");
   CLI::App* release = tsi.add_subcommand("release", "nnved: let a removed or deactivated TSI come back");
-  release->add_option("UUID", options.vsi, "the TSI")->required()->check(is_uuid());
+  release->add_option("TSI", options.vsi, "its UUID or instance number")->required()->check(is_tsi());
   release->add_option("--vn", options.vn, "in this VN only: alias or ID");
   tsi.add_subcommand("apply", "tnved: bring every TSI of a file to the state it names")
       ->add_option("FILE", options.apply_file, "a JSON array of {vsi, vn, macs, ips, interface, guest_tag, state}")

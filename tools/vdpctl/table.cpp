@@ -16,6 +16,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
   static const std::vector<std::pair<std::string_view, std::vector<Column>>> kColumns = {
       {"tsi.show",
        {{"TSI", "vsi"},
+        {"INSTANCE", "instance"},
         {"VN", "vn"},
         {"ALIAS", "vn_alias"},
         {"PORT", "port"},
@@ -34,6 +35,7 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"SUSPENDED", "suspended"},
         {"SUPERSEDED", "superseded"},
         {"LATCHED", "latched"},
+        {"WHERE", "where"},
         {"ADDRESSES", "addresses"},
         {"RX", "rx_frames"},
         {"TX", "tx_frames"},

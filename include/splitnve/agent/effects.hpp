@@ -33,11 +33,22 @@ struct StoreRecord {
   OctetString value;
 };
 /// Kinds of stored records share one key space: kind in the top octet.
-enum class RecordKind : std::uint8_t { kMeta = 0, kTsi = 1, kLatch = 2, kVn = 3, kSigner = 4 };
+enum class RecordKind : std::uint8_t {
+  kMeta = 0,
+  kTsi = 1,
+  kLatch = 2,
+  kVn = 3,
+  kSigner = 4,
+  kHeldTsi = 5,
+  kHeldVn = 6
+};
 constexpr std::uint64_t store_key(RecordKind kind, std::uint64_t id) {
   return (static_cast<std::uint64_t>(kind) << 56) | id;
 }
 constexpr RecordKind record_kind(std::uint64_t key) { return static_cast<RecordKind>(key >> 56); }
+constexpr std::uint64_t record_id(std::uint64_t key) { return key & ((std::uint64_t{1} << 56) - 1); }
+/// For operators: `tsi 12`.
+std::string record_name(std::uint64_t key);
 /// The epoch of this agent's state, which peers are shown (S9): the only record of kind kMeta; never 0.
 inline StoreRecord encode_epoch(std::uint64_t epoch) {
   StoreRecord record{store_key(RecordKind::kMeta, 1), OctetString(sizeof epoch)};

@@ -59,7 +59,15 @@ class Driver {
                              [this](const KernelChanges& changes) {
                                if (handlers_.kernel) handlers_.kernel(changes);
                              }}),
-        timer_(loop, [this] { turn(); }) {}
+        timer_(loop, [this] { turn(); }) {
+    loop_.on_stall([this](Duration gap) {
+      agent_.handle_stall(gap, Loop::now());
+      turn();
+    });
+  }
+  ~Driver() { loop_.on_stall({}); }
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
 
   Ports& ports() { return ports_; }
 

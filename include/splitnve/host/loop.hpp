@@ -9,6 +9,10 @@
 
 namespace splitnve::host {
 
+/// How often a running loop looks at the clock at least, and how much later than that it was stalled.
+inline constexpr Duration kLoopBeat = std::chrono::milliseconds(500);
+inline constexpr Duration kStallLeast = std::chrono::seconds(1);
+
 /// Runs tasks, descriptor events, timers and signals on the thread that calls `run()`. Only `post()` and `stop()` may
 /// be called from another thread. Must outlive every FdWatch and Timer.
 class Loop {
@@ -18,8 +22,11 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  /// The steady clock as the agents' time line.
+  /// The agents' time line: the steady clock without the time for which a loop did not run though it should have. Time
+  /// in which we were stopped, or could not turn, is nobody's silence (S42): no deadline passes in it.
   static Instant now();
+  /// Called on the loop, soon after it has stood still for more than kStallLeast, or the machine was suspended so long.
+  void on_stall(std::function<void(Duration)> handler);
   /// Returns after `stop()`; `restart()` allows another run.
   void run();
   void stop();

@@ -16,7 +16,8 @@
 namespace splitnve::host {
 
 /// Layout of the store file (`user_version`). A store of a newer version is refused, not guessed at.
-inline constexpr int kStoreSchema = 1;
+/// Since 2 each record has a checksum; a store of 1 gets them when it is opened.
+inline constexpr int kStoreSchema = 2;
 /// Batches that may wait for the store thread. At 7 us per commit a full queue is far below a second of work; a disk
 /// that stalls longer makes further batches fail, so that memory stays bounded and the agent knows.
 inline constexpr std::size_t kStoreQueueBatchesMax = 4096;
@@ -27,6 +28,7 @@ inline constexpr std::size_t kStoreGroupBatchesMax = 256;
 class Store {
  public:
   using Visit = std::function<void(std::uint64_t key, Octets value)>;
+  using VisitDamaged = std::function<void(std::uint64_t key)>;
 
   /// Creates the file if it is absent. Errors, each with a remedy naming the file: cannot be opened, held by another
   /// daemon, not a store of ours, newer schema, damaged.
@@ -39,8 +41,9 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  /// All records in ascending key order; a value is valid during its call only.
-  Result<void> load(const Visit& visit);
+  /// All records in ascending key order; a value is valid during its call only. One whose checksum (CRC-32C over key
+  /// and value, S43) fails is not among them, but given to `damaged`; then it is erased as well.
+  Result<void> load(const Visit& visit, const VisitDamaged& damaged = {});
   /// Commits one batch in one transaction: all of it or, with `error` set, nothing.
   agent::BatchResult apply(const agent::Persist& batch);
   /// Commits several batches in one transaction; if that fails each one alone, so that one bad batch fails only itself.
