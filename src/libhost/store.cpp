@@ -103,7 +103,6 @@ struct Store::Impl {
   Result<void> set_durability();
   Result<void> check_schema();
   Result<void> add_checksums();
-  bool give_back_log();
   int erase_all(const std::vector<std::uint64_t>& keys);
   Result<void> check_health();
   int write(std::span<const agent::StoreRecord* const> records);
@@ -188,12 +187,6 @@ Result<void> Store::Impl::add_checksums() {
   const Error why = error(code);
   run("ROLLBACK");
   return unexpected<Error>(why);
-}
-
-/// True if the log beside the file is empty now.
-bool Store::Impl::give_back_log() {
-  if (sqlite3_get_autocommit(database.get()) == 0) run("ROLLBACK");
-  return sqlite3_wal_checkpoint_v2(database.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr) == SQLITE_OK;
 }
 
 int Store::Impl::erase_all(const std::vector<std::uint64_t>& keys) {
@@ -326,12 +319,6 @@ std::vector<agent::BatchResult> Store::apply_group(std::span<const agent::Persis
   int code = Impl::run(impl_->begin.get());
   if (code == SQLITE_OK) code = impl_->write(batches);
   if (code == SQLITE_OK) code = Impl::run(impl_->commit.get());
-  // The log beside the file may hold more than it needs: given back, there may be room.
-  if ((code & 0xFF) == SQLITE_FULL && impl_->give_back_log()) {
-    code = Impl::run(impl_->begin.get());
-    if (code == SQLITE_OK) code = impl_->write(batches);
-    if (code == SQLITE_OK) code = Impl::run(impl_->commit.get());
-  }
   const std::string cause = code == SQLITE_OK ? "" : impl_->error(code).to_string();
   if (code != SQLITE_OK) {
     if (sqlite3_get_autocommit(impl_->database.get()) == 0) impl_->run("ROLLBACK");
