@@ -97,6 +97,8 @@ bool Impl::renew(Index peer, vdp::Request& request, Instant now) {
   const Index instance = tsis.find(request.vsi, *vn, peer);
   AddressRow* address = instance == kNoIndex ? nullptr : tsis.find_address(instance, entry.mac);
   if (address == nullptr || address->level != level || address->work != kNoIndex) return false;
+  // With a takeover of the address on its way the answer waits for what becomes of it.
+  if (address->owns() && tsis.owner({*vn, entry.mac})->holders > 1 && inflight.contains(request.vsi)) return false;
   const Index vap = tsis[instance].vap;
   if (!entry.vid.is_null() && !vaps[vap].has(entry.vid)) return false;
   if (entry.vid.is_null()) entry.vid = vaps[vap].vid;

@@ -520,7 +520,7 @@ TEST(Agent, PeersTakeTurnsSoThatABusyOneDelaysNoOther) {
   Station& quiet = rig.station(2);
   for (unsigned i = 1; i <= 8; ++i) rig.send_octets(busy, vdpdu({associate(i)}));
   rig.send_octets(quiet, vdpdu({associate(100)}));
-  EXPECT_TRUE(rig.agent.handle_work(2, rig.now));
+  EXPECT_TRUE(rig.agent.handle_work(4, rig.now));  // a VDPDU costs one, and what it brings
   rig.drain();
   EXPECT_TRUE(rig.tsi(vsi(100)));
   EXPECT_EQ(rig.tsis(), 2u);
