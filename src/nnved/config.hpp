@@ -88,7 +88,6 @@ struct PortConfig {
   std::vector<StaticVid> static_vids;          ///< VN of entries without GroupID and type mapping
   agent::AuthenticationPolicy authentication;  ///< of the stations here (S16)
   std::vector<StationKeys> station_keys;
-  bool direct = false;  ///< one station is at the other end of the cable, and no bridge in between (S12)
   Takeover takeover = Takeover::kDefault;
   std::vector<MacAddress> takeover_stations;
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never

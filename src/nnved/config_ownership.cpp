@@ -7,7 +7,6 @@ namespace splitnve::nnved {
 using host::ConfigNode;
 
 void read_takeover(const ConfigNode& node, PortConfig& port) {
-  port.direct = node.boolean("direct", false);
   for (const auto& item : node.array("takeover_stations")) {
     const auto mac = MacAddress::from_string(item.as_text());
     if (mac && mac->is_usable_source())
