@@ -115,7 +115,7 @@ class Station:
             kind, length = word >> 9, word & 511
             if kind == 0:
                 return
-            if 1 <= kind <= 4:
+            if 1 <= kind <= 3:  # a De-Associate grants nothing
                 code = payload[at + 2] & 15
                 self.granted, self.refused = self.granted + (code == 0), self.refused + (code != 0)
             at += 2 + length

@@ -36,7 +36,7 @@ one_ip_is_one_vms() {
 ours_is_nobodys() {
   step "The MAC of another port of the switch, and one that the configuration places elsewhere"
   local own
-  own=$(in_ns sw1 cat /sys/class/net/p1/address)
+  own=$(in_ns sw1 ip -j link show dev p1 | jq -r '.[0].address')
   ! ctl hv2 tsi create "$(vsi_of blue2)" --vn blue --mac "$own" --interface tap-blue2 >"$work/verdict" 2>&1 ||
     fail "the MAC of p1 was given to a VM"
   grep -q 'code 5.*one of our ports' "$work/verdict" || fail "the verdict is: $(cat "$work/verdict")"
