@@ -53,7 +53,10 @@ const char* to_string_state(const evb::Operational& operational) {
 }
 
 EvbPort::EvbPort(evb::Role role, const Config& config)
-    : port_(config.port), interface_name_(config.interface_name), machine_(machine_config(role, config)) {}
+    : port_(config.port),
+      interface_name_(config.interface_name),
+      used_(config.used),
+      machine_(machine_config(role, config)) {}
 
 std::optional<evb::Machine::Change> EvbPort::drain(EffectQueue& effects) {
   OctetString frame;
@@ -72,6 +75,7 @@ void EvbPort::report(const evb::Machine::Change& change, EffectQueue& effects) c
   const char* from = to_string_state(change.before);
   const char* to = to_string_state(change.now);
   if (std::strcmp(from, to) != 0) effects.push_back(Transition{"evb", interface_name_, from, to, change.reason});
+  if (!used_) return;
   if (!change.now.acceptable)
     effects.push_back(Notice{"EVB_REFUSED", Notice::Level::kWarning, "port=" + interface_name_ + " " + refusal()});
   else if (change.now.values != change.before.values)

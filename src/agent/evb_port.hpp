@@ -24,6 +24,7 @@ class EvbPort {
     ecp::Timing ecp;     ///< our own values, from the configuration
     vdp::Timing vdp;
     Duration interval = evb::kLldpInterval;
+    bool used = true;  ///< false: what the neighbour says is shown only, since a signature is required
   };
   EvbPort(evb::Role role, const Config& config);
 
@@ -44,6 +45,7 @@ class EvbPort {
 
   PortId port_;
   std::string interface_name_;
+  bool used_;
   evb::Machine machine_;
 };
 

@@ -14,7 +14,7 @@ Port::Port(const AgentConfig& config, std::uint32_t port_index) : ecp(config.ecp
   if (!port.evb) return;
   evb.emplace(evb::Role::kBridge,
               agent::EvbPort::Config{port.id, port.interface_name, port.mac, config.ports.front().mac, config.ecp,
-                                     config.vdp, config.lldp_interval});
+                                     config.vdp, config.lldp_interval, uses_evb});
 }
 
 void Impl::handle_lldp(std::uint32_t port_index, Octets octets, Instant now) {

@@ -42,9 +42,10 @@ struct Uplink {
         failover_time(agent.failover_time),
         watched(uplink.discovery.has_value()) {
     if (uplink.evb)
-      evb.emplace(evb::Role::kStation,
-                  agent::EvbPort::Config{uplink.id, uplink.interface_name, uplink.mac, agent.uplinks.front().mac,
-                                         agent.ecp, agent.vdp, agent.lldp_interval});
+      evb.emplace(
+          evb::Role::kStation,
+          agent::EvbPort::Config{uplink.id, uplink.interface_name, uplink.mac, agent.uplinks.front().mac, agent.ecp,
+                                 agent.vdp, agent.lldp_interval, uplink.authentication.mode != auth::Mode::kRequire});
   }
 
   void set_mac(const MacAddress& mac) {

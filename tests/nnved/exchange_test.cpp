@@ -201,7 +201,7 @@ TEST(NnvedExchange, TheEpochSurvivesARestart) {
   Rig before(make_config(1));
   before.agent.restore({}, before.now);
   before.drain();
-  ASSERT_EQ(before.meta.size(), 1u);
+  ASSERT_FALSE(before.meta.empty());
   Rig after(make_config(1));
   after.agent.restore(before.stored(), after.now);
   after.drain();

@@ -89,7 +89,7 @@ TEST(HypervisorEvb, ANeighbourWithoutGroupIdsIsNotAskedInAFormatThatNeedsThem) {
   EXPECT_EQ(bench.notices.back().id, std::string("EVB_REFUSED"));
   bench.run(seconds(60));
   EXPECT_TRUE(bench.view(1)->port_open) << "a running VM goes on";
-  EXPECT_EQ(bench.requests_within(seconds(30)), 0u);
+  EXPECT_GT(bench.requests_within(seconds(30)), 0u) << "and is renewed: anybody can send LLDP";
   bench.hear({3, 8, 20, 20}, true);
   EXPECT_TRUE(bench.ask(2, Verb::kCreate)->ok);
 }
