@@ -452,7 +452,7 @@ void Station::finish(Handle handle) {
 
 std::optional<Station::Event> Station::poll_event() {
   if (events_.empty()) return std::nullopt;
-  const Event event = events_.front();
+  Event event = std::move(events_.front());
   events_.pop_front();
   return event;
 }

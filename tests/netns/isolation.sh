@@ -7,6 +7,7 @@
 #   hv2 up0 --- p2 '           hv1: blue1 (addresses signalled), blue4 (MAC only), red1     hv2: blue2, red2
 #   hv3 up0 --- p3 '           hv3, at a port that requires signatures: blue3
 # Seats: a tenant (blue1, blue4), a station (on the wire of p1, p2 and p3), a peer on the underlay.
+# shellcheck disable=SC2154  # work and netns_folder are of lib.sh
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/datacentre.sh"
 . "$(dirname "$0")/small.sh"

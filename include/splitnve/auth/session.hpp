@@ -65,6 +65,8 @@ class Session {
  public:
   /// `own` says which of the two directions is ours to sign.
   Session(const Key& key, const Parties& parties, vdp::Role own);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();

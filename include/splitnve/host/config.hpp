@@ -68,6 +68,8 @@ class ConfigDocument {
   static Result<ConfigDocument> load(const std::string& path);
   static Result<ConfigDocument> parse(std::string_view text, const std::string& file_name);
   ~ConfigDocument();
+  ConfigDocument(const ConfigDocument&) = delete;
+  ConfigDocument& operator=(const ConfigDocument&) = delete;
   ConfigDocument(ConfigDocument&&) noexcept;
   ConfigDocument& operator=(ConfigDocument&&) noexcept;
 
