@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The edge of a daemon: the files that may touch the operating system.
-edge='/(main|config|control(_[a-z]+)?|embedded_authority)\.cpp$|/(config_file|control(_[a-z]+)?|embedded_authority)\.hpp$'
+edge='/(main|config(_[a-z]+)?|control(_[a-z]+)?|embedded_authority)\.cpp$|/(config_file|control(_[a-z]+)?|embedded_authority)\.hpp$'
 pure() {
   find include/splitnve/{auth,base,ecp,vdp,evb,agent,datapath} src/{base,libauth,libecp,libvdp,libevb,agent,nnved,tnved} \
     -name '*.[ch]pp' | grep -Ev "$edge" | sort

@@ -24,7 +24,7 @@ const char* advice(std::string_view cause) {
 }  // namespace
 
 Notice unauthenticated(const std::string& subject, const char* cause) {
-  return {"PEER_UNAUTHENTICATED", Notice::Level::kWarning, subject + ": " + cause + "; " + advice(cause)};
+  return Notice{"PEER_UNAUTHENTICATED", Notice::Level::kWarning, subject + ": " + cause + "; " + advice(cause)};
 }
 
 auth::Secret secret_of(const std::optional<auth::Secret>& configured, std::uint64_t seed) {
