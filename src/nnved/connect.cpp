@@ -243,7 +243,7 @@ const char* Impl::restore_connect(Index number, const ConnectRecord& record, Ins
   const Index peer = restore_peer(*port_index, record.station, now);
   if (peer == kNoIndex) return "too many peers";
   if (connects.rows().contains(number) || connects.find(peer, record.vn) != kNoIndex) return "it stands twice";
-  const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now);
+  const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now, true);
   if (!vap) return info(vap.error()).text;
   connects.add_at(number, peer, record.vn, *vap, now);
   add_connect(number, now);

@@ -186,7 +186,7 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
   const Index peer = restore_peer(*port_index, record.station, now);
   if (peer == kNoIndex) return "too many peers";
   if (tsis.find(record.vsi, record.vn, peer) != kNoIndex) return "the TSI stands twice";
-  const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now);
+  const auto vap = vaps.acquire(*port_index, record.vn, record.vid, now, true);
   if (!vap) return info(vap.error()).text;
   tsis.create_at(instance, record.vsi, record.vn, peer, *vap);
   vaps.instance_added(*vap);

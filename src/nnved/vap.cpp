@@ -90,14 +90,15 @@ void VapTable::count_vid(std::uint32_t port_index, bool comes) {
     shares.remove(place_in_pool_[port_index], 1);
 }
 
-Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now) {
+Result<Index, Reason> VapTable::acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now,
+                                        bool restores) {
   Index vap = find(config_.ports[port_index].id, vn);
   if (vap != kNoIndex && !rows_[vap].vid.is_null()) {
     if (!requested.is_null() && !rows_[vap].has(requested)) return unexpected(Reason::kOtherVid);
     return vap;
   }
   if (const Reason closed = closed_to(port_index, vn); closed != Reason::kNone) return unexpected(closed);
-  if (!may_take_vid(port_index, vn)) return unexpected(Reason::kPortShare);
+  if (!restores && !may_take_vid(port_index, vn)) return unexpected(Reason::kPortShare);
   const auto vid = pool(port_index).acquire(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   vap = find_or_create(port_index, vn);

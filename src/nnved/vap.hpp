@@ -67,8 +67,9 @@ class VapTable {
   VapTable(const AgentConfig& config, const Policy& policy, Changes& changes, Journal& journal);
 
   /// The VAP of (port, VN), with a VID; created if there is none. Errors: those of VidPool::acquire. A caller that then
-  /// uses it for nothing calls `release_unused`.
-  Result<Index, Reason> acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now);
+  /// uses it for nothing calls `release_unused`. What is restored has its VID whatever the port's share is.
+  Result<Index, Reason> acquire(std::uint32_t port_index, GroupId vn, Vid requested, Instant now,
+                                bool restores = false);
   struct Granted {
     Index vap = kNoIndex;
     Vid vid;

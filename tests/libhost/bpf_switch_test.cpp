@@ -282,8 +282,7 @@ TEST_F(BpfWires, follow_a_port_whose_interface_was_made_anew) {
   run("ip link del p1");
   add_pair("p1");
   one_ = std::make_unique<Wire>("p1-t");
-  datapath::Rows rows;
-  rows.ports = {port_row(kPort1, "p1", PortRole::kAccess)};
+  datapath::Rows rows = base_rows();  // the agent tells the rows of that port again
   apply(rows);
   expect_passes(*one_, {kBob, kAlice, 100}, *two_, 200);
   expect_passes(*two_, {kBroadcast, kBob, 200}, *one_, 100);

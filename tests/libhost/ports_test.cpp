@@ -164,8 +164,11 @@ TEST_F(PortsTest, ALinkIsUpAsSoonAsItHasACarrier) {
   }
 }
 
-TEST_F(PortsTest, AMissingInterfaceAndAUsedPortIdAreErrors) {
-  EXPECT_FALSE(ports_->open(kWest, "nowhere0"));
+TEST_F(PortsTest, AMissingInterfaceIsAwaitedAndAUsedPortIdIsAnError) {
+  ASSERT_TRUE(ports_->open(kWest, "nowhere0"));
+  ASSERT_TRUE(ports_->link(kWest));
+  EXPECT_EQ(ports_->link(kWest)->index, 0u);
+  ports_->close(kWest);
   ASSERT_TRUE(ports_->open(kWest, "west"));
   EXPECT_FALSE(ports_->open(kWest, "east"));
   ports_->close(kWest);

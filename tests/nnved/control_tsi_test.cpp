@@ -50,7 +50,7 @@ TsiView tsi() {
 
 json written(const TsiView& view, const std::string& latched = "") {
   std::string text;
-  write_tsi(host::JsonText(text), view, names(), {1, 2, 3, 4, 5}, latched);
+  write_tsi(host::JsonText(text), view, names(), {1, 2, 3, 4, 5, 6}, latched);
   EXPECT_EQ(text.find('\n'), std::string::npos);
   return json::parse(text);
 }
