@@ -8,8 +8,8 @@
 #include <map>
 #include <random>
 
-#include "agent/signers.hpp"
 #include "agent/held_records.hpp"
+#include "agent/signers.hpp"
 #include "nnved/agent.hpp"
 #include "nnved/connect.hpp"
 #include "nnved/contests.hpp"

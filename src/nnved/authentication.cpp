@@ -122,7 +122,10 @@ std::optional<std::uint64_t> Impl::authenticate(Index peer, const ecp::Frame& fr
     adopt_signed_timers(peer, now);
   }
   if (heard.dropped != nullptr) drop(heard.dropped);
-  if (heard.pass && heard.counter == 0 && is_downgrade(from, frame)) return drop(kDowngrade), std::nullopt;
+  if (heard.pass && heard.counter == 0 && is_downgrade(from, frame)) {
+    from.authentication.require();  // from now on its plain frames make a session, and nothing else
+    return drop(kDowngrade), std::nullopt;
+  }
   return heard.pass ? std::optional(heard.counter) : std::nullopt;
 }
 

@@ -140,7 +140,7 @@ struct Port {
   Instant down_since{};
   std::deque<MacAddress> unproven;  ///< stations as they became known; bounded
   std::optional<Instant> unsigned_noticed_at;
-  unsigned hellos = 0;  ///< plain ones of stations that are not remembered, since a session was made
+  unsigned hellos = 0;                  ///< plain ones of stations that are not remembered, since a session was made
   std::vector<std::uint32_t> members;   ///< its peers
   std::deque<std::uint32_t> queue;      ///< peers with VDPDUs to work on, each once
   std::deque<std::uint32_t> held_back;  ///< peers that wait for room in the port's share of requests

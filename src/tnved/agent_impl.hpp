@@ -18,8 +18,8 @@
 #include <utility>
 #include <vector>
 
-#include "agent/signers.hpp"
 #include "agent/held_records.hpp"
+#include "agent/signers.hpp"
 #include "splitnve/base/deadline_heap.hpp"
 #include "splitnve/base/limits.hpp"
 #include "tnved/agent.hpp"

@@ -9,7 +9,7 @@ netns_begin "${1:?usage: process.sh BUILD}"
 link_here() { ip link add "$1" type veth peer name "$2"; ip link set "$1" up; ip link set "$2" up; }
 program_of() { echo "$build/src/$1/$1"; }
 file_of() {   # DAEMON INSTANCE INTERFACE
-  local ports='"ports":[{"interface":"'$3'"}]'
+  local ports='"ports":[{"interface":"'$3'","vids":"100-199"}]'
   [ "$1" = nnved ] || ports='"uplinks":[{"interface":"'$3'"}]'
   config "$2" <<<"{\"role\":\"$1\",\"instance\":\"$2\",$(paths_json "$2"),\"vns\":[{\"id\":70001}],$ports}"
 }
