@@ -160,7 +160,8 @@ void read_mappings(const ConfigNode& root, AgentConfig& config, const std::vecto
     const MacAddress mac = node.mac("mac");
     const auto nnve = datapath::UnderlayAddress::from_string(node.text("nnve"));
     if (!nnve) node.refuse("nnve", "an IPv4 or IPv6 address");
-    config.remotes.push_back({vn.value_or(GroupId()), mac, nnve.value_or(datapath::UnderlayAddress{})});
+    config.remotes.push_back(
+        {vn.value_or(GroupId()), mac, nnve.value_or(datapath::UnderlayAddress{}), node.boolean("movable", false)});
   }
 }
 

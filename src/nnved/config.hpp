@@ -108,6 +108,7 @@ struct RemoteMapping {
   GroupId vn;
   MacAddress mac;
   datapath::UnderlayAddress nnve;
+  bool movable = false;  ///< it may be claimed here, as by a hypervisor with uplinks to both nNVEs (S6)
 };
 
 struct AgentConfig {

@@ -39,7 +39,8 @@ Policy::Policy(const AgentConfig& config) : config_(config) {
     policy.takeover_stations.insert(port.takeover_stations.begin(), port.takeover_stations.end());
     port_macs_.push_back(port.mac);
   }
-  for (const RemoteMapping& remote : config.remotes) remotes_.insert(AddressKey{remote.vn, remote.mac});
+  for (const RemoteMapping& remote : config.remotes)
+    if (!remote.movable) remotes_.insert(AddressKey{remote.vn, remote.mac});
 }
 
 const VnConfig* Policy::vn(const vdp::VnName& name) const {

@@ -163,6 +163,7 @@ for daemon in ${DAEMONS:-tnved nnved}; do
   missing_capabilities "$daemon" "$program"
   bad_state "$daemon" "$program"
   rm -rf /run/splitnve/* /sys/fs/bpf/splitnve
+  tc qdisc del dev ac1 clsact 2>/dev/null || true   # else the next daemon is told that another one serves the port
 done
 echo "bad_start: $checks checks, $failures failed"
 [ "$failures" = 0 ]

@@ -86,7 +86,7 @@ decrease() {
   step "The switch restarts with lower values: nothing of the higher ones stays"
   daemon_kill sw1
   wait_for 2 "hv1 heard the goodbye" evb_is hv1 state '"alone"'
-  switch_config 2 8 16 14
+  switch_config 2 8 16 15
   daemon_start sw1 sw1 nnved
   both_agree 3 12 20 16
   wait_for 10 "blue1 is activated" tsi_is sw1 "$(vsi_of blue1)" activated

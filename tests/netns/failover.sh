@@ -30,7 +30,7 @@ build_all() {
   link hv3 up0 sw2 p2
   switch_config sw1 192.0.2.1 192.0.2.2 "$(port p1 100-199)" "$(remote_json blue3 192.0.2.2)"
   # What is local at sw2 is local; what is not lives at sw1.
-  switch_config sw2 192.0.2.2 192.0.2.1 "$(port p1 200-299),$(port p2 300-399)" "$(remote_json blue1 192.0.2.1)"
+  switch_config sw2 192.0.2.2 192.0.2.1 "$(port p1 200-299),$(port p2 300-399)" "$(remote_json blue1 192.0.2.1 | sed 's/}$/,"movable":true}/')"
   two_uplinks
   hypervisor_config hv3
   for sw in sw1 sw2; do daemon_start "$sw" "$sw" nnved; done
