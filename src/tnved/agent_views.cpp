@@ -161,11 +161,16 @@ void Agent::Impl::set_port(Slot slot, PortId port) {
   Tsi& tsi = tsis_[slot];
   if (const auto left = slots_of_port_.find(tsi.port); left != slots_of_port_.end()) {
     auto& slots = left->second;
-    slots.erase(std::remove(slots.begin(), slots.end(), slot), slots.end());
+    slots[tsi.place_at_port] = slots.back();
+    tsis_[slots.back()].place_at_port = tsi.place_at_port;
+    slots.pop_back();
     if (slots.empty()) slots_of_port_.erase(left);
   }
   tsi.port = port;
-  if (port.value() != 0) slots_of_port_[port].push_back(slot);
+  if (port.value() == 0) return;
+  auto& slots = slots_of_port_[port];
+  tsi.place_at_port = static_cast<std::uint32_t>(slots.size());
+  slots.push_back(slot);
 }
 
 void Agent::Impl::add_rows(Slot slot, datapath::Rows& rows) const {

@@ -70,7 +70,8 @@ struct Tsi {
   std::uint16_t stores_waiting = 0;
   std::uint32_t failed_before = 0;  ///< a success of this batch or a later one clears `program_failed`
   GroupId vn;
-  PortId port;  ///< 0: no interface yet
+  PortId port;                      ///< 0: no interface yet
+  std::uint32_t place_at_port = 0;  ///< among the TSIs of `port`, so that leaving it looks at no other
   Vid guest_tag;
   Priority priority;  ///< asked for
   vdp::Station::Handle handle = kNoHandle;
