@@ -190,10 +190,14 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   if ((work.awaiting & kAwaitPublish) != 0) {
     for (const Touch& touch : work.touches) machine.want_reserved_only(touch.instance, touch.name);
   } else if (work.command != vdp::TlvType::kDeAssociate) {
+    // What this request itself reserved is kept for one retry (S29); only what was reserved before it goes (S4).
+    const bool raises =
+        std::ranges::any_of(work.touches, [](const Touch& touch) { return touch.previous != Level::kNone; });
     const vdp::TlvType command = work.command;
     undo(index, Level::kReserved, Reason::kDeadline, now);
     close_work(index);
-    if (would_raise_legacy(peer, vsi, command) && !is_worked_on(vsi)) remove_vsi(peer, vsi, Reason::kDeadline, now);
+    if (raises && would_raise_legacy(peer, vsi, command) && !is_worked_on(vsi))
+      remove_vsi(peer, vsi, Reason::kDeadline, now);
   }
 }
 

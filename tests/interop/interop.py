@@ -31,10 +31,10 @@ def bridge_config():
            (bridge_cases.FIXED, "fixed")]
     open_vns = ["blue", "red", "fixed"]
     return {**TIMING, "decision_deadline_ms": 400, "vid_quarantine_ms": 0,
-            "ports": [{"interface": "p1", "vids": "100-1999", "legacy": True, "vns": open_vns,
+            "ports": [{"interface": "p1", "vids": "100-1999", "legacy": True, "takeover": "any", "vns": open_vns,
                        "static_vids": [{"vid": bridge_cases.FIXED_VID, "vn": "fixed"}]},
-                      {"interface": "p2", "vids": "200-200", "vns": open_vns},
-                      {"interface": "p3", "vids": "300-399", "vns": open_vns}],
+                      {"interface": "p2", "vids": "200-200", "takeover": "any", "vns": open_vns},
+                      {"interface": "p3", "vids": "300-399", "takeover": "any", "vns": open_vns}],
             "types": [{"manager": "mgr1", "type": bridge_cases.BLUE_TYPE, "version": 1, "vn": "blue"}],
             "vns": [{"id": number, "alias": alias} for number, alias in vns]}
 
