@@ -107,7 +107,9 @@ bool Impl::would_raise_legacy(Index peer, const VsiId& vsi, vdp::TlvType command
   bool reserved = false, active = false;
   for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
     active = active || tsis[i].state() == TsiState::kActivated;
-    reserved = reserved || tsis[i].state() == TsiState::kAssociated;
+    // One that was superseded is reserved by our doing: its station has it Associated, and KEEP is as it was.
+    const bool superseded = std::ranges::any_of(tsis[i].addresses, &AddressRow::superseded);
+    reserved = reserved || (tsis[i].state() == TsiState::kAssociated && !superseded);
   }
   return reserved && !active;
 }
