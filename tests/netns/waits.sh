@@ -20,17 +20,18 @@ fails_with() { ! "${@:2}" >"$work/verdict" 2>&1 && grep -qE "$1" "$work/verdict"
 step "A switch whose stderr nobody reads, two hypervisors"
 ns_add sw1 hv1 hv2
 for n in 1 2; do link "hv$n" up0 sw1 "p$n"; hypervisor_config "hv$n"; done
+# Room for all that the log of the store gathers here, which is still growing when the disk is filled.
 mkdir /run/store
-mount -t tmpfs -o size=1m tmpfs /run/store
+mount -t tmpfs -o size=8m tmpfs /run/store
 sed -i 's|/run/splitnve/hv1.db|/run/store/hv1.db|' "$work/hv1.json"
 switch sw1 "$(port p1 100-199),$(port p2 200-299)"
+for n in 1 2; do daemon_start "hv$n" "hv$n" tnved; done   # before the pipe, which they would inherit
 mkfifo "$work/stderr"
 exec 9<>"$work/stderr"   # holds it open, and reads nothing
 (trap - ERR; exec nsenter --net=/run/netns/sw1 "$build/src/nnved/nnved" --config "$work/sw1.json" 2>"$work/stderr" 9>&-) &
 echo $! >"$work/sw1.pid"
 disown "$!"
 wait_for 10 "sw1 serves" ctl sw1 stats show
-for n in 1 2; do daemon_start "hv$n" "hv$n" tnved; done
 run_vm blue1 hv1
 run_vm blue2 hv2
 pings blue1 10.0.0.2
@@ -98,6 +99,7 @@ ctl hv1 tsi resume "$number" >/dev/null
 ctl sw1 tsi deactivate "$(vsi_of blue1)" >/dev/null
 wait_for 5 "it is closed" no_ping blue1 10.0.0.2
 ctl sw1 tsi release "$(vsi_of blue1)" >/dev/null
+ctl hv1 tsi resume "$(vsi_of blue1)" >/dev/null   # a released TSI waits for its hypervisor
 wait_for 10 "it is open again" pings blue1 10.0.0.2
 fails_with 'no TSI instance 9999' ctl hv1 tsi suspend 9999 || fail "$(cat "$work/verdict")"
 step_end
