@@ -72,6 +72,11 @@ bool fails(Call call) {
   return false;
 }
 
+int open_at(const char* path, int flags, mode_t mode) {
+  if (fails(kOpen)) return -1;
+  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+
 template <class Function>
 Function* next(const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
@@ -88,16 +93,14 @@ int open(const char* path, int flags, ...) {
   va_start(more, flags);
   const auto mode = static_cast<mode_t>(va_arg(more, unsigned));
   va_end(more);
-  if (fails(kOpen)) return -1;
-  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+  return open_at(path, flags, mode);
 }
 int open64(const char* path, int flags, ...) {
   va_list more;
   va_start(more, flags);
   const auto mode = static_cast<mode_t>(va_arg(more, unsigned));
   va_end(more);
-  if (fails(kOpen)) return -1;
-  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+  return open_at(path, flags, mode);
 }
 int socket(int domain, int type, int protocol) {
   SPLITNVE_NEXT(socket);
