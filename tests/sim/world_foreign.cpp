@@ -40,7 +40,7 @@ void World::foreign_tick(unsigned index) {
     std::optional<IpPrefix> ip;
     if (chance(0.7))
       ip = chance(0.5) ? IpPrefix{IpFamily::kV4, 32, {10, 99, 0, 1}}
-                       : IpPrefix{IpFamily::kV6, 128, {0xfd, 0x99}};  // nobody else's in the VN
+                       : IpPrefix{IpFamily::kV6, 128, {0xfd, 0x99}};            // nobody else's in the VN
     if (ip && chance(0.5)) ip->length = ip->family == IpFamily::kV4 ? 32 : 64;  // wider ones are refused (S6)
     if (ip && ip->is_single()) ip->octets[address_bits(ip->family) / 8 - 1] = 1;
     station.want(below(11), ip);
