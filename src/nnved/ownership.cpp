@@ -18,13 +18,13 @@ std::string Impl::place_of(Index instance) const {
 std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request, const Step& step, Instant now) {
   const AddressKey key{step.vn, step.name.mac};
   const std::string address = key.mac.to_string();
-  const auto held = [&](Reason reason, const std::string& holder) {
+  const auto held_by = [&](Reason reason, const std::string& holder) {
     return Refused{reason, step.vn, address + " is held by " + holder, address, holder};
   };
-  if (policy.is_remote(key)) return held(Reason::kRemoteAddress, "another nNVE, as the configuration says");
+  if (policy.is_remote(key)) return held_by(Reason::kRemoteAddress, "another nNVE, as the configuration says");
   const Owner* owner = tsis.owner(key);
   if (owner == nullptr) return std::nullopt;
-  if (tsis[owner->holder].vsi != request.vsi) return held(Reason::kDuplicateMac, place_of(owner->holder));
+  if (tsis[owner->holder].vsi != request.vsi) return held_by(Reason::kDuplicateMac, place_of(owner->holder));
   const AddressRow* own = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, key.mac);
   if (step.level == Level::kActive && own != nullptr && own->superseded)
     return Refused{Reason::kSuperseded, step.vn, ""};
@@ -32,11 +32,12 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
   tsis.for_each_holder(key, [&](Index holder, const AddressRow&) {
     if (holder != step.instance && !may_take_over(tsis[holder].peer, peer)) forbids = holder;
   });
-  if (forbids != kNoIndex) return held(Reason::kTakeoverPolicy, place_of(forbids));
+  if (forbids != kNoIndex) return held_by(Reason::kTakeoverPolicy, place_of(forbids));
   if (own == nullptr && owner->holders >= limits::kPlacesPerAddressMax)
     return Refused{Reason::kPlaceLimit, step.vn, std::to_string(limits::kPlacesPerAddressMax)};
   if (step.level != Level::kActive || owner->active == kNoIndex) return std::nullopt;
-  if (!signals_migration(peer, request, step.instance)) return held(Reason::kActiveElsewhere, place_of(owner->active));
+  if (!signals_migration(peer, request, step.instance))
+    return held_by(Reason::kActiveElsewhere, place_of(owner->active));
   bool alarm = false;
   if (!contests.stays(key, now, alarm)) return std::nullopt;
   if (alarm)
@@ -44,7 +45,7 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
                    "vn " + std::to_string(step.vn.value()) + " mac " + address + " stays with " +
                        place_of(owner->active) + ": taken over " + std::to_string(limits::kContestedTakeoversMax) +
                        " times within a minute");
-  return held(Reason::kTakeoverContested, place_of(owner->active));
+  return held_by(Reason::kTakeoverContested, place_of(owner->active));
 }
 
 /// An IP belongs to one VSI of its VN, whatever MACs and places that has.

@@ -61,7 +61,9 @@ class BpfClosed : public BpfSwitchTest {
       const auto before = dropped_in_all(), counted = reason ? dropped(*reason) : 0;
       EXPECT_EQ(verdict({kBob, kStranger, tag, type, packet}), reason ? kShot : kPass) << what;
       EXPECT_EQ(dropped_in_all() - before, reason ? 1u : 0u) << what;
-      if (reason) EXPECT_EQ(dropped(*reason) - counted, 1u) << what << datapath::to_string(*reason);
+      if (reason) {
+        EXPECT_EQ(dropped(*reason) - counted, 1u) << what << datapath::to_string(*reason);
+      }
     }
   }
   void expect_drop(const Frame& frame, Drop reason, const std::string& port = "acc") {
@@ -225,7 +227,9 @@ TEST_F(BpfClosed, to_storms_at_the_rate_that_was_said) {
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   EXPECT_LE(passed, 100 + 2000 * seconds + 1);
-  if (dropped(Drop::kStorm) > 0) EXPECT_GE(passed, 0.5 * 2000 * seconds);
+  if (dropped(Drop::kStorm) > 0) {
+    EXPECT_GE(passed, 0.5 * 2000 * seconds);
+  }
 }
 
 }  // namespace

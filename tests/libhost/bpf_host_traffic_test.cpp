@@ -139,7 +139,7 @@ TEST_F(BpfHostTraffic, refuses_to_replace_somebody_elses_filter) {
 }
 
 TEST(HostUse, of_vlan_devices_bars_an_access_port_but_no_uplink) {
-  const host::bpf::HostUse use{{}, {{"eth0.100", 100}}, {}};
+  const host::bpf::HostUse use{{}, {{"eth0.100", 100}}, {}, {}};
   EXPECT_EQ(
       host::bpf::refusal_of(use, PortRole::kAccess),
       "the host has eth0.100 with VID 100 on it, which would be cut off; an access port's tags are the stations'");
