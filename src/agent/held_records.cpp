@@ -36,12 +36,14 @@ void HeldRecords::settled(bool ok) {
 
 std::vector<StoreRecord> HeldRecords::desired() const {
   std::vector<StoreRecord> records;
+  records.reserve(held_.size());
   for (const auto& [key, entry] : held_) records.push_back({key, entry.value});
   return records;
 }
 
 std::vector<HeldRecords::Held> HeldRecords::views() const {
   std::vector<Held> views;
+  views.reserve(held_.size());
   for (const auto& [key, entry] : held_) views.push_back(entry.what);
   return views;
 }

@@ -288,6 +288,7 @@ void KernelWatch::audit(AuditReport& report, const datapath::Rows& want, bool fi
 
 std::vector<std::pair<std::string, std::uint64_t>> KernelWatch::counters() const {
   std::vector<std::pair<std::string, std::uint64_t>> counters;
+  counters.reserve(counts_.size() + 1);
   for (std::size_t i = 0; i < counts_.size(); ++i)
     counters.emplace_back(host::to_string(static_cast<KernelPart>(i)), counts_[i]);
   counters.emplace_back("ports_closed", closed_.size());

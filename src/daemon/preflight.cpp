@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "splitnve/host/log.hpp"
 #include "splitnve/host/underlay.hpp"
 
 namespace splitnve::daemon {
@@ -171,7 +172,7 @@ int report_machine(const std::string& config, const MachineNeeds& needs) {
   std::size_t missing = 0;
   for (const auto& finding : judge(needs, gather_facts(needs))) {
     missing += finding.note ? 0 : 1;
-    std::fprintf(stderr, "%s%s\n", finding.note ? "note: " : "", finding.error.to_string().c_str());
+    std::fprintf(stderr, "%s%s\n", finding.note ? "note: " : "", host::printable(finding.error.to_string()).c_str());
   }
   if (missing == 0)
     std::printf("%s: well, and the machine has what it needs\n", config.c_str());

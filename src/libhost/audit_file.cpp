@@ -70,6 +70,8 @@ struct AuditFile::Impl {
   struct Writer {
     explicit Writer(AuditOptions the_options) : options(std::move(the_options)) {}
     ~Writer() { close_file(); }
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
 
     void consume(std::vector<Entry>& entries, std::uint64_t lost_before) {
       if (!open_file()) return fail(entries.size());

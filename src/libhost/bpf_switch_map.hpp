@@ -21,7 +21,7 @@ namespace splitnve::host::bpf {
 /// A plain key or value by its octets, for hashing and comparing.
 template <class T>
 std::string_view octets_of(const T& plain) {
-  return {static_cast<const char*>(static_cast<const void*>(&plain)), sizeof(T)};
+  return {reinterpret_cast<const char*>(&plain), sizeof(T)};
 }
 /// Mixes eight octets at a time: keys are 4 to 32 octets, and a full comparison hashes each row of the switch twice.
 struct OctetHash {

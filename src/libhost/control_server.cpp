@@ -125,6 +125,8 @@ struct Responder::Backend : ControlConnection::Owner, std::enable_shared_from_th
     std::function<std::shared_ptr<void>(const json& args)> read;  ///< may be empty
   };
   explicit Backend(Loop& the_loop) : loop(the_loop) {}
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
   ~Backend() override {
     listener.reset();
     connections.clear();

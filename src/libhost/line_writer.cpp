@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <limits.h>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "splitnve/host/side_thread.hpp"

@@ -187,8 +187,25 @@ std::optional<LogLevel> log_level_from(std::string_view name) {
   return std::nullopt;
 }
 
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+/// The length of the UTF-8 sequence that starts at `text[at]`, 0 if it is malformed or not worth trusting: C1 controls
+/// and bidirectional marks move what the reader sees.
+std::size_t utf8_letter(std::string_view text, std::size_t at) {
+  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = octet(at);
+  const std::size_t length = first >= 0xC3 && first <= 0xDF ? 2 : first >= 0xE3 && first <= 0xEE ? 3 : 0;
+  if (length == 0 || at + length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((octet(at + i) & 0xC0) != 0x80) return 0;
+  return length;
+}
+
+}  // namespace
+
 std::string escape_text(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
@@ -214,6 +231,22 @@ std::string escape_field(std::string_view value) {
     out += c;
   }
   return out + '"';
+}
+
+std::string printable(std::string_view text) {
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto octet = static_cast<unsigned char>(text[i]);
+    if (octet >= 0x20 && octet < 0x7F) {
+      safe += text[i];
+    } else if (const std::size_t length = utf8_letter(text, i); length != 0) {
+      safe += text.substr(i, length);
+      i += length - 1;
+    } else {
+      safe += {'\\', 'x', kHex[octet >> 4], kHex[octet & 15]};
+    }
+  }
+  return safe;
 }
 
 }  // namespace splitnve::host

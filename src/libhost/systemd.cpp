@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "splitnve/host/log.hpp"
 #include "splitnve/host/loop.hpp"
 
 namespace splitnve::host {
@@ -27,7 +28,7 @@ bool is_journal(std::FILE* out) {
 void complain(const std::string& text) {
   const char* priority = is_journal(stderr) ? SD_ERR : "";
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) std::fprintf(stderr, "%s%s\n", priority, line.c_str());
+  for (std::string line; std::getline(lines, line);) std::fprintf(stderr, "%s%s\n", priority, printable(line).c_str());
 }
 
 struct Watchdog::Impl {

@@ -59,6 +59,12 @@ TEST_F(SystemdTest, TheWatchdogIsFedFromTheLoopAtHalfItsInterval) {
   EXPECT_GE(Loop::now() - begin, std::chrono::milliseconds(20));
 }
 
+TEST_F(SystemdTest, WhatAFileSaysNeverReachesTheTerminalAsACommand) {
+  ::testing::internal::CaptureStderr();
+  complain("store: near \"\xd4\x1b[2J\"\nM\xc3\xbcnchen");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "store: near \"\\xd4\\x1b[2J\"\nM\xc3\xbcnchen\n");
+}
+
 TEST_F(SystemdTest, WithoutAWatchdogNothingIsTold) {
   Loop loop;
   Watchdog watchdog(loop);

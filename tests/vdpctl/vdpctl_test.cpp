@@ -8,6 +8,7 @@
 
 #include "apply.hpp"
 #include "request.hpp"
+#include "splitnve/host/log.hpp"
 #include "table.hpp"
 
 namespace splitnve::vdpctl {
@@ -99,11 +100,11 @@ TEST(VdpctlTable, AnAddressShowsItsIps) {
 }
 
 TEST(VdpctlTable, TerminalEscapesOfAPeerAreNeutralised) {
-  EXPECT_EQ(printable("\x1b[2Jred\r\n\t\x7f"), "\\x1b[2Jred\\x0d\\x0a\\x09\\x7f");
-  EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control in UTF-8";
-  EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae") << "right-to-left override";
-  EXPECT_EQ(printable("M\xc3\xbcnchen"), "M\xc3\xbcnchen");
-  EXPECT_EQ(printable("\xc3"), "\\xc3") << "cut off in the middle of a letter";
+  EXPECT_EQ(host::printable("\x1b[2Jred\r\n\t\x7f"), "\\x1b[2Jred\\x0d\\x0a\\x09\\x7f");
+  EXPECT_EQ(host::printable("\xc2\x9b"), "\\xc2\\x9b") << "a C1 control in UTF-8";
+  EXPECT_EQ(host::printable("\xe2\x80\xae"), "\\xe2\\x80\\xae") << "right-to-left override";
+  EXPECT_EQ(host::printable("M\xc3\xbcnchen"), "M\xc3\xbcnchen");
+  EXPECT_EQ(host::printable("\xc3"), "\\xc3") << "cut off in the middle of a letter";
   EXPECT_EQ(table("later.show", {{{"a\nb", "\x1b"}}}), "a\\x0ab\n\\x1b\n");
 }
 

@@ -68,6 +68,9 @@ class Tree:
             if path.is_relative_to(ROOT):
                 self.commands[str(path.relative_to(ROOT))] = entry["command"]
         self.included = {}
+        # A folder may differ from the root in what it wants.
+        names = git("ls-files", "--cached", "--others", "--exclude-standard", ".clang-tidy", "*/.clang-tidy")
+        self.configuration = b"".join((ROOT / name).read_bytes() for name in sorted(names or []))
 
     def folders(self, source):
         """Where the compiler looks for headers of ours."""
@@ -100,7 +103,7 @@ class Tree:
     def digest(self, source, version):
         """Names everything that decides whether the source is clean."""
         command = self.commands.get(source, "").replace(str(ROOT), ".")
-        digest = hashlib.sha256(f"{version}\0{command}\0".encode() + (ROOT / ".clang-tidy").read_bytes())
+        digest = hashlib.sha256(f"{version}\0{command}\0".encode() + self.configuration)
         for part in self.parts(source):
             digest.update(part.encode() + b"\0" + (ROOT / part).read_bytes() + b"\0")
         return digest.hexdigest()
@@ -123,7 +126,7 @@ def choose(options, tree):
     if base is None:
         return tracked, f"all: {words}"
     changed = changed_files(base)
-    if ".clang-tidy" in changed:
+    if any(pathlib.PurePath(name).name == ".clang-tidy" for name in changed):
         return tracked, f"all: .clang-tidy changed {words}"
     return [source for source in tracked if changed & set(tree.parts(source))], f"changed {words}, with includers"
 

@@ -15,6 +15,7 @@
 #include "apply.hpp"
 #include "request.hpp"
 #include "splitnve/host/control.hpp"
+#include "splitnve/host/log.hpp"
 #include "table.hpp"
 
 namespace splitnve::vdpctl {
@@ -26,7 +27,7 @@ constexpr const char* kSocketFolder = "/run/splitnve";
 constexpr std::size_t kOutputOctets = 64 * 1024;
 
 Exit complain(const std::string& text) {
-  std::fprintf(stderr, "vdpctl: %s\n", printable(text).c_str());
+  std::fprintf(stderr, "vdpctl: %s\n", host::printable(text).c_str());
   return Exit::kRefused;
 }
 

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "splitnve/host/log.hpp"
+
 namespace splitnve::vdpctl {
 namespace {
 
@@ -132,18 +134,6 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
   return kColumns;
 }
 
-/// The length of the UTF-8 sequence that starts at `text[at]`, 0 if it is malformed or not worth trusting: C1 controls
-/// and bidirectional marks move what the reader sees.
-std::size_t utf8_letter(std::string_view text, std::size_t at) {
-  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = octet(at);
-  const std::size_t length = first >= 0xC3 && first <= 0xDF ? 2 : first >= 0xE3 && first <= 0xEE ? 3 : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((octet(at + i) & 0xC0) != 0x80) return 0;
-  return length;
-}
-
 /// Characters a terminal shows, counting a UTF-8 sequence as one.
 std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(
@@ -205,7 +195,7 @@ std::vector<std::pair<std::string, std::string>> chosen_columns(std::string_view
     if (!row.is_object()) continue;
     for (const auto& [key, value] : row.items()) {
       const auto same = [&, &name = key](const auto& column) { return column.second == name; };
-      if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.emplace_back(printable(key), key);
+      if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.emplace_back(host::printable(key), key);
     }
   }
   return chosen;
@@ -220,34 +210,17 @@ const std::vector<Column>& columns_of(std::string_view verb) {
   return kNone;
 }
 
-std::string printable(std::string_view text) {
-  static constexpr std::array kHex = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
-  std::string safe;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto octet = static_cast<unsigned char>(text[i]);
-    if (octet >= 0x20 && octet < 0x7F) {
-      safe += text[i];
-    } else if (const std::size_t length = utf8_letter(text, i); length != 0) {
-      safe += text.substr(i, length);
-      i += length - 1;
-    } else {
-      safe += {'\\', 'x', kHex[octet >> 4], kHex[octet & 15]};
-    }
-  }
-  return safe;
-}
-
 std::string cell(const json& value) {
   if (value.is_null()) return "-";
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    return text.empty() ? "-" : printable(text);
+    return text.empty() ? "-" : host::printable(text);
   }
   if (value.is_object() && value.contains("mac")) return address_cell(value);
-  if (value.is_object() && value.contains("rka")) return printable(values_cell(value));
-  if (value.is_object()) return printable(dump(value));
-  if (!value.is_array()) return printable(dump(value));
+  if (value.is_object() && value.contains("rka")) return host::printable(values_cell(value));
+  if (value.is_object()) return host::printable(dump(value));
+  if (!value.is_array()) return host::printable(dump(value));
   std::string joined;
   for (const json& element : value) joined += (joined.empty() ? "" : ",") + cell(element);
   return joined.empty() ? "-" : joined;

@@ -17,10 +17,6 @@ struct Column {
 /// The columns known for a verb such as `tsi.show`; empty: take them from the rows.
 const std::vector<Column>& columns_of(std::string_view verb);
 
-/// Text with everything but printable ASCII and well-formed UTF-8 letters replaced by `\xNN`: what a peer, a guest or a
-/// file put into a name shall not reach the terminal as a command (S33).
-std::string printable(std::string_view text);
-
 /// One cell. Null, absent and empty are `-`, booleans yes or no, arrays their elements joined by a comma; an address is
 /// `mac` with `*` behind an active one.
 std::string cell(const nlohmann::json& value);

@@ -62,5 +62,8 @@ class Log {
 std::string escape_text(std::string_view text);
 /// `escape_text`, in double quotes when it is empty or holds a space, a quote or `=`.
 std::string escape_field(std::string_view value);
+/// Text with everything but printable ASCII and well-formed UTF-8 letters replaced by `\xNN`: what a peer, a guest or a
+/// file put into a name shall not reach the terminal as a command (S33).
+std::string printable(std::string_view text);
 
 }  // namespace splitnve::host

@@ -19,7 +19,8 @@ bool has_service_manager();
 
 /// Whether `out` is a stream of the journal, which reads `<N>` at the start of a line as its priority (sd-daemon(3)).
 bool is_journal(std::FILE* out);
-/// Writes `text` to stderr, line by line; at error priority in the journal: for what goes wrong before there is a log.
+/// Writes `text` to stderr, line by line and printable; at error priority in the journal: for what goes wrong before
+/// there is a log.
 void complain(const std::string& text);
 
 /// While it lives, tells systemd's watchdog from the loop, at half the interval the unit asks for (WatchdogSec=), that
