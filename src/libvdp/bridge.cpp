@@ -288,7 +288,7 @@ void Bridge::deactivate(const ManagerId& manager, const VsiType& type, const Vsi
 }
 
 /// As many rows as TLVs are needed.
-void Bridge::command(Request base, std::span<const FilterEntry> entries, ReasonText why) {
+void Bridge::command(const Request& base, std::span<const FilterEntry> entries, ReasonText why) {
   do {
     const std::size_t count = std::min(entries.size(), entries_per_tlv_max(base.format));
     const std::uint32_t index = rows_.emplace();
@@ -346,7 +346,7 @@ Bridge::Attributes Bridge::attributes_of(const Row& row) const {
   for (const FilterEntry& entry : row.request.entries) {
     const auto found = attributes_->find(entry.group);
     const bool told = std::ranges::any_of(out, [&](const VnAttributes& one) { return one.group == entry.group; });
-    if (found == attributes_->end() || told || out.size() == out.capacity()) continue;
+    if (found == attributes_->end() || told || out.size() == Attributes::static_capacity) continue;
     out.push_back({entry.group, found->second});
   }
   return out;

@@ -122,7 +122,7 @@ Decoded<Optional> read_reason(BoundedReader& reader) {
   reader.u16(out.cause);
   const Octets text = reader.rest();
   // Characters may alias octets; the view lives as long as the VDPDU.
-  out.text = std::string_view(static_cast<const char*>(static_cast<const void*>(text.data())), text.size());
+  out.text = std::string_view(reinterpret_cast<const char*>(text.data()), text.size());
   return Optional(out);
 }
 

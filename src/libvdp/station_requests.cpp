@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "splitnve/base/check.hpp"
 #include "splitnve/base/limits.hpp"
 #include "splitnve/vdp/station.hpp"
 
@@ -65,6 +66,7 @@ Station::Plan Station::plan_incremental(Handle handle) {
     if (entry.need() == Need::kNothing || verb(entry) != first) continue;
     if (lead == nullptr || (first != Verb::kRemove && lead->ip == 0 && entry.ip != 0)) lead = &entry;
   }
+  ensure(lead != nullptr, "an association is planned only while an entry needs something");
   Plan plan{TlvType::kAssociate, row.status, format_of(handle, *lead), true, false};
   switch (first) {
     case Verb::kRemove: plan = {TlvType::kDeAssociate, 0, plan.format, true, false}; break;

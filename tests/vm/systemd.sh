@@ -14,6 +14,8 @@ tests=$(cd "$(dirname "$0")/.." && pwd)
 . "$tests/vm/units.sh"
 netns_begin "${1:?usage: systemd.sh BUILD}"
 
+programs_at() { tc filter show dev "$1" ingress 2>/dev/null | grep -c switch_ || true; }
+
 # --- installing ---
 
 install_it() {
@@ -204,12 +206,37 @@ watchdog() {
   drop_out nnved@sw1
   drop_out tnved@hv2
 }
+# The whole machine sleeps for five seconds, longer than a keep-alive interval: nobody was silent meanwhile.
+suspend() { rtcwake -m freeze -s 5 >"$work/rtcwake.log" 2>&1 || fail "the machine does not sleep: $(cat "$work/rtcwake.log")"; }
+machine_sleeps() {
+  local pids begun
+  pids=$(property nnved@sw1 MainPID)$(property tnved@hv1 MainPID)
+  begun=$(date +%s)
+  without_loss suspend
+  [ $(($(date +%s) - begun)) -ge 5 ] || fail "it slept for less than 5 s"
+  expect "processes" "$(property nnved@sw1 MainPID)$(property tnved@hv1 MainPID)" "$pids"
+  expect "VAPs and TSIs that left meanwhile" "$(journalctl -o cat --since "@$begun" -u nnved@sw1 | grep -cE 'machine=(tsi|vap)' || true)" 0
+}
 clock_steps() {
   local now
   now=$(date +%s)
   without_loss date -s "@$((now + 864000))" >/dev/null
   without_loss date -s "@$((now - 864000))" >/dev/null
   date -s "@$now" >/dev/null
+}
+
+# A port that is not there yet keeps nobody waiting but itself.
+late_interface() {
+  switch_file late '{"interface":"late0","direct":true}'
+  systemctl start nnved@late || fail "nnved waits for an interface"
+  expect "state" "$(property nnved@late ActiveState)" active
+  logged nnved@late port.absent || fail "no word of the absent interface"
+  ip link add late0 type veth peer name late1
+  ip link set late1 up
+  ip link set late0 up
+  wait_for 60 "the port has its program" eval '[ "$(programs_at late0)" -gt 0 ]'
+  ctl late drain --remove >/dev/null
+  ip link del late0
 }
 
 # --- what else may be tried on a running one ---
@@ -237,7 +264,7 @@ twice() {
 without_rights() {
   local right
   for right in CAP_BPF CAP_NET_RAW; do
-    switch_file bare '{"interface":"q1"}'
+    switch_file bare '{"interface":"q1","direct":true}'
     drop_in nnved@bare "AmbientCapabilities="$'\n'"AmbientCapabilities=$(others_than "$right")"
     ! systemctl start nnved@bare 2>/dev/null || fail "nnved starts without $right"
     cause nnved@bare 'ermi(ssion|tted)'
@@ -247,7 +274,7 @@ without_rights() {
 
 # Code in the sandbox is under the unit's own properties; only what runs is another program.
 sandbox() {
-  switch_file caged '{"interface":"q1"}'
+  switch_file caged '{"interface":"q1","direct":true}'
   local python=/usr/bin/python3 places=(/run/systemd/private /run/dbus/system_bus_socket /run/systemd/journal/socket
     /run/systemd/journal/dev-log /run/udev/control /run/systemd/io.system.ManagedOOM)
   # It can see: the same probe outside reaches them.
@@ -279,7 +306,6 @@ drain_it() {
   wait_for 90 "vm1 reaches vm2" pings vm1 10.0.0.2 3
 }
 
-programs_at() { tc filter show dev "$1" ingress 2>/dev/null | grep -c switch_ || true; }
 remove_it() {
   local n
   [ "$(programs_at p1)" -gt 0 ] || fail "no program to be removed"
@@ -308,7 +334,7 @@ remove_it() {
 
 # Without bpffs it says why, waits longer each time, and comes up by itself when it is there.
 without_bpffs() {
-  switch_file nofs '{"interface":"q1"}'
+  switch_file nofs '{"interface":"q1","direct":true}'
   umount -l /sys/fs/bpf
   ! systemctl start nnved@nofs 2>/dev/null || fail "nnved starts without bpffs"
   cause nnved@nofs 'no bpffs is mounted here'
@@ -336,6 +362,8 @@ show "SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE end nothing" signals
 show "restart, stop, kill -9: no frame lost" survive
 show "a daemon that hangs is restarted by the watchdog: no frame lost" watchdog
 show "clock steps of ten days: nothing ages" clock_steps
+show "the machine sleeps and wakes: nothing ages" machine_sleeps
+show "an interface that comes later" late_interface
 show "the other daemon's file: exit 2, the running one undisturbed" other_daemons_file
 show "the same instance twice: refused" twice
 show "without capabilities: the cause is logged" without_rights

@@ -3,7 +3,7 @@
 # verb: fuzz [--seconds N] [--target T]                    libFuzzer on every target (or one), N seconds in all
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-readonly all_targets=(ecp vdp evb auth config control record agent)
+readonly all_targets=(ecp vdp evb auth config control record agent work)
 readonly lanes=2   # targets at a time
 readonly work=build/fuzz/run
 

@@ -186,7 +186,7 @@ class Bridge {
   };
   bool admit(Request request, Kind kind, std::optional<Verdict> verdict, Instant now);
   void overtake(const Request& deassociate);
-  void command(Request base, std::span<const FilterEntry> entries, ReasonText why);
+  void command(const Request& base, std::span<const FilterEntry> entries, ReasonText why);
   void answer(std::uint32_t index, ResponseStatus status, ReasonText why);
   void explain(std::uint32_t index, ReasonText why);
   std::uint32_t leave_chain(std::uint32_t index);
