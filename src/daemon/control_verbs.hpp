@@ -12,7 +12,7 @@ namespace splitnve::daemon {
 
 /// A verb whose rows, `rows(agent)`, are few and made at once.
 template <class Agent, class Rows>
-void add_few(Runtime<Agent>& runtime, const char* verb, Rows rows) {
+void add_few(Runtime<Agent>& runtime, const char* verb, const Rows& rows) {
   runtime.control().add(verb, host::Access::kRead, [&runtime, rows](const nlohmann::json&, host::Responder respond) {
     respond.stream(stream_rows(rows(std::as_const(runtime.agent()))));
   });
@@ -23,6 +23,7 @@ template <class Agent, class PortConfigs>
 void add_statistics(Runtime<Agent>& runtime, const PortConfigs& ports) {
   add_few(runtime, "evb.show", [](const Agent& agent) { return evb_rows(agent.evb()); });
   std::vector<std::pair<PortId, std::string>> names;
+  names.reserve(ports.size());
   for (const auto& port : ports) names.emplace_back(port.id, port.interface_name);
   add_few(runtime, "stats.show", [&runtime, names](const Agent& agent) {
     auto rows = stats_rows(runtime.datapath(), agent.frame_drops(), agent.frames_taken(), runtime.driver().ports(),

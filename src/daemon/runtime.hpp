@@ -324,7 +324,7 @@ class Runtime {
     watch_->audit(report, want, fix);
     if (audit_plane_) audit_plane_(report, fix);
     if constexpr (requires(const Agent& agent) { agent.desired_records(); }) {
-      audit_store(fix, std::move(report), std::move(respond));
+      audit_store(fix, std::move(report), respond);
     } else {
       report.not_compared.emplace_back("store");
       answer_audit(std::move(report), std::move(respond));
@@ -332,7 +332,7 @@ class Runtime {
   }
 
   /// What is wanted is read now: all of it has been handed to the store's queue, behind which the read stands.
-  void audit_store(bool fix, AuditReport report, host::Responder respond) {
+  void audit_store(bool fix, AuditReport report, const host::Responder& respond) {
     auto shared = std::make_shared<AuditReport>(std::move(report));
     auto want = std::make_shared<std::vector<agent::StoreRecord>>(agent_.desired_records());
     store_->read([this, fix, shared, want, respond](host::StoreThread::Records records) {

@@ -12,7 +12,7 @@
 #include "splitnve/base/result.hpp"
 #include "splitnve/host/bpf_switch.hpp"
 
-struct switch_bpf;
+struct switch_bpf;  // NOLINT(readability-identifier-naming): named by bpftool
 
 namespace splitnve::host::bpf {
 

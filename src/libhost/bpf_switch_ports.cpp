@@ -18,7 +18,7 @@ namespace bpf {
 
 BpfSwitch::Program program_of(datapath::PortRole role) {
   switch (role) {
-    case datapath::PortRole::kAccess: return BpfSwitch::Program::kPort;
+    case datapath::PortRole::kAccess:
     case datapath::PortRole::kVm: return BpfSwitch::Program::kPort;
     case datapath::PortRole::kUplink: return BpfSwitch::Program::kUplink;
   }

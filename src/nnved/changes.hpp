@@ -34,6 +34,7 @@ struct GuardKey {
 struct AddressName {
   MacAddress mac;
   IpPrefix ip;
+  // NOLINTNEXTLINE(google-explicit-constructor): a MAC is the name of an address without an IP
   AddressName(const MacAddress& mac_ = {}, const IpPrefix& ip_ = {}) : mac(mac_), ip(ip_) {}
   friend auto operator<=>(const AddressName&, const AddressName&) = default;
 };

@@ -167,7 +167,7 @@ void Impl::remove_cascade(std::uint32_t port_index, Instant now) {
       withdraw(instance, "its end device disconnected the VN", now);
   }
   if (cascade.left > 0) return;
-  const Cascade done = std::move(cascade);
+  const Cascade done = cascade;
   ports[port_index].cascades.pop_front();
   finish_disconnect(done.peer, done.asked, now);
 }

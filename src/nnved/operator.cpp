@@ -50,7 +50,8 @@ void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const st
   std::vector<MacAddress> open;
   std::vector<AddressName> names;  // the same with their IPs
   for (const AddressRow& address : tsis[instance].addresses) {
-    if (address.level != Level::kActive || !(macs.empty() || std::ranges::count(macs, address.mac) != 0)) continue;
+    const bool named = macs.empty() || std::ranges::count(macs, address.mac) != 0;
+    if (address.level != Level::kActive || !named) continue;
     names.push_back(tsis.name(instance, address));
     if (address.ip == 0) open.push_back(address.mac);
   }

@@ -151,6 +151,7 @@ void Agent::handle_port_mac(PortId port, const MacAddress& mac, Instant now) {
 std::vector<ClaimView> Agent::claims(Instant now) {
   const auto& standing = impl_->contests.claims(now);
   std::vector<ClaimView> views;
+  views.reserve(standing.size());
   for (const Claim& claim : standing)
     views.push_back({claim.port, claim.station, claim.vsi, claim.vn, claim.address, claim.holder, claim.at});
   return views;

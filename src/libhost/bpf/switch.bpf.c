@@ -56,7 +56,15 @@ SWITCH_HASH(domains, __u32, struct switch_domain, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(vnis, __u32, __u32, SWITCH_DOMAINS_MAX);
 SWITCH_HASH(instance_counters, __u32, struct switch_counters, SWITCH_INSTANCES_MAX);
 SWITCH_MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct switch_settings, 1, 0);
-SWITCH_HASH(own_addresses, struct switch_mac, __u32, SWITCH_PORTS_MAX);
+/* By sizes, not types: bpftool then shows the addresses in hexadecimal. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(key_size, sizeof(struct switch_mac));
+  __uint(value_size, sizeof(__u32));
+  __uint(max_entries, SWITCH_PORTS_MAX);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} own_addresses SEC(".maps");
 SWITCH_MAP(floods, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_FLOODED_COUNT, 0);
 SWITCH_MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, SWITCH_DROP_COUNT, 0);
 
