@@ -341,7 +341,7 @@ remove_it() {
 
 # Without bpffs it says why, waits longer each time, and comes up by itself when it is there.
 without_bpffs() {
-  switch_file nofs '{"interface":"q1","direct":true}'
+  switch_file nofs '{"interface":"q2","direct":true}'
   umount -l /sys/fs/bpf
   ! systemctl start nnved@nofs 2>/dev/null || fail "nnved starts without bpffs"
   cause nnved@nofs 'no bpffs is mounted here'
