@@ -72,7 +72,7 @@ void SegmentWatch::note(std::uint32_t port, Neighbour neighbour, Instant now) {
   const bool same_run = at != known.end() && at->shown && neighbour.shown && at->shown->nonce == neighbour.shown->nonce;
   if (at != known.end()) {
     *at = std::move(neighbour);
-  } else if (known.size() < known.capacity()) {
+  } else if (known.size() < kNeighboursPerPortMax) {
     known.push_back(std::move(neighbour));
   } else {
     return;
@@ -125,7 +125,8 @@ std::optional<std::uint32_t> SegmentWatch::poll_announcement(Instant now) {
   if (!port) return std::nullopt;
   Port& state = ports_[*port];
   state.announced = now;
-  const bool hurried = state.hurried > 0 && --state.hurried > 0;
+  if (state.hurried > 0) --state.hurried;
+  const bool hurried = state.hurried > 0;
   announce_at_.set(*port, now + (hurried ? std::min(kHurriedInterval, interval()) : interval()));
   return port;
 }

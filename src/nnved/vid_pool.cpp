@@ -13,8 +13,8 @@ void VidPool::set(Vid vid, State state) {
 }
 
 void VidPool::restrict_to(VidRange range, std::span<const Vid> reserved) {
-  for (std::uint16_t value = 0; value < slots_.size(); ++value) {
-    const Vid vid(value);
+  for (std::size_t value = 0; value < slots_.size(); ++value) {
+    const Vid vid(static_cast<std::uint16_t>(value));
     const bool allowed = vid.is_assignable() && vid >= range.first && vid <= range.last &&
                          std::find(reserved.begin(), reserved.end(), vid) == reserved.end();
     const bool before = !restricted_ || slot(vid).state == State::kFree;

@@ -135,7 +135,7 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   for (const HostIp& ip : event.ips) tsis_.add_address(slot, Address(ip.mac), ip.ip);
   join(slot);
   if (event.interface_name.empty()) return "";
-  const std::string refusal = bind(slot, event.interface_name);
+  std::string refusal = bind(slot, event.interface_name);
   if (refusal.empty()) return "";
   leave(slot, refusal, false, now);
   return refusal;

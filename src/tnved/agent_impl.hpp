@@ -64,12 +64,12 @@ struct Agent::Impl {
     std::optional<std::size_t> uplink{};  ///< where it stands
   };
   struct VnAsker {
-    std::uint64_t id;
+    std::uint64_t id = 0;
     GroupId vn;
-    bool connect;
+    bool connect = false;
     Instant deadline;
     std::string refusal;
-    std::optional<vdp::VnName> name{};  ///< while its ID is not known
+    std::optional<vdp::VnName> name;  ///< while its ID is not known
   };
 
   Impl(AgentConfig config, std::uint64_t seed);

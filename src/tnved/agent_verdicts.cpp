@@ -420,7 +420,7 @@ bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait, bool is_settled) const {
   switch (wait) {
     case Wait::kNothing: return true;
     case Wait::kStored: return stored(tsi);
-    case Wait::kSettled: return is_settled;
+    case Wait::kSettled:
     case Wait::kTrimmed: return is_settled;
     case Wait::kClosed: return closed_here(tsi) && is_settled;
     case Wait::kGone: return closed_here(tsi) && tsi.gone && stored(tsi);
