@@ -92,6 +92,17 @@ std::vector<json> stats_rows(const host::Datapath& datapath,
   return rows;
 }
 
+std::vector<json> kernel_rows(const KernelWatch& watch) {
+  std::vector<json> rows;
+  for (const auto& [fault, at] : watch.found())
+    rows.push_back({{"part", host::to_string(fault.part)},
+                    {"where", fault.where},
+                    {"what", fault.what},
+                    {"mended", fault.mended},
+                    {"seconds_ago", std::chrono::duration_cast<std::chrono::seconds>(host::Loop::now() - at).count()}});
+  return rows;
+}
+
 void add_writers(std::vector<json>& rows, const host::Log& log, const host::AuditFile& audit) {
   const auto add = [&](const char* group, const char* counter, std::uint64_t value) {
     rows.push_back({{"group", group}, {"counter", counter}, {"value", value}});

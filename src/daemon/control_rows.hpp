@@ -12,6 +12,7 @@
 #include "agent/conversation.hpp"
 #include "agent/evb_port.hpp"
 #include "agent/held_records.hpp"
+#include "kernel_watch.hpp"
 #include "splitnve/base/ids.hpp"
 #include "splitnve/base/result.hpp"
 #include "splitnve/host/audit_file.hpp"
@@ -47,6 +48,8 @@ std::vector<nlohmann::json> stats_rows(const host::Datapath& datapath,
 /// The same for what was lost on its way to the log's reader and to the audit file.
 void add_writers(std::vector<nlohmann::json>& rows, const host::Log& log, const host::AuditFile& audit);
 /// One row of evb.show per port: own, neighbour's and operational values, and who the neighbour is.
+/// What was found changed in the kernel, newest last.
+std::vector<nlohmann::json> kernel_rows(const KernelWatch& watch);
 std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 /// The members rx_frames, rx_octets, tx_frames, tx_octets, dropped_closed and dropped_storm of a TSI's row.
 void write_counters(host::JsonText& row, const datapath::InstanceCounters& counters);

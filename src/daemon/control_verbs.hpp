@@ -18,10 +18,11 @@ void add_few(Runtime<Agent>& runtime, const char* verb, const Rows& rows) {
   });
 }
 
-/// evb.show and stats.show; `ports` are the configured ones.
+/// evb.show, kernel.show and stats.show; `ports` are the configured ones.
 template <class Agent, class PortConfigs>
 void add_statistics(Runtime<Agent>& runtime, const PortConfigs& ports) {
   add_few(runtime, "evb.show", [](const Agent& agent) { return evb_rows(agent.evb()); });
+  add_few(runtime, "kernel.show", [&runtime](const Agent&) { return kernel_rows(runtime.watch()); });
   std::vector<std::pair<PortId, std::string>> names;
   names.reserve(ports.size());
   for (const auto& port : ports) names.emplace_back(port.id, port.interface_name);

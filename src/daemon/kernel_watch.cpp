@@ -35,6 +35,7 @@ bool can_be_war(KernelPart part) {
     case KernelPart::kUnderlayMtu:
     case KernelPart::kUnderlayAddress:
     case KernelPart::kPins:
+    case KernelPart::kUnread:
     case KernelPart::kCount_: return false;
   }
   return false;
@@ -138,6 +139,7 @@ void KernelWatch::look_at_shared(bool thorough) {
 void KernelWatch::handle(const KernelFaults& faults, const std::string& place, bool complete) {
   for (const auto& fault : faults) report(fault);
   for (const auto& fault : faults) {
+    complete = complete && fault.part != KernelPart::kUnread;
     if (fault.mended && can_be_war(fault.part) && !budget_.take(place, host::Loop::now())) {
       contested_[place] = host::Loop::now() + limits::kKernelMendsTime;
       log_.event(host::LogLevel::kError, "kernel.contested", {{"where", fault.where}},
@@ -161,10 +163,12 @@ void KernelWatch::handle(const KernelFaults& faults, const std::string& place, b
     at = standing_.erase(at);
   }
   for (const auto& fault : faults)
-    if (!fault.mended && !standing_.contains({place, fault.part})) standing_[{place, fault.part}] = row_of(fault);
+    if (!fault.mended && fault.part != KernelPart::kUnread && !standing_.contains({place, fault.part}))
+      standing_[{place, fault.part}] = row_of(fault);
 }
 
 void KernelWatch::report(const KernelFault& fault) {
+  if (fault.part == KernelPart::kUnread) return (void)++counts_[static_cast<std::size_t>(fault.part)];
   if (!fault.mended) {
     const auto known = std::any_of(standing_.begin(), standing_.end(), [&](const auto& one) {
       return one.first.second == fault.part && one.second == row_of(fault);
@@ -172,6 +176,8 @@ void KernelWatch::report(const KernelFault& fault) {
     if (known) return;
   }
   ++counts_[static_cast<std::size_t>(fault.part)];
+  if (found_.size() >= limits::kKernelMendedKept) found_.pop_front();
+  found_.push_back({fault, host::Loop::now()});
   if (fault.mended) lost(fault);
   const std::initializer_list<host::LogField> fields{{"part", host::to_string(fault.part)}, {"where", fault.where}};
   if (fault.mended)

@@ -56,6 +56,12 @@ class KernelWatch {
   void audit(AuditReport& report, const datapath::Rows& want, bool fix);
   /// What is wanted, but for ports that have no interface now: nothing of them can be there.
   datapath::Rows without_absent(datapath::Rows want) const;
+  /// What was found, newest last, at most `limits::kKernelMendedKept`.
+  struct Found {
+    host::KernelFault fault;
+    Instant at;
+  };
+  const std::deque<Found>& found() const { return found_; }
   /// `{counter, value}` of what was lost since the start.
   std::vector<std::pair<std::string, std::uint64_t>> counters() const;
 
@@ -88,6 +94,7 @@ class KernelWatch {
   /// Faults that could not be mended, by place and part: each is told once.
   std::map<std::pair<std::string, host::KernelPart>, std::string> standing_;
   std::vector<host::KernelFault> mended_;  ///< since the last audit
+  std::deque<Found> found_;
   std::array<std::uint64_t, static_cast<std::size_t>(host::KernelPart::kCount_)> counts_{};
   host::Timer timer_;
 };

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 
+#include "splitnve/base/limits.hpp"
 #include "splitnve/host/log.hpp"
 #include "splitnve/host/underlay.hpp"
 
@@ -147,6 +149,16 @@ void judge_underlay(const MachineNeeds& needs, const MachineFacts& facts, Findin
   }
 }
 
+// Made right or not: whatever did it is still on this machine and will do it to the next start as well.
+void judge_losses(const MachineFacts& facts, Findings& findings) {
+  for (const auto& loss : facts.losses)
+    if (std::chrono::seconds(loss.seconds_ago) <= limits::kKernelMendsTime)
+      miss(findings,
+           "another tool on this machine changed what the running daemon needs, " + std::to_string(loss.seconds_ago) +
+               " s ago: " + loss.what,
+           loss.where, "find that tool and keep it away; vdpctl kernel show lists what it did");
+}
+
 }  // namespace
 
 std::vector<Finding> judge(const MachineNeeds& needs, const MachineFacts& facts) {
@@ -157,6 +169,7 @@ std::vector<Finding> judge(const MachineNeeds& needs, const MachineFacts& facts)
   judge_places(needs, facts, findings);
   judge_interfaces(needs, facts, findings);
   judge_underlay(needs, facts, findings);
+  judge_losses(facts, findings);
   return findings;
 }
 

@@ -45,6 +45,13 @@ struct MachineFacts {
     int error = 0;
     unsigned mtu = 0;
   };
+  /// What another tool undid of what the running daemon of this configuration had made in the kernel (S38).
+  struct Loss {
+    std::string where;
+    std::string what;
+    std::uint64_t seconds_ago = 0;
+  };
+  std::vector<Loss> losses;
   std::vector<Capability> missing_capabilities;
   int bpf_program = 0;                        ///< loading a trivial tc program
   std::vector<std::string> missing_bpf;       ///< helpers and map types by the kernel's names

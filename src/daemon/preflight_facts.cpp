@@ -25,11 +25,14 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <type_traits>
 
 #include "preflight.hpp"
 #include "splitnve/host/bpf_switch.hpp"
+#include "splitnve/host/control.hpp"
+#include "splitnve/host/datapath.hpp"
 #include "splitnve/host/link_monitor.hpp"
 
 namespace splitnve::daemon {
@@ -285,12 +288,31 @@ void gather_kernel(const MachineNeeds& needs, MachineFacts& facts) {
   if (needs.local) facts.vxlan = probe.vxlan;
 }
 
+// Taps come and go with their VMs, a second instance was told itself: neither is a fault of the machine.
+bool is_of_the_machine(const std::string& part) {
+  return part != host::to_string(host::KernelPart::kInterface) && part != host::to_string(host::KernelPart::kClaim);
+}
+
+std::vector<MachineFacts::Loss> losses_told_by(const std::string& socket) {
+  constexpr Duration kPatience = std::chrono::seconds(2);
+  std::vector<MachineFacts::Loss> losses;
+  const auto client = host::ControlClient::connect(socket, kPatience);
+  if (!client) return losses;  // it does not run
+  const auto add = [&](const nlohmann::json& row) {
+    if (is_of_the_machine(row.value("part", "")))
+      losses.push_back({row.value("where", ""), row.value("what", ""), row.value("seconds_ago", std::uint64_t{0})});
+  };
+  if (!(*client)->call("kernel.show", nlohmann::json::object(), add, kPatience)) losses.clear();  // an older version
+  return losses;
+}
+
 }  // namespace
 
 MachineFacts gather_facts(const MachineNeeds& needs) {
   MachineFacts facts;
   facts.missing_capabilities = missing_capabilities();
   gather_kernel(needs, facts);
+  facts.losses = losses_told_by(needs.paths.control_socket);
   facts.bpffs = is_bpffs(needs.paths.pins);
   for (const auto& path : {needs.paths.control_socket, needs.paths.store, needs.paths.pins})
     facts.paths.push_back(path_fact(path));

@@ -168,6 +168,14 @@ int find_link(const std::string& name, Link& found) {
   return ask(request, found);
 }
 
+bool detach_xdp(std::uint32_t ifindex) {
+  // Without a mode the kernel takes the driver's, and says yes where that has none.
+  for (const std::uint32_t mode : {XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE, XDP_FLAGS_HW_MODE})
+    bpf_xdp_detach(static_cast<int>(ifindex), mode, nullptr);
+  Link left;
+  return find_link(ifindex, left) == 0 && !left.xdp;
+}
+
 int set_up(std::uint32_t ifindex, bool up) {
   netlink::Request request(RTM_NEWLINK, NLM_F_ACK);
   auto* info = request.link(ifindex);

@@ -46,6 +46,8 @@ struct Link {
 /// 0, or an errno: ENODEV says that there is no such interface, every other that the kernel did not say.
 int find_link(std::uint32_t ifindex, Link& found);
 int find_link(const std::string& name, Link& found);
+/// Takes XDP programs off, whatever their mode. False: one is left, which an open descriptor holds there.
+bool detach_xdp(std::uint32_t ifindex);
 /// 0 or an errno.
 int set_up(std::uint32_t ifindex, bool up);
 

@@ -81,6 +81,9 @@ Result<void> check_layouts(const fs::path& root) {
   return {};
 }
 
+// No descriptor or memory for the question is no answer.
+bool is_no_news(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
 // 0: there is no such pin.
 std::uint32_t entries_of(const fs::path& pin) {
   const int pinned = bpf_obj_get(pin.c_str());
@@ -98,9 +101,11 @@ std::uint32_t map_id(int fd) {
   return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
 }
 
-std::uint32_t map_id_at(const char* pin) {
+// 0: nothing of ours; nullopt: the kernel did not say.
+std::optional<std::uint32_t> id_at(const char* pin, std::uint32_t (*id_of)(int)) {
   const int pinned = bpf_obj_get(pin);
-  const std::uint32_t id = map_id(pinned);
+  if (pinned < 0 && is_no_news(errno)) return std::nullopt;
+  const std::uint32_t id = id_of(pinned);
   if (pinned >= 0) ::close(pinned);
   return id;
 }
@@ -229,17 +234,18 @@ std::vector<std::string> Object::examine_pins(bool mend) {
     fs::remove(pin, ignored);
     bpf_obj_pin(fd, pin.c_str());
   };
+  const auto is_at = [](const char* pin, int fd, std::uint32_t (*id_of)(int)) {
+    const auto id = id_at(pin, id_of);
+    return !id || *id == id_of(fd);
+  };
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) {
     const char* pin = bpf_map__pin_path(map);
-    if (pin != nullptr) examine(pin, bpf_map__fd(map), map_id_at(pin) == map_id(bpf_map__fd(map)));
+    if (pin != nullptr) examine(pin, bpf_map__fd(map), is_at(pin, bpf_map__fd(map), map_id));
   }
   for (const auto program : kPrograms) {
     const std::string pin = program_pin(program);
-    const int pinned = bpf_obj_get(pin.c_str());
-    const bool same = pinned >= 0 && program_id(pinned) == program_id(program_fd(program));
-    if (pinned >= 0) ::close(pinned);
-    examine(pin, program_fd(program), same);
+    examine(pin, program_fd(program), is_at(pin.c_str(), program_fd(program), program_id));
   }
   return missing;
 }

@@ -141,10 +141,6 @@ bool BpfSwitch::State::is_in_front(const bpf::Ingress& ingress, Program program)
 std::string BpfSwitch::State::attach(const bpf::Link& link, Program program, bpf::switch_port* entry) {
   const auto what = attachment(program);
   auto attached = bpf::attach_filter(link.ifindex, link.name, what);
-  if (!attached) {  // into a block that other interfaces share, nothing of one interface's own can go
-    bpf::remove_clsact(link.ifindex);
-    attached = bpf::attach_filter(link.ifindex, link.name, what);
-  }
   if (!attached) return attached.error().to_string();
   if (entry != nullptr && *attached) entry->owns_clsact = 1;
   auto ingress = bpf::read_ingress(link.ifindex);
@@ -217,7 +213,7 @@ std::string BpfSwitch::State::bind(const datapath::PortRow& row) {
     return cause;
   }
   if (entry.owns_clsact != 0) maps().ports.put(link.ifindex, entry);
-  if (link.xdp && row.role == datapath::PortRole::kVm) bpf_xdp_detach(static_cast<int>(link.ifindex), 0, nullptr);
+  if (link.xdp && row.role == datapath::PortRole::kVm) bpf::detach_xdp(link.ifindex);
   if (ingress->claim() != nullptr) bpf::remove_claim(link.ifindex);
   if (ifindex_before != 0 && ifindex_before != link.ifindex) unbind_interface(ifindex_before);
   bpf::BoundPort bound{link.ifindex, row.role, row.interface_name, true, {}, entry};
@@ -252,9 +248,13 @@ void BpfSwitch::State::unbind_interface(std::uint32_t ifindex) {
 void BpfSwitch::release(PortId port) {
   const auto* bound = state_ ? state_->ports.find(port) : nullptr;
   if (bound == nullptr || !bound->attached) return;
-  // An interface that only has another name now keeps the program: without rows, it is closed.
-  bpf::Link link;
-  if (bpf::find_link(bound->ifindex, link) == ENODEV) state_->maps().ports.erase(bound->ifindex);
+  // An interface that only has another name now keeps the program: without rows, it is closed. One that has got the
+  // number since has none.
+  const auto ingress = bpf::read_ingress(bound->ifindex);
+  const auto id = bpf::program_id(state_->object->program_fd(bpf::program_of(bound->role)));
+  const bool has_ours = ingress && std::any_of(ingress->filters.begin(), ingress->filters.end(),
+                                               [id](const bpf::Filter& one) { return one.program == id; });
+  if (ingress && !has_ours) state_->maps().ports.erase(bound->ifindex);
   state_->ports.detach(port);
 }
 

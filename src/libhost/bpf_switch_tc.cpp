@@ -207,9 +207,17 @@ std::uint32_t program_id(int fd) {
 
 Result<bool> attach_filter(std::uint32_t ifindex, const std::string& name, const Attachment& what) {
   auto hook = ingress_of(ifindex);
-  const int made = bpf_tc_hook_create(&hook);
+  int made = bpf_tc_hook_create(&hook);
   if (made != 0 && made != -EEXIST) return failed("cannot add the clsact qdisc", name, -made);
-  const int error = put_filter(ifindex, what, made == 0 ? kFilterPriority : priority_at(ifindex));
+  int error = put_filter(ifindex, what, made == 0 ? kFilterPriority : priority_at(ifindex));
+  // Into a block that other interfaces share, nothing of one interface's own can go. No other failure justifies this:
+  // with the qdisc goes what guards the port now.
+  if (error == EOPNOTSUPP && made == -EEXIST) {
+    remove_clsact(ifindex);
+    made = bpf_tc_hook_create(&hook);
+    if (made != 0) return failed("cannot add the clsact qdisc", name, -made);
+    error = put_filter(ifindex, what, kFilterPriority);
+  }
   if (error != 0) return failed("cannot attach the switch program", name, error);
   return made == 0;
 }

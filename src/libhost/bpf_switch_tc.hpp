@@ -52,7 +52,7 @@ struct Attachment {
   std::string owner;
 };
 /// Attaches a program at tc ingress, at the priority where ours stands or the usual one, or replaces ours there without
-/// a gap. Returns whether the clsact qdisc was made for it.
+/// a gap. Takes the interface out of a block of filters that others share. Returns whether the clsact qdisc was made.
 Result<bool> attach_filter(std::uint32_t ifindex, const std::string& name, const Attachment& what);
 /// Leaves a claim of `owner` at an interface that another instance serves.
 void leave_claim(std::uint32_t ifindex, const std::string& owner);

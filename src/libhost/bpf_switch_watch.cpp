@@ -26,6 +26,7 @@ const char* to_string(KernelPart part) {
     case KernelPart::kUnderlayMtu: return "underlay_mtu";
     case KernelPart::kUnderlayAddress: return "underlay_address";
     case KernelPart::kPins: return "pins_lost";
+    case KernelPart::kUnread: return "looks_failed";
     case KernelPart::kCount_: break;
   }
   return "";
@@ -35,6 +36,10 @@ namespace {
 
 KernelFault fault(KernelPart part, const std::string& where, std::string what) {
   return {part, where, std::move(what), false, std::nullopt};
+}
+
+KernelFault unread(const std::string& where, const std::string& why) {
+  return fault(KernelPart::kUnread, where, "cannot be looked at now: " + why);
 }
 
 // Who decides before our program, in words.
@@ -51,7 +56,7 @@ std::string who_is_before(const bpf::Ingress& ingress) {
 void BpfSwitch::State::examine_ingress(const bpf::Link& link, const std::string& name, Program program,
                                        std::optional<PortId> port, bool mend, KernelFaults& faults) {
   auto ingress = bpf::read_ingress(link.ifindex);
-  if (!ingress) return;  // no news
+  if (!ingress) return faults.push_back(unread(name, ingress.error().what));
   if (const auto* claim = ingress->claim()) {
     auto found = fault(KernelPart::kClaim, name, "another instance, " + claim->owner() + ", was started on this port");
     if (mend) bpf::remove_claim(link.ifindex);
@@ -101,7 +106,11 @@ KernelFaults BpfSwitch::examine(PortId port, bool mend) {
   KernelFaults faults;
   const auto* bound = state_ ? state_->ports.find(port) : nullptr;
   bpf::Link link;
-  if (bound == nullptr || !bound->attached || bpf::find_link(bound->ifindex, link) != 0) return faults;
+  if (bound == nullptr || !bound->attached) return faults;
+  if (const int error = bpf::find_link(bound->ifindex, link); error != 0) {
+    if (error != ENODEV) faults.push_back(unread(bound->name, std::strerror(error)));
+    return faults;  // of an interface that is gone, the link monitor tells
+  }
   const bool is_vm = bound->role == datapath::PortRole::kVm;
   state_->examine_port_row(port, link, mend, faults);
   state_->examine_ingress(link, bound->name, bpf::program_of(bound->role), is_vm ? std::optional(port) : std::nullopt,
@@ -110,7 +119,7 @@ KernelFaults BpfSwitch::examine(PortId port, bool mend) {
   auto found = fault(KernelPart::kForeignXdp, bound->name, "an XDP program sees its frames before ours");
   if (is_vm) {  // a VM's interface is ours alone; what the host does with its own is its affair
     found.exposed = port;
-    found.mended = mend && bpf_xdp_detach(static_cast<int>(link.ifindex), 0, nullptr) == 0;
+    found.mended = mend && bpf::detach_xdp(link.ifindex);
   }
   faults.push_back(std::move(found));
   return faults;
@@ -120,7 +129,7 @@ void BpfSwitch::State::examine_tunnel(bool mend, KernelFaults& faults) {
   const auto& name = config.vxlan->name;
   bpf::Link link;
   const int error = bpf::find_link(name, link);
-  if (error != 0 && error != ENODEV) return;
+  if (error != 0 && error != ENODEV) return faults.push_back(unread(name, std::strerror(error)));
   std::string difference;
   if (error == ENODEV)
     difference = "the VXLAN device is not there";
@@ -131,6 +140,9 @@ void BpfSwitch::State::examine_tunnel(bool mend, KernelFaults& faults) {
   if (!difference.empty()) {
     auto found = fault(KernelPart::kTunnel, name, difference);
     if (mend) {
+      // Under another name it would keep the UDP port from the new one.
+      if (bpf::Link renamed; error == ENODEV && bpf::find_link(vxlan_ifindex, renamed) == 0 && renamed.kind == "vxlan")
+        bpf::delete_link(vxlan_ifindex);
       const auto made = bpf::ensure_vxlan(*config.vxlan, vxlan_mtu, true);
       bpf::switch_settings settings{};
       if (made && maps().settings.get(0, settings)) {
@@ -160,16 +172,17 @@ void BpfSwitch::State::set_tunnel_mtu(unsigned mtu) {
 // counted instead of being fragmented in silence.
 void BpfSwitch::State::examine_underlay(KernelFaults& faults) {
   const auto& vxlan = *config.vxlan;
-  underlay = underlay_room(vxlan.local, vxlan.remotes);
   if (vxlan.local) {
     const auto holder = holder_of(*vxlan.local);
-    underlay_ifindex = 0;
     bpf::Link link;
-    if (!holder.empty() && bpf::find_link(holder, link) == 0) underlay_ifindex = link.ifindex;
-    if (holder.empty())
+    if (!holder || (!holder->empty() && bpf::find_link(*holder, link) != 0))
+      return faults.push_back(unread(vxlan.local->to_string(), "the kernel does not say who has the address"));
+    underlay_ifindex = link.ifindex;
+    if (holder->empty())
       faults.push_back(fault(KernelPart::kUnderlayAddress, vxlan.local->to_string(),
                              "no interface has the source address of the tunnels; give it back"));
   }
+  underlay = underlay_room(vxlan.local, vxlan.remotes);
   const auto room = check_room(vxlan.access_mtu, underlay);
   set_tunnel_mtu(room || vxlan.allow_small_mtu ? 0 : underlay->inner_mtu);
   if (!room && !vxlan.allow_small_mtu)

@@ -113,7 +113,11 @@ struct Ports::Impl {
   void refresh(PortId id, bool left) {
     Port& port = ports.at(id);
     const auto found = find_link(port.name);
-    if (!found) return (void)unsure.insert(id);  // no news (S38): asked again
+    if (!found) {  // no news (S38): asked again, and that the known one left is not forgotten
+      auto& was_left = unsure[id];
+      was_left = was_left || left;
+      return;
+    }
     LinkInfo now = found->value_or(LinkInfo{});
     now.name = port.name;
     unsure.erase(id);
@@ -141,7 +145,7 @@ struct Ports::Impl {
       port.unusable = false;
       return;
     }
-    unsure.insert(id);
+    unsure.try_emplace(id, false);
     if (!std::exchange(port.unusable, true))
       log.event(LogLevel::kError, "PORT_UNUSABLE", {{"interface", port.name}}, opened.error().to_string());
   }
@@ -168,9 +172,9 @@ struct Ports::Impl {
     if (events.kernel) events.kernel(changes);
   }
   void look_again() {
-    const std::vector<PortId> again(unsure.begin(), unsure.end());
-    for (const PortId id : again)
-      if (ports.contains(id)) refresh(id, false);
+    const std::vector<std::pair<PortId, bool>> again(unsure.begin(), unsure.end());
+    for (const auto& [id, left] : again)
+      if (ports.contains(id)) refresh(id, left);
     std::vector<PortId> next;
     for (auto at = absent.upper_bound(last_absent); at != absent.end() && next.size() < kAbsentPerLook; ++at)
       next.push_back(*at);
@@ -223,8 +227,9 @@ struct Ports::Impl {
   boost::unordered_flat_map<unsigned, PortId> by_index;  ///< of interfaces that are there
   std::set<PortId> absent;
   PortId last_absent;
-  boost::unordered_flat_set<PortId> unsure;  ///< the kernel did not say, or the socket could not be opened
-  std::vector<PortId> with_frames;           ///< to send
+  /// The kernel did not say, or the socket could not be opened; and whether the interface was told to have left.
+  boost::unordered_flat_map<PortId, bool> unsure;
+  std::vector<PortId> with_frames;  ///< to send
   std::unique_ptr<LinkMonitor> monitor;
   std::unique_ptr<FdWatch> monitor_watch;
   std::uint64_t frames_without_port = 0;
@@ -257,7 +262,7 @@ Result<void> Ports::watch(PortId port, const std::string& interface_name) {
   if (auto added = impl_->add(port, interface_name, false); !added) return added;
   Port& entry = impl_->ports.at(port);
   const auto found = find_link(interface_name);
-  if (!found) impl_->unsure.insert(port);
+  if (!found) impl_->unsure.try_emplace(port, false);
   LinkInfo now = found ? found->value_or(LinkInfo{}) : LinkInfo{};
   now.name = interface_name;
   impl_->set_link(port, entry, now);

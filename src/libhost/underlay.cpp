@@ -70,13 +70,13 @@ void narrow(std::optional<UnderlayRoom>& room, unsigned mtu, unsigned overhead, 
 
 }  // namespace
 
-std::string holder_of(const datapath::UnderlayAddress& local) {
+std::optional<std::string> holder_of(const datapath::UnderlayAddress& local) {
   ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return {};
+  if (::getifaddrs(&first) != 0) return std::nullopt;
   const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, &::freeifaddrs);
   for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next)
-    if (is_address(at->ifa_addr, local)) return at->ifa_name;
-  return {};
+    if (is_address(at->ifa_addr, local)) return std::string(at->ifa_name);
+  return std::string();
 }
 
 unsigned vxlan_overhead(const datapath::UnderlayAddress& nnve) {
@@ -100,7 +100,7 @@ RouteMtu route_mtu(const datapath::UnderlayAddress& remote) {
 std::optional<UnderlayRoom> underlay_room(const std::optional<datapath::UnderlayAddress>& local,
                                           const std::vector<datapath::UnderlayAddress>& remotes) {
   std::optional<UnderlayRoom> room;
-  const std::string holder = local ? holder_of(*local) : std::string();
+  const std::string holder = local ? holder_of(*local).value_or("") : std::string();
   if (const unsigned mtu = mtu_of(holder); mtu != 0) narrow(room, mtu, vxlan_overhead(*local), holder);
   for (const auto& remote : remotes)
     if (const auto route = route_mtu(remote); route.error == 0)

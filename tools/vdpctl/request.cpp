@@ -260,7 +260,7 @@ std::variant<Request, Exit> parse(int argc, const char* const* argv) {
       ->check(CLI::Range(0.01, 3600.0));
   app.fallthrough();  // these options may also stand behind the verb
   app.require_subcommand(1);
-  for (const char* name : {"tsi", "vn", "port", "peer", "evb", "stats", "refusal", "limits"}) {
+  for (const char* name : {"tsi", "vn", "port", "peer", "evb", "stats", "refusal", "limits", "kernel"}) {
     CLI::App* object = app.add_subcommand(name);
     object->require_subcommand(1);
     object->add_subcommand("show", "list what the daemon knows");

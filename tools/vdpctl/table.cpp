@@ -45,6 +45,8 @@ const std::vector<std::pair<std::string_view, std::vector<Column>>>& known_colum
         {"STORM", "dropped_storm"},
         {"REASON", "reason"},
         {"LAST-REFUSAL", "last_refusal"}}},
+      {"kernel.show",
+       {{"PART", "part"}, {"WHERE", "where"}, {"WHAT", "what"}, {"MENDED", "mended"}, {"SECONDS-AGO", "seconds_ago"}}},
       {"vn.show",
        {{"PORT", "port"},
         {"VN", "vn"},

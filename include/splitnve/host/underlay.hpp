@@ -22,8 +22,8 @@ struct RouteMtu {
 };
 RouteMtu route_mtu(const datapath::UnderlayAddress& remote);
 
-/// The interface that has an address; empty: none.
-std::string holder_of(const datapath::UnderlayAddress& local);
+/// The interface that has an address; empty: none; nullopt: the kernel did not say.
+std::optional<std::string> holder_of(const datapath::UnderlayAddress& local);
 
 /// What the narrowest way carries of an inner packet without fragments.
 struct UnderlayRoom {
