@@ -269,7 +269,7 @@ std::pair<datapath::Rows, RowKeys> VSwitch::flush(const AddressOwners& owners) {
     datapath::FdbRow row{id, mac, std::nullopt};
     if (const auto owner = owners.owner(id, mac); owner && owner->open)
       row.owner = datapath::LocalOwner{owner->instance, owner->port, owner->guest_tag};
-    rows.fdb.push_back(std::move(row));
+    rows.fdb.push_back(row);
   }
   return {std::move(rows), std::move(keys)};
 }

@@ -5,35 +5,15 @@
 
 Each frame ends with a mark of its own, by which it is found at every VM. Exits 1 if one arrived where it may not.
 """
-import ctypes
-import os
 import socket
 import struct
 import sys
 import time
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
+from vdp_frames import octets, wire
+
 SETTLE = 0.25  # how long after the last frame one may still arrive
 VMS = ("blue1", "blue2", "blue3", "blue4", "red1", "red2")
-
-
-def octets(text):
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def wire(namespace, interface, protocol=0):
-    here = os.open("/proc/self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    LIBC.setns(there, CLONE_NEWNET)
-    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
-    opened.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
-    opened.bind((interface, protocol))
-    opened.setblocking(False)
-    LIBC.setns(here, CLONE_NEWNET)
-    os.close(here)
-    os.close(there)
-    return opened
 
 
 def checksum(data):
