@@ -5,7 +5,7 @@
 #
 #   hv1 up0 --- p1 sw1    plain            blue1, red1       hv3 up0 --- p3    requires signatures    blue3
 #   hv2 up0 --- p2        direct           blue2             hv4 up0 --- p4    direct                 blue4
-# shellcheck disable=SC2154  # work and netns_folder are of lib.sh
+# shellcheck disable=SC2154,SC2034  # work and netns_folder are of lib.sh, timing is for small.sh
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/datacentre.sh"
 . "$(dirname "$0")/small.sh"
