@@ -75,6 +75,14 @@ scaling() {
   nnved_config sw-ka sw 18 "$port_p1"
 }
 
+# Reconciles are logged as news of no weight; keep-alives are as rare as the daemons allow.
+turnover() {
+  pair_topology
+  tnved_config hv hv 24
+  nnved_config sw sw 24 "$port_p1"
+  sed -i 's/"log_level": "warning"/"log_level": "info"/' "$work/hv.json" "$work/sw.json"
+}
+
 # As in tests/bench/hosts.hpp: s0 --- p1 sw, ... s3 --- p4 sw.
 storm() {
   local n ports=""
@@ -137,6 +145,7 @@ measure() {
     storm) storm ;;
     scaling) scaling ;;
     datapath) datapath ;;
+    turnover) turnover ;;
     codec) ;;
     *) pair ;;
   esac

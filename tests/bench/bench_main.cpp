@@ -28,7 +28,8 @@ const std::map<std::string_view, Bench> kBenches = {{"associate", {bench_associa
                                                     {"control", {bench_control, 100'000, 1, 4000}},
                                                     {"datapath", {bench_datapath, 50'000, 10}},
                                                     {"codec", {bench_codec, 0, 1}},
-                                                    {"nva", {bench_nva, 100'000, 1}}};
+                                                    {"nva", {bench_nva, 100'000, 1}},
+                                                    {"turnover", {bench_turnover, 100'000, 1, 60}}};
 
 int usage() {
   std::fprintf(

@@ -37,6 +37,7 @@ Report bench_control(const Setting& setting);
 Report bench_datapath(const Setting& setting);
 Report bench_codec(const Setting& setting);
 Report bench_nva(const Setting& setting);
+Report bench_turnover(const Setting& setting);
 
 inline constexpr double kMillion = 1e6;
 using Clock = std::chrono::steady_clock;

@@ -24,6 +24,11 @@ missed() {
   wait_for 3 "$1 misses $2" gone_again "$1" "$2" "$lines"
 }
 index_of() { in_ns "$1" cat "/sys/class/net/$2/ifindex" 2>/dev/null || in_ns "$1" ip -o link show dev "$2" | cut -d: -f1; }
+# knows_index INSTANCE INDEX: the programs take an interface with that number for a port.
+knows_index() {
+  bpftool -j map dump pinned "$(echo "/sys/fs/bpf/splitnve/$1"/v*/ports)" |
+    jq -e --argjson index "$2" 'any(.[]; .formatted.key == $index)' >/dev/null
+}
 # make_tap VM [INDEX]: its eth0 and tap, as a start of the VM makes them; the bridge gets the tap as libvirt does.
 make_tap() {
   in_ns "$(host_of "$1")" ip link add "tap-$1" ${2:+index "$2"} type veth peer name eth0 netns "$1"
@@ -140,6 +145,27 @@ for at in sw1/p1 hv1/tap-blue1; do
   leaks_none
 done
 
+step "no descriptor is free while interfaces change: nothing is believed lost, and later all is looked at"
+# Two ticks of the watch: a daemon that cannot accept cannot be asked.
+two_ticks() { sleep 1.2; }
+lines_before=$(wc -l <"$work/sw1.log")
+failed_before=$(kernel_count sw1 looks_failed)
+prlimit --pid "$(pid_of sw1)" --nofile=3:4096
+others_start descriptors blue2 10.0.0.3
+lend sw1 p1
+give_back sw1 p1
+in_ns sw1 ip addr add 192.0.2.9/32 dev u0   # an event of addresses
+two_ticks
+others_end descriptors
+expect "what is said of it" "$(tail -n +$((lines_before + 1)) "$work/sw1.log" | grep -cE 'kernel\.|PORT_GONE' || true)" 0
+prlimit --pid "$(pid_of sw1)" --nofile=4096:4096
+reached blue1 10.0.0.2
+reached blue1 10.0.0.3
+rose sw1 looks_failed "$failed_before" || fail "no look failed"
+expect "pins and addresses believed lost" "$(tail -n +$((lines_before + 1)) "$work/sw1.log" |
+  grep -cE 'kernel\.(differs|mended) part=(pins_lost|underlay_address|tunnel_changed)' || true)" 0
+in_ns sw1 ip addr del 192.0.2.9/32 dev u0
+
 step "a tap is deleted and made anew: at once, with its old number, and while tnved is stopped"
 others_start taps blue2 10.0.0.3
 delete_tap blue1
@@ -151,12 +177,16 @@ delete_tap blue1
 make_tap blue1 "$index"
 reached blue1 10.0.0.2
 leaks_none
-# Another interface gets the number, then the tap comes with another one.
+# Another interface gets the number, then the tap comes with another one, all between two looks of tnved.
 index=$(index_of hv1 tap-blue1)
+kill -STOP "$(pid_of hv1)"
 delete_tap blue1
 in_ns hv1 ip link add other index "$index" type veth peer name other2
 make_tap blue1
+kill -CONT "$(pid_of hv1)"
 reached blue1 10.0.0.2
+must_fail knows_index hv1 "$index"
+knows_index hv1 "$(index_of hv1 tap-blue1)"
 expect "filters at the other interface" "$(in_ns hv1 tc filter show dev other ingress | wc -l)" 0
 in_ns hv1 ip link del other
 daemon_kill hv1 KILL

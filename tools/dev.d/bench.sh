@@ -4,7 +4,7 @@
 # verb: bench report [--check]                           docs/performance.md and its plots, from what was recorded
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-readonly names="associate activate-latency storm restart memory scaling keepalive control datapath codec nva"
+readonly names="associate activate-latency storm restart memory scaling keepalive control datapath codec nva turnover"
 readonly history=docs/performance/history.jsonl
 
 # verb: bench fairness [TSIS [ALTERNATIONS [SAMPLES]]]   attacks at one port, full tables: what the others notice; PASS or FAIL a line
