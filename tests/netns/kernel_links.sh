@@ -29,6 +29,7 @@ knows_index() {
   bpftool -j map dump pinned "$(echo "/sys/fs/bpf/splitnve/$1"/v*/ports)" |
     jq -e --argjson index "$2" 'any(.[]; .formatted.key == $index)' >/dev/null
 }
+forgets_index() { ! knows_index "$@"; }
 # make_tap VM [INDEX]: its eth0 and tap, as a start of the VM makes them; the bridge gets the tap as libvirt does.
 make_tap() {
   in_ns "$(host_of "$1")" ip link add "tap-$1" ${2:+index "$2"} type veth peer name eth0 netns "$1"
@@ -162,6 +163,9 @@ prlimit --pid "$(pid_of sw1)" --nofile=4096:4096
 reached blue1 10.0.0.2
 reached blue1 10.0.0.3
 rose sw1 looks_failed "$failed_before" || fail "no look failed"
+tsi hv1 suspend blue1   # ECP passes again as well
+tsi hv1 resume blue1
+reached blue1 10.0.0.2
 expect "pins and addresses believed lost" "$(tail -n +$((lines_before + 1)) "$work/sw1.log" |
   grep -cE 'kernel\.(differs|mended) part=(pins_lost|underlay_address|tunnel_changed)' || true)" 0
 in_ns sw1 ip addr del 192.0.2.9/32 dev u0
@@ -177,15 +181,18 @@ delete_tap blue1
 make_tap blue1 "$index"
 reached blue1 10.0.0.2
 leaks_none
-# Another interface gets the number, then the tap comes with another one, all between two looks of tnved.
+# Another interface gets the number between two looks of tnved; then the tap comes with another one.
 index=$(index_of hv1 tap-blue1)
-kill -STOP "$(pid_of hv1)"
-delete_tap blue1
-in_ns hv1 ip link add other index "$index" type veth peer name other2
+take_number() {
+  kill -STOP "$(pid_of hv1)"
+  delete_tap blue1
+  in_ns hv1 ip link add other index "$index" type veth peer name other2
+  kill -CONT "$(pid_of hv1)"
+}
+missed hv1 tap-blue1 take_number
+wait_for 2 "the number is forgotten" forgets_index hv1 "$index"
 make_tap blue1
-kill -CONT "$(pid_of hv1)"
 reached blue1 10.0.0.2
-must_fail knows_index hv1 "$index"
 knows_index hv1 "$(index_of hv1 tap-blue1)"
 expect "filters at the other interface" "$(in_ns hv1 tc filter show dev other ingress | wc -l)" 0
 in_ns hv1 ip link del other
