@@ -34,8 +34,9 @@ void delete_tap(std::uint32_t n) { shell("ip -n hv link del " + tap_of(n)); }
 double create_us(Client& client, std::uint32_t n) {
   char mac[24];
   std::snprintf(mac, sizeof mac, "02:01:00:00:%02x:%02x", n >> 8, n & 0xFF);
-  const std::string line = R"({"id":1,"verb":"tsi.create","args":{"vsi":")" + vsi_of(kFirstPortTsi + n) +
-                           R"(","vn":)" + std::to_string(kFirstVn + n / kPortsFew) + R"(,"macs":[")" + mac + R"("],"interface":")" + tap_of(n) + "\"}}\n";
+  const std::string line = R"({"id":1,"verb":"tsi.create","args":{"vsi":")" + vsi_of(kFirstPortTsi + n) + R"(","vn":)" +
+                           std::to_string(kFirstVn + n / kPortsFew) + R"(,"macs":[")" + mac + R"("],"interface":")" +
+                           tap_of(n) + "\"}}\n";
   const auto begun = Clock::now();
   const auto reply = client.call(line);
   const double took = seconds_since(begun) * kMillion;
