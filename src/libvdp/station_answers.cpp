@@ -183,13 +183,15 @@ void Station::handle_deassociate_response(const ManagerId& manager, const Associ
   }
 }
 
-/// 0x40 without entries: the answer to our De-Associate if there is one, else the bridge takes the VSI away.
+/// 0x40 without entries: the answer to our De-Associate if there is one, else a bridge without our capabilities takes
+/// the VSI away. One with them would ask; what it answers to another station of the segment is not for us.
 void Station::handle_whole_deassociate(const Association& association, Instant now) {
   const ResponseStatus status = association.response();
   bool ours = false;
   for (Handle h = first_of(association.vsi); h != kNoHandle; h = associations_[h].next_of_vsi)
     ours |= associations_[h].command == TlvType::kDeAssociate;
-  if (first_of(association.vsi) == kNoHandle) count_unmatched(association.vsi, association.command, association.status);
+  if (first_of(association.vsi) == kNoHandle || (!ours && peer_ != Flags()))
+    return count_unmatched(association.vsi, association.command, association.status);
   for (Handle next = first_of(association.vsi); next != kNoHandle;) {
     const Handle handle = next;
     next = associations_[handle].next_of_vsi;

@@ -65,6 +65,18 @@ TEST_P(WithoutDeactivate, AFirstReservationIsAPreAssociate) {
   EXPECT_THAT(exchange(), ElementsAre("Pre-Associate-RR 00 1:101"));
 }
 
+TEST(LegacyBridge, ADeAssociateResponseWithoutEntriesOutOfTheBlueTakesTheVsiAway) {
+  Station station(kTiming, kLegacy);
+  const auto handle = station.open(spec(4));
+  station.set_entry(handle, mac(1), Level::kActive, Vid(), at({}));
+  const auto vdpdu = send(station, at({}));
+  ASSERT_TRUE(vdpdu && station.handle_vdpdu(answer(*vdpdu, 0x40), at({})));
+  events(station);
+  EXPECT_TRUE(station.handle_vdpdu(one(TlvType::kDeAssociate, 0x40, vsi(4), {}), at({})));
+  EXPECT_THAT(events(station), ElementsAre("revoked 1"));
+  EXPECT_EQ(station.state(handle), State::kRefused);
+}
+
 using WithoutIncrementalFilter = LegacyPeerTest;
 INSTANTIATE_TEST_SUITE_P(Peers, WithoutIncrementalFilter, ::testing::Values(kLegacy));
 

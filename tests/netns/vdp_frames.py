@@ -111,7 +111,7 @@ class Station:
                 frame = self.wire.recv(2048)
             except BlockingIOError:
                 return acknowledged
-            if frame[0:6] != self.mac or frame[12:14] != struct.pack("!H", ETHERTYPE):
+            if frame[6:12] == self.mac or frame[0:6] not in (self.mac, GROUP) or frame[12:14] != struct.pack("!H", ETHERTYPE):
                 continue
             head, sequence = struct.unpack("!HH", frame[14:18])
             if head >> 10 & 3:
