@@ -6,6 +6,7 @@
 #include "splitnve/auth/authenticator.hpp"
 #include "splitnve/auth/nonces.hpp"
 #include "splitnve/ecp/session.hpp"
+#include "splitnve/vdp/exchange.hpp"
 
 namespace splitnve::agent {
 
@@ -44,9 +45,16 @@ class Authentication {
   Heard handle_frame(const ecp::Frame& frame, ecp::Session& session, const vdp::Capabilities& own, Instant now,
                      EffectQueue& effects);
   void handled(ecp::Session::Verdict verdict, std::uint64_t counter);
-  /// Of a station that was unknown until this session: its frame is handled next.
+  /// Whether a frame that passed begins a session of VDP: it shows other capabilities, and is no old frame again, which
+  /// anybody can send. ECP then starts anew: what it remembered of the peer's sequence belongs to the session before.
+  bool begins_anew(const ecp::Frame& frame, std::uint64_t counter, const ecp::Session& session,
+                   const vdp::Exchange& exchange, Instant now) const {
+    return authenticator_.is_fresh(counter, frame.operation) && session.is_stale(frame, now) &&
+           exchange.is_new_session(frame.payload);
+  }
   /// It has signed before (Signers).
   void require() { authenticator_.require(); }
+  /// Of a station that was unknown until this session: its frame is handled next.
   void adopt(auth::Session session) { authenticator_.adopt(std::move(session)); }
   void handle_delivery_failed() { authenticator_.handle_delivery_failed(); }
   void handle_time(Instant now) { authenticator_.handle_time(now); }

@@ -66,7 +66,7 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto counter = authenticate(peer, *frame, now);
   if (!counter) return settle(now);
   if (now - from.heard_or_begun() > timing_of(from).keepalive_interval() / 4) from.back_since = now;
-  if (from.session.is_stale(*frame, now) && from.exchange.is_new_session(frame->payload)) from.session.begin_anew();
+  if (from.authentication.begins_anew(*frame, *counter, from.session, from.exchange, now)) from.session.begin_anew();
   const auto verdict = from.session.handle_frame(*frame, now);
   from.authentication.handled(verdict, *counter);
   from.hear(verdict, *counter != 0);

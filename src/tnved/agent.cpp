@@ -76,7 +76,7 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto counter = authenticate(uplink, *frame, now);
   if (!counter) return drain_session(uplink, now);
   meet(uplink, frame->source, now);
-  const auto verdict = uplink.accept(*frame, now);
+  const auto verdict = uplink.accept(*frame, *counter, now);
   uplink.authentication.handled(verdict, *counter);
   uplink.reassert_due(now);
   switch (verdict) {

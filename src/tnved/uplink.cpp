@@ -47,13 +47,13 @@ bool Uplink::admits(const ecp::Frame& frame, bool is_signed, Instant now) const 
   return is_signed || acknowledges(frame, session.transmitter());
 }
 
-ecp::Session::Verdict Uplink::accept(ecp::Frame frame, Instant now) {
+ecp::Session::Verdict Uplink::accept(ecp::Frame frame, std::uint64_t counter, Instant now) {
   nnve = frame.source;
   // It is back: what it missed, De-Associates above all, does not wait for a back-off.
   if (std::exchange(death_noted, false)) station.reassert_all(now);
   ++ecpdus_received;
   frame.source = session.config().peer_mac;
-  if (session.is_stale(frame, now) && exchange.is_new_session(frame.payload)) session.begin_anew();
+  if (authentication.begins_anew(frame, counter, session, exchange, now)) session.begin_anew();
   const auto verdict = session.handle_frame(frame, now);
   if (verdict == ecp::Session::Verdict::kDelivered) note_request(frame.sequence, now);
   return verdict;

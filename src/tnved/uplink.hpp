@@ -111,8 +111,9 @@ struct Uplink {
   /// the known one has been silent for the dead-peer time; a signature does as well as an acknowledgement. A configured
   /// nNVE stays the one.
   bool admits(const ecp::Frame& frame, bool is_signed, Instant now) const;
-  /// Requires admits(). The conversation is with whoever the nNVE is; the session's peer stands for it.
-  ecp::Session::Verdict accept(ecp::Frame frame, Instant now);
+  /// Requires admits(); `counter` is that of its signature. The conversation is with whoever the nNVE is; the session's
+  /// peer stands for it.
+  ecp::Session::Verdict accept(ecp::Frame frame, std::uint64_t counter, Instant now);
   /// Says everything again if that is due; at most once per kReassertPause.
   void reassert_due(Instant now);
 

@@ -151,6 +151,19 @@ TEST(NnvedAuthentication, ARetransmissionIsAcknowledgedAgainAndNotDelivered) {
   EXPECT_EQ(rig.dropped("authentication: replayed"), 0u);
 }
 
+TEST(NnvedAuthentication, AnOldFrameUnderOtherCapabilitiesBeginsNothing) {
+  Rig rig(config(auth::Mode::kRequire));
+  Signer signer(rig);
+  signer.begin();
+  const OctetString first = signer.request(associate(1));
+  signer.send(first);
+  signer.own.nonce[0] ^= 1;  // as after a restart, in the same session of signatures
+  signer.send(signer.request(associate(2)));
+  signer.send(first);
+  EXPECT_EQ(rig.dropped("duplicate"), 1u) << "its counter is spent";
+  EXPECT_EQ(rig.tsis(), 2u);
+}
+
 TEST(NnvedAuthentication, ARestartedStationIsServedAgainAndItsTsisStay) {
   Rig rig(config(auth::Mode::kRequire));
   Signer signer(rig);

@@ -66,8 +66,6 @@ class Authenticator {
   /// Was this counter not accepted yet, nor one of a later request? 0, a plain frame, always is fresh.
   bool is_fresh(std::uint64_t counter, ecp::Operation operation) const;
   void spend(std::uint64_t counter, ecp::Operation operation);
-  /// An ECPDU of ours was not acknowledged in time: after some in a row and nothing valid meanwhile, a new handshake.
-  /// A session that somebody else has found valid for the frame that is checked next (Greeter).
   /// Nothing plain is taken of this peer from now on: it has signed before. Requires that it is not off.
   void require() {
     ensure(config_.mode != Mode::kOff, "a peer that signed has keys");
