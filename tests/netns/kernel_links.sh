@@ -135,6 +135,55 @@ for how in restart pins; do
   reached blue4 10.0.0.2
 done
 
+step "an uplink, the underlay's address and its interface come later than their daemons"
+daemon_kill hv1
+lend hv1 up0
+daemon_start hv1 hv1 tnved
+grep -q "port.absent interface=up0" "$work/hv1.log"
+give_back hv1 up0
+reached blue1 10.0.0.2
+for how in address interface; do
+  daemon_kill sw1
+  if [ "$how" = address ]; then in_ns sw1 ip addr del 192.0.2.1/24 dev u0; else lend sw1 u0; fi
+  daemon_start sw1 sw1 nnved
+  reached blue1 10.0.0.2
+  [ "$how" = address ] || give_back sw1 u0
+  in_ns sw1 ip addr add 192.0.2.1/24 dev u0
+  reached blue1 10.0.0.3
+done
+wait_for 3 "audit is clean" audit_is_clean sw1
+
+step "the VXLAN device is lent to another namespace: told while it is away, right when it is back"
+others_start tunnel blue1 10.0.0.2
+told=$(kernel_lines sw1 differs tunnel_changed)
+lend sw1 vx-sw1
+wait_for 3 "it is told" said_again sw1 differs tunnel_changed "$told"
+give_back sw1 vx-sw1
+reached blue1 10.0.0.3
+others_end tunnel
+
+step "several at once, in two orders"
+undo() {
+  case "$1" in
+    device) in_ns sw1 ip link del vx-sw1 ;;
+    port) lend sw1 p1; give_back sw1 p1 ;;
+    pins) rm -r /sys/fs/bpf/splitnve/sw1 ;;
+    address) in_ns sw1 ip addr del 192.0.2.1/24 dev u0; in_ns sw1 ip addr add 192.0.2.1/24 dev u0 ;;
+    tap) lend hv1 tap-blue4; give_back hv1 tap-blue4 ;;
+    uplink) lend hv1 up0; give_back hv1 up0 ;;
+  esac
+}
+for order in "device port pins address tap uplink" "uplink tap address pins port device"; do
+  daemon_kill sw1
+  daemon_start sw1 sw1 nnved   # a restart gives the repairs of a minute back
+  for what in $order; do undo "$what"; done
+  reached blue4 10.0.0.2
+  reached blue4 10.0.0.3
+  for instance in sw1 hv1; do
+    wait_for 5 "audit of $instance is clean" audit_is_clean "$instance"
+  done
+done
+
 step "a port is renamed, and gets its name back"
 for at in sw1/p1 hv1/tap-blue1; do
   where=${at%/*} name=${at#*/}
