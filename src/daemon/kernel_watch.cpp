@@ -73,6 +73,13 @@ KernelWatch::KernelWatch(host::Loop& loop, host::Log& log, host::Datapath& datap
 
 void KernelWatch::start(host::Ports& ports) {
   ports_ = &ports;
+  for (const PortId port : datapath_.bound_ports()) {
+    if (!datapath_.is_shut(port)) continue;
+    const auto rows = rows_of_port_(port);
+    const std::string name = rows.ports.empty() ? "" : rows.ports.front().interface_name;
+    closed_.emplace(port, name);
+    log_.event(host::LogLevel::kError, "port.closed", {{"interface", name}}, "since before the start");
+  }
   look_at_shared(true);
   timer_.arm(host::Loop::now() + kTick);
 }
@@ -214,6 +221,7 @@ void KernelWatch::link_changed(PortId port, const host::LinkInfo& link) {
   const bool is_bound = here && datapath_.port_at(link.index) == port;
   if (is_bound) {  // the same one: its MAC address or state
     if (link.up && closed_.erase(port) != 0) {
+      datapath_.shut(port, false);
       log_.event(host::LogLevel::kInfo, "port.opened", {{"interface", link.name}}, "set up by hand");
       const std::string place = "port " + std::to_string(port.value());
       contested_.erase(place);

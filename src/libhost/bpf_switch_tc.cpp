@@ -165,6 +165,24 @@ void remove_filter(std::uint32_t ifindex, const Filter& filter) {
   netlink::exchange(request);
 }
 
+// A filter that decides nothing, for its name.
+void put_note(std::uint32_t ifindex, const std::string& text, std::uint32_t priority, std::uint32_t handle) {
+  bpf_insn code[2] = {};  // r0 = TC_ACT_UNSPEC; exit
+  code[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
+  code[0].imm = TC_ACT_UNSPEC;
+  code[1].code = BPF_JMP | BPF_EXIT;
+  const int program = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "splitnve_claim", "GPL", code, 2, nullptr);
+  if (program < 0) return;
+  put_filter(ifindex, program, text, priority, handle);
+  ::close(program);
+}
+
+void remove_note(std::uint32_t ifindex, std::uint32_t priority) {
+  Filter note;
+  note.priority = priority;
+  remove_filter(ifindex, note);
+}
+
 }  // namespace
 
 std::string Filter::owner() const {
@@ -175,6 +193,11 @@ std::string Filter::owner() const {
 const Filter* Ingress::claim() const {
   const auto at = std::find_if(filters.begin(), filters.end(), [](const Filter& one) { return one.is_claim(); });
   return at == filters.end() ? nullptr : &*at;
+}
+
+bool Ingress::is_marked_closed() const {
+  return std::any_of(filters.begin(), filters.end(),
+                     [](const Filter& one) { return one.handle == kClosedHandle && one.priority == kClosedPriority; });
 }
 
 const Filter* Ingress::ours() const {
@@ -223,26 +246,22 @@ Result<bool> attach_filter(std::uint32_t ifindex, const std::string& name, const
 }
 
 void leave_claim(std::uint32_t ifindex, const std::string& owner) {
-  bpf_insn code[2] = {};  // r0 = TC_ACT_UNSPEC; exit
-  code[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
-  code[0].imm = TC_ACT_UNSPEC;
-  code[1].code = BPF_JMP | BPF_EXIT;
-  const int program = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "splitnve_claim", "GPL", code, 2, nullptr);
-  if (program < 0) return;
-  put_filter(ifindex, program, "claimed by " + owner, kClaimPriority, kClaimHandle);
-  ::close(program);
+  put_note(ifindex, "claimed by " + owner, kClaimPriority, kClaimHandle);
 }
 
-void remove_claim(std::uint32_t ifindex) {
-  Filter claim;
-  claim.priority = kClaimPriority;
-  remove_filter(ifindex, claim);
+void remove_claim(std::uint32_t ifindex) { remove_note(ifindex, kClaimPriority); }
+
+void mark_closed(std::uint32_t ifindex, const std::string& owner) {
+  put_note(ifindex, "closed by " + owner, kClosedPriority, kClosedHandle);
 }
+
+void unmark_closed(std::uint32_t ifindex) { remove_note(ifindex, kClosedPriority); }
 
 void detach_filter(std::uint32_t ifindex, bool with_clsact) {
   const auto filter = our_filter(priority_at(ifindex));
   auto hook = ingress_of(ifindex);
   bpf_tc_detach(&hook, &filter);
+  unmark_closed(ifindex);
   if (with_clsact && !has_filters(ifindex)) remove_clsact(ifindex);
 }
 

@@ -19,6 +19,10 @@ inline constexpr std::uint32_t kFilterPriority = 0x564E;
 inline constexpr std::uint32_t kClaimHandle = 0x534F;
 inline constexpr std::uint32_t kClaimPriority = 0x564F;
 
+/// What tells a later start that an interface is down because it was closed; of no effect either.
+inline constexpr std::uint32_t kClosedHandle = 0x5350;
+inline constexpr std::uint32_t kClosedPriority = 0x5650;
+
 struct Filter {
   std::uint32_t priority = 0;
   std::uint32_t handle = 0;
@@ -38,6 +42,7 @@ struct Ingress {
   bool netkit = false;             ///< a netkit device whose own programs decide before all of these
   const Filter* ours() const;      ///< what stands at our handle, whosever it is
   const Filter* claim() const;
+  bool is_marked_closed() const;
 };
 /// Error: errno as text; nothing is known then.
 Result<Ingress> read_ingress(std::uint32_t ifindex);
@@ -57,6 +62,8 @@ Result<bool> attach_filter(std::uint32_t ifindex, const std::string& name, const
 /// Leaves a claim of `owner` at an interface that another instance serves.
 void leave_claim(std::uint32_t ifindex, const std::string& owner);
 void remove_claim(std::uint32_t ifindex);
+void mark_closed(std::uint32_t ifindex, const std::string& owner);
+void unmark_closed(std::uint32_t ifindex);
 /// Takes the filter at our handle off; `with_clsact` takes the qdisc too, unless somebody else uses it.
 void detach_filter(std::uint32_t ifindex, bool with_clsact);
 /// The qdisc with all its filters goes: the only way out of a shared block.

@@ -216,7 +216,22 @@ bool BpfSwitch::is_shared(unsigned ifindex) const {
 
 bool BpfSwitch::shut(PortId port, bool down) {
   const auto* bound = state_ ? state_->ports.find(port) : nullptr;
-  return bound != nullptr && bpf::set_up(bound->ifindex, !down) == 0;
+  if (bound == nullptr || bpf::set_up(bound->ifindex, !down) != 0) return false;
+  if (down)
+    bpf::mark_closed(bound->ifindex, bpf::owner_name(state_->config.pin_root));
+  else
+    bpf::unmark_closed(bound->ifindex);
+  return true;
+}
+
+bool BpfSwitch::is_shut(PortId port) const {
+  const auto* bound = state_ ? state_->ports.find(port) : nullptr;
+  bpf::Link link;
+  if (bound == nullptr || bound->role != datapath::PortRole::kVm || bpf::find_link(bound->ifindex, link) != 0 ||
+      link.up)
+    return false;
+  const auto ingress = bpf::read_ingress(bound->ifindex);
+  return ingress && ingress->is_marked_closed();
 }
 
 }  // namespace splitnve::host

@@ -28,6 +28,19 @@ replace_filter() {
 }
 put_before() { in_ns "$1" tc filter add dev "$2" ingress prio "${3:-1}" handle 1 bpf da object-pinned /sys/fs/bpf/foreign_tc; }
 
+step "how long frames pass unguarded while nobody has looked yet"
+foreign blue1 throw eth0 1000 02:de:ad:00:00:01 "$work/exposed" red1 eth0 &
+thrower=$!
+wait_for 5 "frames are thrown" test -e "$work/exposed"
+remove_qdisc hv1 tap-blue1
+wait "$thrower"
+exposed=$(cat "$work/exposed")
+say "$exposed of 1000 frames, one each millisecond, passed before it was mended"
+[ "$exposed" -lt 500 ] || fail "$exposed frames passed"
+leaks_none
+daemon_kill hv1
+daemon_start hv1 hv1 tnved   # a restart gives the repairs of a minute back
+
 step "the qdisc that bears our program is removed"
 others_start qdisc blue2 10.0.0.3
 for at in hv1/tap-blue1 sw1/p1 hv1/up0; do
@@ -129,6 +142,12 @@ wait_for 2 "the port is closed" is_closed red1
 must_fail is_up tap-red1
 expect "closed ports" "$(kernel_count hv1 ports_closed)" 1
 grep -q "kernel.contested where=tap-red1" "$work/hv1.log"
+must_fail ctl hv1 audit
+grep -q "tap-red1: closed" "$work/check"
+daemon_kill hv1   # who starts anew knows it, too
+daemon_start hv1 hv1 tnved
+grep -q "port.closed interface=tap-red1 since before the start" "$work/hv1.log"
+must_fail is_up tap-red1
 must_fail ctl hv1 audit
 grep -q "tap-red1: closed" "$work/check"
 ctl hv1 audit --fix >/dev/null || true

@@ -61,6 +61,7 @@ class BpfSwitch final : public Datapath {
   KernelFaults examine_shared(bool thorough, bool mend) override;
   bool is_shared(unsigned ifindex) const override;
   bool shut(PortId port, bool down) override;
+  bool is_shut(PortId port) const override;
   DropCounters drops() const override;
   datapath::InstanceCounters instance_counters(InstanceId instance) const override;
   void clear_counters(InstanceId instance) override;

@@ -93,6 +93,8 @@ class Datapath {
   virtual bool is_shared(unsigned ifindex) const = 0;
   /// Sets the interface of a port down, or up again: where frames cannot be judged, none shall pass. False: it failed.
   virtual bool shut(PortId port, bool down) = 0;
+  /// Whether it is down because of `shut`, also of an earlier life of the daemon.
+  virtual bool is_shut(PortId port) const = 0;
 
   virtual DropCounters drops() const = 0;
   /// Zeros for an instance that the datapath does not know.
