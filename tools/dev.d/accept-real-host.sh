@@ -25,7 +25,7 @@ units() {
 # Each kind of fault has a test of ours; the reproducers of others are the second opinion.
 kinds() {
   tools/dev build >/dev/null
-  local tests='^netns\.(isolation|ownership|hostile|require|segment|kernel_watch|waits|hooks|stalls|store|faults|underlay|refusals|silence|survival)$'
+  local tests='^netns\.(isolation|ownership|hostile|require|segment|kernel_watch|kernel_links|waits|hooks|stalls|store|faults|underlay|refusals|silence|survival)$'
   ctest --test-dir build/release --no-tests=error --output-on-failure -R "$tests" | tail_of 'tests passed'
   [ -z "${CASES:-}" ] || tools/dev.d/cases.sh "$CASES" | tail_of '^cases: '
 }
