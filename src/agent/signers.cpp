@@ -18,16 +18,26 @@ bool counts(const Signer& signer, const auth::KeyRing& keys) { return keys.has_f
 
 std::optional<std::uint32_t> Signers::note(const Signer& signer) {
   if (std::ranges::find(signers_, signer) != signers_.end()) return std::nullopt;
-  // The same peer with another key, or behind another MAC, takes its old place.
+  // The same peer with another key takes its old place. Behind another MAC it is one more: both have signed.
   const auto same = std::ranges::find_if(signers_, [&](const Signer& one) {
-    return one.interface_name == signer.interface_name && (one.mac == signer.mac || one.system == signer.system);
+    return one.interface_name == signer.interface_name && one.mac == signer.mac;
   });
   std::size_t number = static_cast<std::size_t>(same - signers_.begin());
-  if (same == signers_.end() && signers_.size() >= limits::kSignersMax)
-    number = std::exchange(oldest_, (oldest_ + 1) % limits::kSignersMax);
+  if (same == signers_.end() && signers_.size() >= limits::kSignersMax) number = yields_to(signer.interface_name);
   if (number == signers_.size()) signers_.emplace_back();
   signers_[number] = signer;
   return static_cast<std::uint32_t>(number);
+}
+
+/// Whoever signs with many MACs costs none of another interface its record, as long as its own has some.
+std::size_t Signers::yields_to(std::string_view interface_name) {
+  for (std::size_t n = 0; n < limits::kSignersMax; ++n) {
+    const std::size_t number = (oldest_ + n) % limits::kSignersMax;
+    if (signers_[number].interface_name != interface_name) continue;
+    oldest_ = (number + 1) % limits::kSignersMax;
+    return number;
+  }
+  return std::exchange(oldest_, (oldest_ + 1) % limits::kSignersMax);
 }
 
 bool Signers::has_mac(const MacAddress& mac, std::string_view interface_name, const auth::KeyRing& keys) const {

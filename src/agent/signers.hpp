@@ -23,7 +23,8 @@ struct Signer {
   friend bool operator==(const Signer&, const Signer&) = default;
 };
 
-/// The peers that have signed, bounded by limits::kSignersMax; the oldest gives way. One counts as long as the key that
+/// The peers that have signed, bounded by limits::kSignersMax; the oldest gives way, of the
+/// same interface if there is one. One counts as long as the key that
 /// it signed with is configured: take the key away to let it speak plainly again.
 class Signers {
  public:
@@ -41,6 +42,8 @@ class Signers {
   std::string restore(const StoreRecord& stored);
 
  private:
+  std::size_t yields_to(std::string_view interface_name);
+
   std::vector<Signer> signers_;
   std::size_t oldest_ = 0;
 };

@@ -280,11 +280,16 @@ class Runtime {
     const bool done = drain_how_.done();
     if (!done && host::Loop::now() < drain_ends_) return drain_.arm(host::Loop::now() + kDrainLook);
     if (drain_asked_.empty()) return loop_.stop();  // the answer has had its turn
-    for (auto& asked : std::exchange(drain_asked_, {}))
-      asked.ok({{"drained", done}, {"removed", done && remove_when_drained_}});
-    if (!done || !remove_when_drained_) return;
-    if (auto removed = datapath_->tear_down(); !removed)
-      log_.event(host::LogLevel::kError, "datapath.failed", {}, removed.error().to_string());
+    const bool removes = done && remove_when_drained_;
+    const auto removed = removes ? datapath_->tear_down() : Result<void>();
+    for (auto& asked : std::exchange(drain_asked_, {})) {
+      if (removed)
+        asked.ok({{"drained", done}, {"removed", removes}});
+      else
+        asked.fail(removed.error());
+    }
+    if (!removed) log_.event(host::LogLevel::kError, "datapath.failed", {}, removed.error().to_string());
+    if (!removes || !removed) return;
     removed_ = true;
     drain_.arm(host::Loop::now() + kDrainLook);
   }

@@ -33,6 +33,10 @@ std::optional<unsigned> learn(std::optional<unsigned> before, unsigned value, bo
 
 }  // namespace
 
+Duration longest_hold(Duration interval) {
+  return kHoldIntervals * std::max(interval, kLldpInterval) + std::chrono::seconds(1);
+}
+
 std::string to_string(const Parameters& values) {
   return "R " + std::to_string(values.retries) + ", RTE " + std::to_string(values.rte) + ", RWD " +
          std::to_string(values.rwd) + ", RKA " + std::to_string(values.rka);
@@ -85,7 +89,7 @@ Decoded<void> Machine::take(LldpFrame frame, Instant now) {
                  *frame.evb,
                  frame.ttl_seconds,
                  now,
-                 now + std::min<Duration>(std::chrono::seconds(frame.ttl_seconds), longest_hold()),
+                 now + std::min<Duration>(std::chrono::seconds(frame.ttl_seconds), longest_hold(config_.interval)),
                  {}};
   const std::array<bool, 4> echo = {false, false, frame.evb->rwd_remote, frame.evb->rka_remote};
   for (std::size_t i = 0; i < kAll.size(); ++i)
@@ -114,11 +118,6 @@ void Machine::settle(const char* reason, bool restarted, Instant now) {
   if (tlv == announced_) return;
   announced_ = tlv;
   announce_soon(now);
-}
-
-/// Whoever says that it will be silent for hours is not believed: four intervals of ours, or of the standard's default.
-Duration Machine::longest_hold() const {
-  return kHoldIntervals * std::max(config_.interval, kLldpInterval) + std::chrono::seconds(1);
 }
 
 std::optional<unsigned> Machine::theirs(std::size_t parameter) const {

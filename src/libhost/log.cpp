@@ -20,6 +20,8 @@ namespace {
 constexpr std::uint32_t kTransitionsPerSecondMax = 1000;
 /// Notices logged per second; a peer whose every request is refused must not drown the journal either.
 constexpr std::uint32_t kNoticesPerSecondMax = 200;
+/// Errors logged per second: they have a budget of their own, so that no peer's doings hide them.
+constexpr std::uint32_t kErrorsPerSecondMax = 100;
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
@@ -108,7 +110,7 @@ struct Log::Impl {
   std::uint64_t lost_told = 0;
   std::atomic<LogLevel> level{LogLevel::kInfo};
   std::mutex guard;  ///< of the two below
-  PerSecond transitions{kTransitionsPerSecondMax}, notices{kNoticesPerSecondMax};
+  PerSecond transitions{kTransitionsPerSecondMax}, notices{kNoticesPerSecondMax}, errors{kErrorsPerSecondMax};
 
   bool admit(PerSecond& kind) {
     const std::lock_guard lock(guard);
@@ -154,8 +156,8 @@ void Log::transition(const agent::Transition& transition) {
 }
 
 bool Log::notice(const agent::Notice& notice) {
-  // Errors are ours, no peer makes them at will.
-  if (notice.level != agent::Notice::Level::kError && !impl_->admit(impl_->notices)) return false;
+  const bool is_error = notice.level == agent::Notice::Level::kError;
+  if (!impl_->admit(is_error ? impl_->errors : impl_->notices)) return false;
   event(level_of(notice.level), notice.id, {}, notice.text);
   return true;
 }
@@ -168,7 +170,7 @@ void Log::summarize() {
   {
     const std::lock_guard lock(impl_->guard);
     transitions = std::exchange(impl_->transitions.suppressed, 0);
-    notices = std::exchange(impl_->notices.suppressed, 0);
+    notices = std::exchange(impl_->notices.suppressed, 0) + std::exchange(impl_->errors.suppressed, 0);
   }
   if (transitions != 0) event(LogLevel::kInfo, "TRANSITIONS_SUPPRESSED", {{"count", std::to_string(transitions)}});
   if (notices != 0) event(LogLevel::kWarning, "NOTICES_SUPPRESSED", {{"count", std::to_string(notices)}});

@@ -44,6 +44,7 @@ Impl::Impl(AgentConfig config_, std::uint64_t seed)
     ports.back().changes = Pace(share, share);
     ports.back().lldp = Pace(limits::kLldpFramesPerSecond, limits::kLldpFramesBurst);
     ports.back().refusal_notices = Pace(limits::kRefusalNoticesPerSecond, limits::kRefusalNoticesBurst);
+    ports.back().segment_notices = Pace(limits::kSegmentNoticesPerSecond, limits::kSegmentNoticesBurst);
   }
 }
 

@@ -272,6 +272,7 @@ struct Agent::Impl {
   void note_lldp_bridge(std::uint32_t port_index, Octets octets, Instant now);
   void announce(std::uint32_t port_index);
   /// After any call of `segments`: what it wants sent goes out, what it found holds from now on.
+  void note_segment(std::uint32_t port_index, const SegmentWatch::Verdict& verdict, Instant now);
   void settle_segments(Instant now);
 
   // --- operator.cpp ---

@@ -22,7 +22,8 @@ void Impl::note_lldp_bridge(std::uint32_t port_index, Octets octets, Instant now
   if (!config.announces || !config.ports[port_index].direct) return;
   const auto lldp = evb::decode_lldp(octets);
   if (!lldp || !lldp->evb || lldp->evb->mode != static_cast<std::uint8_t>(evb::Role::kBridge)) return;
-  segments.handle_lldp(port_index, lldp->source, std::chrono::seconds(lldp->ttl_seconds), now);
+  const Duration told = std::chrono::seconds(lldp->ttl_seconds);
+  segments.handle_lldp(port_index, lldp->source, std::min(told, evb::longest_hold(config.lldp_interval)), now);
   settle_segments(now);
 }
 
@@ -38,22 +39,34 @@ void Impl::announce(std::uint32_t port_index) {
   }
 }
 
+/// `port show` always tells the last verdict; the log tells of changes as far as there are not too many.
+void Impl::note_segment(std::uint32_t port_index, const SegmentWatch::Verdict& verdict, Instant now) {
+  Port& port = ports[port_index];
+  if (!port.segment_notices.take(now)) {
+    ++port.segment_changes_unsaid;
+    return;
+  }
+  const std::uint64_t unsaid = std::exchange(port.segment_changes_unsaid, 0);
+  const std::string where = "port " + config.ports[port_index].interface_name;
+  const std::string also = unsaid == 0 ? "" : " (and " + std::to_string(unsaid) + " changes before that were not told)";
+  if (verdict.seen == Reason::kNone) {
+    journal.notice("SEGMENT_CLEAR", agent::Notice::Level::kInfo, where + ": new VNs are admitted" + also);
+  } else if (verdict.seen == Reason::kListening) {
+    journal.notice("SEGMENT_LISTENING", agent::Notice::Level::kInfo, where + ": " + verdict.text + also);
+  } else {
+    journal.notice("SEGMENT_CONFLICT", agent::Notice::Level::kError,
+                   where + ": " + words(verdict.seen, verdict.text) +
+                       (verdict.closed == Reason::kNone ? "" : "; no new VN there") + also);
+  }
+}
+
 void Impl::settle_segments(Instant now) {
   if (!segments.has_begun()) segments.begin(now);
   while (const auto port_index = segments.poll_announcement(now)) announce(*port_index);
   while (const auto port_index = segments.poll_change()) {
     const SegmentWatch::Verdict& verdict = segments.verdict(*port_index);
     vaps.close_to_new(*port_index, verdict.closed);
-    const std::string where = "port " + config.ports[*port_index].interface_name;
-    if (verdict.seen == Reason::kNone) {
-      journal.notice("SEGMENT_CLEAR", agent::Notice::Level::kInfo, where + ": new VNs are admitted");
-    } else if (verdict.seen == Reason::kListening) {
-      journal.notice("SEGMENT_LISTENING", agent::Notice::Level::kInfo, where + ": " + verdict.text);
-    } else {
-      journal.notice("SEGMENT_CONFLICT", agent::Notice::Level::kError,
-                     where + ": " + words(verdict.seen, verdict.text) +
-                         (verdict.closed == Reason::kNone ? "" : "; no new VN there"));
-    }
+    note_segment(*port_index, verdict, now);
   }
 }
 

@@ -148,7 +148,8 @@ struct Port {
   std::vector<std::uint32_t> lost;  ///< peers that go with the lost link, piece by piece
   bool scheduled = false;           ///< stands in the agent's round of ports
   Pace changes;                     ///< of rows that the store and the authority are told
-  Pace lldp, state_notices, refusal_notices;
+  Pace lldp, state_notices, refusal_notices, segment_notices;
+  std::uint64_t segment_changes_unsaid = 0;
   std::uint64_t refusals_unlogged = 0;
   std::deque<Refusal> refusals;  ///< the last ones
   ecp::Timing ecp;               ///< what holds on this port: negotiated, or our own

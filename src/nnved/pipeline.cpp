@@ -298,7 +298,7 @@ void Impl::flush_commits() {
   }
   const bool new_epoch = std::exchange(changes.epoch, false);
   std::vector<Index> signed_first = std::exchange(changes.signers, {});
-  const bool held_dirty = held.dirty();
+  const bool held_dirty = held.dirty() && !retry_at;  // what the store refused waits like the rest
   if (!signed_first.empty() || !records.empty() || !latched.empty() || !connecting.empty() || new_epoch || held_dirty) {
     agent::Persist persist;
     if (held_dirty) persist.records = held.take([this](std::uint64_t key) { return is_in_use(key); });

@@ -8,11 +8,12 @@
 namespace splitnve::nnved {
 namespace {
 
-/// VRRP of both families, HSRP of both versions, GLBP: prefixes of addresses that a gateway shares with its deputies.
+/// VRRP and HSRP of both families, HSRP of both versions, GLBP: prefixes of addresses that a gateway shares with its
+/// deputies.
 bool is_virtual_router(const MacAddress& mac) {
   const std::uint64_t value = mac.value();
   return value >> 8 == 0x00005E0001 || value >> 8 == 0x00005E0002 || value >> 8 == 0x00000C07AC ||
-         value >> 12 == 0x00000C9FF || value >> 16 == 0x0007B400;
+         value >> 12 == 0x00000C9FF || value >> 12 == 0x000573A00 || value >> 16 == 0x0007B400;
 }
 
 Takeover effective(const PortConfig& port) {

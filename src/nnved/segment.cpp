@@ -106,6 +106,8 @@ void SegmentWatch::handle_link(std::uint32_t port, bool up, Instant now) {
   } else {
     state.hurried = kHurriedAnnouncements;
     announce_soon(port, now);
+    // Nobody was heard while it was down.
+    if (is_shared(port)) state.listens_until = now + interval();
   }
   judge(port, now);
 }
@@ -214,9 +216,13 @@ SegmentWatch::Verdict SegmentWatch::verdict_of(std::uint32_t port, Instant now) 
   const bool believed = config.authentication.mode != auth::Mode::kRequire;
   if (believed && (verdict.seen == Reason::kVidOverlap || !config.vids_given)) verdict.closed = verdict.seen;
   if (!believed && verdict.seen != Reason::kNone) verdict.text += " (unsigned, so nothing is refused for it)";
-  if (verdict.seen == Reason::kNone && state.listens_until) {
-    verdict.closed = verdict.seen = Reason::kListening;
-    verdict.text = "for one keep-alive interval";
+  // What is not believed does not end the listening either.
+  if (verdict.closed == Reason::kNone && state.listens_until) {
+    verdict.closed = Reason::kListening;
+    if (verdict.seen == Reason::kNone) {
+      verdict.seen = Reason::kListening;
+      verdict.text = "for one keep-alive interval";
+    }
   }
   return verdict;
 }

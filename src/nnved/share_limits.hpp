@@ -23,6 +23,9 @@ inline constexpr unsigned kLldpFramesBurst = 16;
 /// Refusals of a port that are logged one by one; all are counted, and the last ones are kept to be shown.
 inline constexpr unsigned kRefusalNoticesPerSecond = 10;
 inline constexpr unsigned kRefusalNoticesBurst = 50;
+/// Announcements are not signed: whoever makes them change all the time shall not fill the log and the audit file.
+inline constexpr double kSegmentNoticesPerSecond = 0.2;
+inline constexpr unsigned kSegmentNoticesBurst = 10;
 inline constexpr std::size_t kRefusalsPerPort = 64;
 /// What falls due at one time is done in pieces, so that frames are read meanwhile.
 inline constexpr std::size_t kDeadlinesPerTurn = 256;

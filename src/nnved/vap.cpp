@@ -76,8 +76,12 @@ Index VapTable::find_or_create(std::uint32_t port_index, GroupId vn) {
 }
 
 bool VapTable::may_take_vid(std::uint32_t port_index, GroupId vn) const {
+  return pool(port_index).vid_of(vn) || may_take_vid(port_index);
+}
+
+bool VapTable::may_take_vid(std::uint32_t port_index) const {
   const Shares& shares = vid_shares_[pool_of_port_[port_index]];
-  if (shares.reserve() == 0 || pool(port_index).vid_of(vn)) return true;
+  if (shares.reserve() == 0) return true;
   const std::uint32_t place = place_in_pool_[port_index];
   return shares.used(place) < shares.share() && pool(port_index).free_count() > shares.kept_for_others(place);
 }
@@ -130,6 +134,7 @@ Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_
   }
   if (row.more.size() + 1 >= kVidsPerVapMax) return unexpected(Reason::kVidLimit);
   if (const Reason closed = closed_[port_index]; closed != Reason::kNone) return unexpected(closed);
+  if (!may_take_vid(port_index)) return unexpected(Reason::kPortShare);
   const auto vid = pool(port_index).acquire_more(vn, requested, now);
   if (!vid) return unexpected(vid.error());
   row.more.push_back(*vid);

@@ -139,6 +139,7 @@ class VapTable {
   void mark_domain(GroupId vn);
   /// May the port have one more VID of its segment (S39)?
   bool may_take_vid(std::uint32_t port_index, GroupId vn) const;
+  bool may_take_vid(std::uint32_t port_index) const;
   void count_vid(std::uint32_t port_index, bool comes);
   VidPool& pool(std::uint32_t port_index) { return *pools_[pool_of_port_[port_index]]; }
   const VidPool& pool(std::uint32_t port_index) const { return *pools_[pool_of_port_[port_index]]; }

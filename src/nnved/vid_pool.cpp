@@ -142,7 +142,7 @@ void VidPool::release(GroupId vn, bool rest, Instant now) {
   const Vid vid = held->second.vid;
   held_.erase(held);
   free_or_rest(vid, rest, now);
-  if (rest && !slot(vid).pinned) rested_.insert_or_assign(vn, vid);
+  if (slot(vid).state == State::kResting) rested_.insert_or_assign(vn, vid);
 }
 
 void VidPool::free_or_rest(Vid vid, bool rest, Instant now) {
@@ -152,6 +152,8 @@ void VidPool::free_or_rest(Vid vid, bool rest, Instant now) {
     set(vid, State::kResting);
     slot(vid).free_at = now + quarantine_;
     resting_.push_back({vid, slot(vid).free_at});
+  } else if (slot(vid).free_at > now) {
+    set(vid, State::kResting);  // its rest from before was only interrupted; its place in the queue still stands
   } else {
     set(vid, State::kFree);
   }

@@ -99,8 +99,10 @@ void Agent::Impl::handle_announcement(Uplink& uplink, const ecp::Frame& frame, I
   if (!shown) return;
   uplink.nnves_heard.handle(frame.source, *shown, uplink.timing.keepalive_interval(), now);
   const std::string conflict = uplink.nnves_heard.conflict(now);
-  if (!conflict.empty() && !std::exchange(uplink.conflict_noted, true))
+  if (!conflict.empty() && !std::exchange(uplink.conflict_noted, true) && now >= uplink.conflict_quiet_until) {
+    uplink.conflict_quiet_until = now + kConflictNoticePause;
     notice("UPLINK_VID_CONFLICT", agent::Notice::Level::kError, uplink.config.interface_name + ": " + conflict);
+  }
   if (conflict.empty()) uplink.conflict_noted = false;
 }
 

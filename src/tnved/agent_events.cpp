@@ -93,7 +93,9 @@ std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot>
   const auto via = uplink_for(event.vn);
   if (!via) return "no uplink serves VN " + std::to_string(event.vn.value());
   if (auto refusal = uplinks_[*via].refusal(); !refusal.empty()) return refusal;
-  if (vswitch_.vid(domain_of(uplinks_[*via].config.id, event.vn)).is_null())
+  // Announcements are not signed: where signatures are required they raise the alarm, and nothing is refused for them.
+  const bool believed = uplinks_[*via].config.authentication.mode != auth::Mode::kRequire;
+  if (believed && vswitch_.vid(domain_of(uplinks_[*via].config.id, event.vn)).is_null())
     if (auto conflict = uplinks_[*via].nnves_heard.conflict(now); !conflict.empty()) return conflict;
   const bool crowded = uplinks_[*via].station.size() >= std::size_t{2} * config_.instances_max;
   if (!known && (tsis_.size() >= config_.instances_max || crowded)) return "the table of TSIs is full";

@@ -26,6 +26,8 @@ std::string status_text(const vdp::ResponseStatus& status, std::string_view why)
 /// A restarted nNVE begins with a random ECP sequence, and so does one that lost ECPDUs on the way skip some: both cost
 /// at most one repetition of all associations in this time.
 inline constexpr Duration kReassertPause = std::chrono::seconds(1);
+/// Announcements are not signed: whoever makes them change all the time shall not fill the log.
+inline constexpr Duration kConflictNoticePause = std::chrono::seconds(30);
 
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
 struct Uplink {
@@ -89,6 +91,7 @@ struct Uplink {
   bool death_noted = false;  ///< and nothing heard since
   NnvesHeard nnves_heard;
   bool conflict_noted = false;
+  Instant conflict_quiet_until{};
   std::uint32_t orphans = 0;                     ///< associations that take leave without a TSI
   boost::unordered_flat_map<GroupId, Vid> vids;  ///< that the nNVE gave to TSIs which have left it (S13)
 

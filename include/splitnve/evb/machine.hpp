@@ -22,6 +22,9 @@ inline constexpr Duration kLldpInterval = std::chrono::seconds(30);
 /// interval is also the least between any two, whatever the neighbour does.
 inline constexpr Duration kLldpFastInterval = std::chrono::seconds(1);
 inline constexpr unsigned kLldpFastCount = 4;
+/// How long a neighbour's word is believed at most, whatever it says: four intervals of ours, or of the standard's
+/// default, and a second (S40).
+Duration longest_hold(Duration interval);
 /// What a parameter may be at least: an ack timer below 160 us or a keep-alive below 10 ms only makes load (S19).
 inline constexpr Parameters kParametersLeast{0, 4, 10, 15};
 /// What a neighbour may make of a parameter: 10 s of ack timer, three minutes of keep-alive. Beyond it a lost peer
@@ -125,7 +128,6 @@ class Machine {
   void settle(const char* reason, bool restarted, Instant now);
   void announce_soon(Instant now);
   std::optional<unsigned> theirs(std::size_t parameter) const;
-  Duration longest_hold() const;
   Operational derive() const;
   Tlv compose() const;
   LldpFrame pdu(std::uint16_t ttl_seconds) const;

@@ -41,7 +41,7 @@ class Log {
   void event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text = {});
   /// One line per transition, up to kTransitionsPerSecondMax; what is above is counted and told by `summarize()` (S33).
   void transition(const agent::Transition& transition);
-  /// Likewise, up to kNoticesPerSecondMax; errors always. False: it was one too many.
+  /// Likewise, up to kNoticesPerSecondMax, and errors up to kErrorsPerSecondMax. False: it was one too many.
   bool notice(const agent::Notice& notice);
   /// Tells how many transitions and notices were not logged since the last summary, and how many lines nobody got;
   /// silent when none. Call about once a second.
