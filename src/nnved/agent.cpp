@@ -404,6 +404,8 @@ void Impl::pump(Index peer, Instant now) {
   }
   account(peer);
   enqueue(peer);  // what was delivered made room
+  // Other stations of the segment would take for theirs what goes to the group; a legacy station looks there only.
+  if (!is_legacy(peer) && !is_authenticated(peer)) to.session.set_destination(to.station);
   if (to.authentication.may_send() && to.session.ready(now) && now >= to.next_send && compose(peer, now)) {
     to.authentication.send(to.session, scratch, now);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), ownership.cpp
-// (who may have an address), pipeline.cpp (works and results), upkeep.cpp (time, links, ages), connect.cpp (VN
-// requests), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, announce.cpp (other nNVEs),
-// views.cpp.
+// The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), refuse.cpp,
+// ownership.cpp (who may have an address), pipeline.cpp (works and results), upkeep.cpp (time, links, ages),
+// connect.cpp (VN requests), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, announce.cpp
+// (other nNVEs), views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -20,6 +20,7 @@
 #include "nnved/projection.hpp"
 #include "nnved/record.hpp"
 #include "nnved/recovery.hpp"
+#include "nnved/refused.hpp"
 #include "nnved/segment.hpp"
 #include "nnved/share_limits.hpp"
 #include "nnved/shares.hpp"
@@ -36,14 +37,6 @@ inline constexpr Duration kRetryInterval = std::chrono::seconds(1);
 inline constexpr Duration kLatchesToldInterval = std::chrono::seconds(1);
 /// Causes of dropped frames that are told apart; a decoder has fewer.
 inline constexpr std::size_t kDropCausesMax = 128;
-
-/// Why a request cannot be granted.
-struct Refused {
-  Reason reason = Reason::kNone;
-  GroupId vn;
-  std::string detail;
-  std::string address{}, holder{};  ///< where somebody else has it: what, and who
-};
 
 /// What one entry of a request comes to. One with an IP comes to two: its MAC, then the IP.
 struct Step {
@@ -163,7 +156,12 @@ struct Agent::Impl {
   Index instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now);
   bool update_attributes(Index instance, const vdp::Request& request);
   void refuse(Index peer, const vdp::Request& request, const Refused& refused, Instant now);
-  void note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail, Instant now);
+  /// Counts it, keeps it to be shown, and logs it if the port has not had many. What there is to say of the case is in
+  /// `refusal_text` then: all of it if it was logged, else what costs nothing. True: it was logged.
+  bool note_refusal(Index peer, const VsiId& vsi, const Refused& refused, Instant now);
+  std::string described(Index peer, const about::Case& about) const;
+  /// For the station: the reason, and what is behind it; valid until the next call.
+  std::string_view words_for_station(Reason reason, std::string_view detail);
   void await_turn(Index peer, vdp::Request request, Inflight& busy, Instant now);
   bool stands(Index peer, vdp::Request& request) const;
   enum class Cancel : std::uint8_t { kOvertaken, kAll };
@@ -178,7 +176,13 @@ struct Agent::Impl {
   bool is_authenticated(Index peer) const;
   bool signals_migration(Index peer, const vdp::Request& request, Index instance) const;
   std::string place_of(Index instance) const;
-  Claim claim_of(Index peer, const VsiId& vsi, const Refused& refused) const;
+  std::string holder_of(const about::Holder& holder) const;
+  static std::string address_of(const about::Holder& holder);
+  void note_claim(Index peer, const VsiId& vsi, const Refused& refused, bool logged, Instant now);
+  /// A legacy station is not told for a while that its VSI has moved, and then that the VSI is gone (S6).
+  bool is_legacy(Index peer) const;
+  bool is_held_loser(Index instance) const;
+  void end_loser_hold(Index instance, Instant now);
   void taken_over(Index loser, const AddressKey& key, Instant now);
   /// Does a refusal leave the VSI as it was? A legacy station's Pre-Associated VSI that it would raise goes (S4).
   bool keeps(Index peer, const VsiId& vsi, vdp::TlvType command, Instant now);
@@ -264,7 +268,8 @@ struct Agent::Impl {
   void adopt_timers(std::uint32_t port_index, Instant now);
   void adopt_signed_timers(Index peer, Instant now);
   vdp::Timing timing_of(const Peer& peer) const;
-  std::optional<std::string> refused_timers(const Peer& peer) const;
+  bool refuses_timers(const Peer& peer) const;
+  std::string timers_in_words(const Peer& peer) const;
 
   // --- announce.cpp ---
   /// Takes a frame whose source is no station of ours if it is another nNVE's, or our own at another port.
@@ -364,7 +369,9 @@ struct Agent::Impl {
   Changes retry;
   std::optional<Instant> retry_at;
 
+  std::string refusal_text, station_text;  ///< kept for their memory
   DeadlineHeap peer_deadlines, ages, connect_ages, link_deadlines, evb_deadlines, port_deadlines;
+  DeadlineHeap loser_holds;  ///< instances of legacy stations whose VSI has moved away
   /// What the ports may take of each table (S39).
   struct Tables {
     explicit Tables(const AgentConfig& config);

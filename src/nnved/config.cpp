@@ -197,6 +197,8 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
   file.vxlan = read_vxlan(root);
   file.agent.decision_deadline = root.milliseconds("decision_deadline_ms", std::chrono::milliseconds(100),
                                                    std::chrono::seconds(10), limits::kDecisionDeadline);
+  file.agent.legacy_loser_hold = root.milliseconds("legacy_loser_hold_ms", std::chrono::seconds(1),
+                                                   std::chrono::hours(1), limits::kLegacyLoserHold);
   file.agent.vid_quarantine =
       root.milliseconds("vid_quarantine_ms", Duration::zero(), std::chrono::hours(1), limits::kVidQuarantine);
   read_limits(root, file.agent);

@@ -61,7 +61,7 @@ struct StationKeys {
 
 /// Who may take a TSI over to a port, or away from it (S6). A takeover needs the consent of both places.
 enum class Takeover : std::uint8_t {
-  kDefault,        ///< authenticated where stations have keys, any on a direct port, else listed
+  kDefault,        ///< authenticated where stations have keys, any among direct ports (S12), else listed
   kAny,            ///< every station
   kSamePort,       ///< stations of the same port
   kListed,         ///< stations of the same port, and those in `takeover_stations`
@@ -130,6 +130,7 @@ struct AgentConfig {
   vdp::Timing vdp;
   Duration lldp_interval = evb::kLldpInterval;
   Duration decision_deadline = limits::kDecisionDeadline;
+  Duration legacy_loser_hold = limits::kLegacyLoserHold;
   Duration vid_quarantine = limits::kVidQuarantine;
   std::uint32_t instances_max = limits::kInstancesMax;
   std::uint32_t instances_per_station_max = limits::kInstancesPerStationMax;

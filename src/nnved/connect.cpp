@@ -65,8 +65,8 @@ void Impl::handle_vn_request(Index peer, Asked asked, Instant now) {
 std::optional<Refused> Impl::may_connect(Index peer, GroupId group) const {
   const std::uint32_t port_index = peers[peer].port_index;
   // What is connected is renewed whatever anybody says about timers.
-  if (const auto beyond = refused_timers(peers[peer]); beyond && connects.find(peer, group) == kNoIndex)
-    return Refused{Reason::kTimersRefused, group, *beyond};
+  if (refuses_timers(peers[peer]) && connects.find(peer, group) == kNoIndex)
+    return Refused{Reason::kTimersRefused, group, about::TimersOfStation{}};
   if (group.is_null()) return Refused{Reason::kUnknownVn, group, ""};
   vdp::FilterEntry entry;
   entry.group = group;
@@ -134,12 +134,11 @@ void Impl::remove_connect(Index number, Reason reason, Instant now) {
 void Impl::refuse_vn(Index peer, const Asked& asked, const Refused& refused, Instant now) {
   const vdp::VnRequest& request = asked.request;
   const ReasonInfo& why = info(refused.reason);
-  const std::string text = words(refused.reason, refused.detail);
-  note_refusal(peer, VsiId{}, refused.vn, refused.reason, refused.detail, now);
+  note_refusal(peer, VsiId{}, refused, now);
   const bool keep = connects.find(peer, request.group) != kNoIndex;
   peers[peer].bridge.vns().respond(
       {request.operation, request.group, vdp::ResponseStatus{why.code, keep, why.hard}.octet(), request.vid},
-      said(refused.reason, text), asked.name);
+      said(refused.reason, words_for_station(refused.reason, refusal_text)), asked.name);
   touch(peer);
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
+#include <boost/circular_buffer.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <deque>
+#include <iterator>
 #include <string>
+#include <vector>
 
 #include "nnved/changes.hpp"
 #include "nnved/share_limits.hpp"
@@ -16,6 +19,7 @@ struct Claim {
   MacAddress station;
   VsiId vsi;
   GroupId vn;
+  AddressName name;
   std::string address;
   std::string holder;  ///< who has it, for people
   Instant at{};
@@ -25,32 +29,28 @@ struct Claim {
 /// one claimant's noise drops only claims of its own port.
 class Contests {
  public:
-  /// A claim stands until it has not been repeated for limits::kClaimShown.
-  void note(Claim claim, Instant now) {
-    drop_old(now);
-    claim.at = now;
-    std::size_t of_port = 0;
-    for (auto at = claims_.begin(); at != claims_.end(); ++at) {
-      if (at->port != claim.port) continue;
-      if (at->vsi == claim.vsi && at->vn == claim.vn && at->address == claim.address) {
-        claims_.erase(at);
-        of_port = 0;
-        break;
-      }
-      ++of_port;
-    }
-    if (of_port >= limits::kClaimsPerPortMax)
-      for (auto at = claims_.begin(); at != claims_.end(); ++at)
-        if (at->port == claim.port) {
-          claims_.erase(at);
-          break;
-        }
-    claims_.push_back(std::move(claim));
+  /// Is it one that stands? Then it stands for another limits::kClaimShown.
+  bool repeats(const Claim& claim) {
+    const auto of_port = claims_.find(claim.port);
+    if (of_port == claims_.end()) return false;
+    const auto known = find(of_port->second, claim);
+    if (known == of_port->second.end()) return false;
+    known->at = claim.at;
+    return true;
+  }
+  void note(Claim claim) {
+    Claims& of_port = claims_[claim.port];
+    if (of_port.capacity() == 0) of_port.set_capacity(limits::kClaimsPerPortMax);
+    of_port.push_back(std::move(claim));
   }
   /// Those that stand, oldest first.
-  const std::deque<Claim>& claims(Instant now) {
-    drop_old(now);
-    return claims_;
+  std::vector<Claim> claims(Instant now) const {
+    std::vector<Claim> standing;
+    for (const auto& [port, of_port] : claims_)
+      std::ranges::copy_if(of_port, std::back_inserter(standing),
+                           [now](const Claim& one) { return now - one.at < limits::kClaimShown; });
+    std::ranges::stable_sort(standing, {}, &Claim::at);
+    return standing;
   }
 
   /// An address was taken from somebody who had not said that it leaves.
@@ -76,11 +76,13 @@ class Contests {
     unsigned count = 0;
     bool alarmed = false;
   };
-  void drop_old(Instant now) {
-    while (!claims_.empty() && now - claims_.front().at >= limits::kClaimShown) claims_.pop_front();
+  using Claims = boost::circular_buffer<Claim>;
+  static Claims::iterator find(Claims& claims, const Claim& claim) {
+    return std::ranges::find_if(
+        claims, [&](const Claim& one) { return one.vsi == claim.vsi && one.vn == claim.vn && one.name == claim.name; });
   }
 
-  std::deque<Claim> claims_;
+  boost::unordered_flat_map<PortId, Claims, boost::hash<PortId>> claims_;
   boost::unordered_flat_map<AddressKey, Takeovers> takeovers_;
 };
 

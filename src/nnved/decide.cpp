@@ -54,11 +54,10 @@ void Impl::await_turn(Index peer, vdp::Request request, Inflight& busy, Instant 
   const std::uint32_t port_index = peers[peer].port_index;
   const auto* waiting = busy.of(port_index);
   if (waiting != nullptr && waiting->size() >= limits::kWaitingPerVsiAndPortMax)
-    return refuse(peer, request,
-                  {Reason::kPortShare, GroupId(),
-                   std::to_string(limits::kWaitingPerVsiAndPortMax) + " requests for the VSI wait at port " +
-                       config.ports[port_index].interface_name},
-                  now);
+    return refuse(
+        peer, request,
+        {Reason::kPortShare, GroupId(), about::Most(limits::kWaitingPerVsiAndPortMax, " requests wait for the VSI")},
+        now);
   if (stands(peer, request)) peers[peer].bridge.set_success_on_expiry(request.id, request.entries);
   ask(peer, request.id, request.vsi);
   busy.push(port_index, {peer, std::move(request)});
@@ -141,8 +140,8 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
     if (auto refused = plan_entry(peer, request, *vn, *mac, i, plan, now)) return refused;
   }
   // What runs is renewed whatever anybody says about timers.
-  if (const auto beyond = refused_timers(peers[peer]); beyond && grows(plan))
-    return Refused{Reason::kTimersRefused, GroupId(), *beyond};
+  if (refuses_timers(peers[peer]) && grows(plan))
+    return Refused{Reason::kTimersRefused, GroupId(), about::TimersOfStation{}};
   if (const auto refused = check_limits(peer, request, plan)) return refused;
   return connect_vaps(peer, request, plan, now);
 }
@@ -194,6 +193,7 @@ std::optional<Refused> Impl::plan_address(Index peer, const vdp::Request& reques
   if (!of_ip && address != nullptr && address->level == Level::kActive && step.level == Level::kReserved &&
       !peers[peer].exchange.flags().has(vdp::Flag::kDeactivate))
     return Refused{Reason::kPreAssociateOnActive, step.vn, ""};
+  if (address != nullptr && address->superseded && is_held_loser(step.instance)) step.level = Level::kReserved;
   if (name.mac.is_zero() || (address != nullptr && address->level >= step.level)) return std::nullopt;
   return name.ip.is_none() ? check_owner(peer, request, step, now) : check_ip_owner(request.vsi, step);
 }
@@ -228,7 +228,7 @@ std::optional<Refused> Impl::check_limits(Index peer, const vdp::Request& reques
   if (made > 0) {
     std::size_t vns = made;
     for (Index i = tsis.first_of_vsi(request.vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) ++vns;
-    if (vns > limits::kVnsPerVsiMax) return Refused{Reason::kVsiVnLimit, first, std::to_string(limits::kVnsPerVsiMax)};
+    if (vns > limits::kVnsPerVsiMax) return Refused{Reason::kVsiVnLimit, first, about::Most(limits::kVnsPerVsiMax)};
   }
   if (auto refused = check_share(tables.tsis, "TSIs", port_index, made, first)) return refused;
   std::size_t new_macs = 0, new_ips = 0;
@@ -243,7 +243,7 @@ std::optional<Refused> Impl::check_limits(Index peer, const vdp::Request& reques
       if (vn == step.vn) ++(name.ip.is_none() ? macs : ips);
     if (has_macs + macs > limits::kAddressesPerInstanceMax) return Refused{Reason::kAddressLimit, step.vn, ""};
     if (has_ips + ips > limits::kIpsPerInstanceMax)
-      return Refused{Reason::kIpLimit, step.vn, std::to_string(limits::kIpsPerInstanceMax) + " of one TSI"};
+      return Refused{Reason::kIpLimit, step.vn, about::Most(limits::kIpsPerInstanceMax, " of one TSI")};
   }
   for (const GroupId vn : opened) {
     const Index vap = vaps.find(config.ports[port_index].id, vn);
@@ -257,10 +257,7 @@ std::optional<Refused> Impl::check_limits(Index peer, const vdp::Request& reques
 std::optional<Refused> Impl::check_share(const Shares& shares, const char* what, std::uint32_t port_index,
                                          std::size_t more, GroupId vn) const {
   if (more == 0 || shares.admits(port_index, more)) return std::nullopt;
-  return Refused{Reason::kPortShare, vn,
-                 std::to_string(shares.used(port_index)) + " " + what + " of port " +
-                     config.ports[port_index].interface_name + ", at most " + std::to_string(shares.share()) +
-                     " of one port, " + std::to_string(shares.reserve()) + " kept for each other"};
+  return Refused{Reason::kPortShare, vn, about::Share(shares, what)};
 }
 
 std::optional<Refused> Impl::connect_vaps(Index peer, const vdp::Request& request, Plan& plan, Instant now) {
@@ -290,10 +287,10 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
   const std::size_t before = known == kNoIndex ? 0 : vaps[known].more.size();
   const auto granted =
       vaps.acquire_distinct(port_index, step.vn, requested, {others.data(), others.size()}, several, now);
-  if (!granted)
-    return Refused{granted.error(), step.vn,
-                   granted.error() == Reason::kPortShare ? "VIDs of port " + config.ports[port_index].interface_name
-                                                         : segments.why(port_index, granted.error())};
+  if (!granted) {
+    if (granted.error() == Reason::kPortShare) return Refused{granted.error(), step.vn, about::VidsOfPort{}};
+    return Refused{granted.error(), step.vn, segments.why(port_index, granted.error())};
+  }
   step.vid = granted->vid;
   if (i > 0 && plan.steps[i - 1].beside) plan.steps[i - 1].vid = granted->vid;
   if (plan.vap_of(step.vn) == kNoIndex) plan.vaps.push_back({step.vn, granted->vap, before});
@@ -462,42 +459,6 @@ std::vector<std::pair<Index, AddressName>> Impl::named_addresses(Index peer, con
   }
   sort_unique(named);
   return named;
-}
-
-void Impl::refuse(Index peer, const vdp::Request& request, const Refused& refused, Instant now) {
-  const ReasonInfo& why = info(refused.reason);
-  note_refusal(peer, request.vsi, refused.vn, refused.reason, refused.detail, now);
-  if (!refused.holder.empty()) contests.note(claim_of(peer, request.vsi, refused), now);
-  const bool keep = keeps(peer, request.vsi, request.command, now);
-  // Who has the address is for the operator; a stranger would only learn what to claim next.
-  const std::string text = words(refused.reason, refused.holder.empty() ? refused.detail : "");
-  peers[peer].bridge.respond(request.id, {why.code, keep, why.hard}, {}, said(refused.reason, text));
-  touch(peer);
-}
-
-/// All are counted and the last of each port are kept; a port that has many does not fill the log with them.
-void Impl::note_refusal(Index peer, const VsiId& vsi, GroupId vn, Reason reason, const std::string& detail,
-                        Instant now) {
-  const Peer& from = peers[peer];
-  Port& port = ports[from.port_index];
-  if (!vn.is_null()) {
-    if (const Index there = tsis.find(vsi, vn, peer); there != kNoIndex) tsis[there].last_refusal = reason;
-  } else {
-    for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) tsis[i].last_refusal = reason;
-  }
-  if (port.refusals.size() == limits::kRefusalsPerPort) port.refusals.pop_front();
-  port.refusals.push_back({now, from.station, vsi, vn, reason, detail});
-  if (!port.refusal_notices.take(now)) {
-    ++port.refusals_unlogged;
-    return;
-  }
-  const ReasonInfo& why = info(reason);
-  const std::uint64_t more = std::exchange(port.refusals_unlogged, 0);
-  journal.notice("nnved.refused", agent::Notice::Level::kWarning,
-                 "reason=" + std::string(why.name) + " code=" + std::to_string(static_cast<int>(why.code)) +
-                     " port=" + config.ports[from.port_index].interface_name + " station=" + from.station.to_string() +
-                     " vsi=" + vsi.to_string() + " vn=" + std::to_string(vn.value()) + ": " + words(reason, detail) +
-                     (more == 0 ? "" : " (and " + std::to_string(more) + " before it that were not logged)"));
 }
 
 /// Takes back what this station asked for the VSI: all of it, or what its bridge has answered because a De-Associate of

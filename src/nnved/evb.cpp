@@ -84,11 +84,14 @@ void Impl::adopt_signed_timers(Index index, Instant now) {
   if (peer.timers->vdp.keepalive_timeout() < before) peer.renewed_since = now;
 }
 
-/// Does its timing lie beyond our bound, so that nothing new is granted to it? In words for people.
-std::optional<std::string> Impl::refused_timers(const Peer& peer) const {
-  if (peer.timers && !peer.timers->acceptable) return agent::to_string(peer.exchange.peer()->timers);
-  const Port& port = ports[peer.port_index];
-  return port.refuses_timers() ? std::optional(port.timers()) : std::nullopt;
+/// Does its timing lie beyond our bound, so that nothing new is granted to it?
+bool Impl::refuses_timers(const Peer& peer) const {
+  return (peer.timers && !peer.timers->acceptable) || ports[peer.port_index].refuses_timers();
+}
+
+std::string Impl::timers_in_words(const Peer& peer) const {
+  const bool its_own = peer.timers && !peer.timers->acceptable;
+  return its_own ? agent::to_string(peer.exchange.peer()->timers) : ports[peer.port_index].timers();
 }
 
 void Impl::shut_down(Instant now) {

@@ -17,14 +17,12 @@ std::string Impl::place_of(Index instance) const {
 
 std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request, const Step& step, Instant now) {
   const AddressKey key{step.vn, step.name.mac};
-  const std::string address = key.mac.to_string();
-  const auto held_by = [&](Reason reason, const std::string& holder) {
-    return Refused{reason, step.vn, address + " is held by " + holder, address, holder};
-  };
-  if (policy.is_remote(key)) return held_by(Reason::kRemoteAddress, "another nNVE, as the configuration says");
+  const AddressName address(key.mac);
+  const auto held_by = [&](Reason reason, Index tsi) { return Refused{reason, step.vn, about::Holder(address, tsi)}; };
+  if (policy.is_remote(key)) return held_by(Reason::kRemoteAddress, kNoIndex);
   const Owner* owner = tsis.owner(key);
   if (owner == nullptr) return std::nullopt;
-  if (tsis[owner->holder].vsi != request.vsi) return held_by(Reason::kDuplicateMac, place_of(owner->holder));
+  if (tsis[owner->holder].vsi != request.vsi) return held_by(Reason::kDuplicateMac, owner->holder);
   const AddressRow* own = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, key.mac);
   if (step.level == Level::kActive && own != nullptr && own->superseded)
     return Refused{Reason::kSuperseded, step.vn, ""};
@@ -32,31 +30,28 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
   tsis.for_each_holder(key, [&](Index holder, const AddressRow&) {
     if (holder != step.instance && !may_take_over(tsis[holder].peer, peer)) forbids = holder;
   });
-  if (forbids != kNoIndex) return held_by(Reason::kTakeoverPolicy, place_of(forbids));
+  if (forbids != kNoIndex) return held_by(Reason::kTakeoverPolicy, forbids);
   if (own == nullptr && owner->holders >= limits::kPlacesPerAddressMax)
-    return Refused{Reason::kPlaceLimit, step.vn, std::to_string(limits::kPlacesPerAddressMax)};
+    return Refused{Reason::kPlaceLimit, step.vn, about::Most(limits::kPlacesPerAddressMax)};
   if (step.level != Level::kActive || owner->active == kNoIndex) return std::nullopt;
-  if (!signals_migration(peer, request, step.instance))
-    return held_by(Reason::kActiveElsewhere, place_of(owner->active));
+  if (!signals_migration(peer, request, step.instance)) return held_by(Reason::kActiveElsewhere, owner->active);
   bool alarm = false;
   if (!contests.stays(key, now, alarm)) return std::nullopt;
   if (alarm)
     journal.notice("nnved.takeover_contested", agent::Notice::Level::kError,
-                   "vn " + std::to_string(step.vn.value()) + " mac " + address + " stays with " +
+                   "vn " + std::to_string(step.vn.value()) + " mac " + key.mac.to_string() + " stays with " +
                        place_of(owner->active) + ": taken over " + std::to_string(limits::kContestedTakeoversMax) +
                        " times within a minute");
-  return held_by(Reason::kTakeoverContested, place_of(owner->active));
+  return held_by(Reason::kTakeoverContested, owner->active);
 }
 
 /// An IP belongs to one VSI of its VN, whatever MACs and places that has.
 std::optional<Refused> Impl::check_ip_owner(const VsiId& vsi, const Step& step) const {
-  const std::string address = step.name.ip.to_string();
   if (const Reason bad = policy.check_ip(step.vn, step.name.ip); bad != Reason::kNone)
-    return Refused{bad, step.vn, address};
+    return Refused{bad, step.vn, about::Ip(step.name.ip)};
   const VsiId* other = tsis.ip_owners().other(step.vn, step.name.ip, vsi);
   if (other == nullptr) return std::nullopt;
-  const std::string holder = "VSI " + other->to_string();
-  return Refused{Reason::kDuplicateIp, step.vn, address + " is held by " + holder, address, holder};
+  return Refused{Reason::kDuplicateIp, step.vn, about::Holder(step.name, *other)};
 }
 
 /// Both the place that it is taken to and the one that it is taken from have to let it.
@@ -66,11 +61,13 @@ bool Impl::may_take_over(Index from, Index to) const {
 
 bool Impl::consents(std::uint32_t port_index, Index from, Index to) const {
   const bool same_port = peers[from].port_index == peers[to].port_index;
+  const bool listed = same_port || policy.lists_for_takeover(port_index, peers[to].station);
   switch (policy.takeover(port_index)) {
     case Takeover::kAny: return true;
     case Takeover::kSamePort: return same_port;
     case Takeover::kDefault:
-    case Takeover::kListed: return same_port || policy.lists_for_takeover(port_index, peers[to].station);
+      return listed || (segments.is_direct(peers[from].port_index) && segments.is_direct(peers[to].port_index));
+    case Takeover::kListed: return listed;
     case Takeover::kAuthenticated: return is_authenticated(to);
   }
   return false;
@@ -89,22 +86,61 @@ bool Impl::signals_migration(Index peer, const vdp::Request& request, Index inst
   return !peers[peer].exchange.flags().has(vdp::Flag::kMigration);
 }
 
-Claim Impl::claim_of(Index peer, const VsiId& vsi, const Refused& refused) const {
+std::string Impl::address_of(const about::Holder& holder) {
+  return holder.name.ip.is_none() ? holder.name.mac.to_string() : holder.name.ip.to_string();
+}
+
+std::string Impl::holder_of(const about::Holder& holder) const {
+  if (holder.vsi != nullptr) return "VSI " + holder.vsi->to_string();
+  return holder.tsi != kNoIndex ? place_of(holder.tsi) : "another nNVE, as the configuration says";
+}
+
+void Impl::note_claim(Index peer, const VsiId& vsi, const Refused& refused, bool logged, Instant now) {
   const Peer& from = peers[peer];
-  return {config.ports[from.port_index].id, from.station, vsi, refused.vn, refused.address, refused.holder, {}};
+  const auto& holder = std::get<about::Holder>(refused.about);
+  Claim claim{config.ports[from.port_index].id, from.station, vsi, refused.vn, holder.name, {}, {}, now};
+  if (contests.repeats(claim) || !logged) return;
+  claim.address = address_of(holder);
+  claim.holder = holder_of(holder);
+  contests.note(std::move(claim));
 }
 
 /// One that has said that it leaves does not contest.
 void Impl::taken_over(Index loser, const AddressKey& key, Instant now) {
   if (tsis[loser].migration != vdp::Migration::kDeparting) contests.taken(key, now);
+  if (is_legacy(tsis[loser].peer)) loser_holds.set(loser, now + config.legacy_loser_hold);
+}
+
+// --- a legacy station whose VSI has moved (S6) ---
+
+/// It believes its VSI Associated, and ends the VSI at a refusal: for a while it is let believe.
+bool Impl::is_held_loser(Index instance) const {
+  return loser_holds.contains(instance) && is_legacy(tsis[instance].peer);
+}
+
+void Impl::end_loser_hold(Index instance, Instant now) {
+  if (!tsis.rows().contains(instance) || !is_legacy(tsis[instance].peer)) return;
+  std::vector<MacAddress> moved;
+  for (const AddressRow& address : tsis[instance].addresses) {
+    if (!address.superseded) continue;
+    if (tsis.busy(instance, address)) return loser_holds.set(instance, now + kRetryInterval);
+    moved.push_back(address.mac);
+  }
+  if (moved.empty()) return;  // the winner has left
+  const char* text = info(Reason::kSuperseded).text;
+  command(instance, moved, false, said(Reason::kSuperseded, text));
+  for (const MacAddress& mac : moved)
+    if (remove_address(instance, mac, Reason::kNone, text, now)) return;
 }
 
 // --- refusals of a legacy station ---
 
+bool Impl::is_legacy(Index peer) const { return peers[peer].exchange.verdict() != vdp::Exchange::Verdict::kCapable; }
+
 /// lldpad takes KEEP on a new Associate for success: a VSI that it would raise goes with the refusal (S4).
 bool Impl::would_raise_legacy(Index peer, const VsiId& vsi, vdp::TlvType command) const {
   if (command != vdp::TlvType::kAssociate) return false;
-  if (peers[peer].exchange.verdict() == vdp::Exchange::Verdict::kCapable) return false;
+  if (!is_legacy(peer)) return false;
   bool reserved = false, active = false;
   for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
     active = active || tsis[i].state() == TsiState::kActivated;
@@ -149,7 +185,7 @@ void Agent::handle_port_mac(PortId port, const MacAddress& mac, Instant now) {
 }
 
 std::vector<ClaimView> Agent::claims(Instant now) {
-  const auto& standing = impl_->contests.claims(now);
+  const auto standing = impl_->contests.claims(now);
   std::vector<ClaimView> views;
   views.reserve(standing.size());
   for (const Claim& claim : standing)

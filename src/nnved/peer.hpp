@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <algorithm>
+#include <boost/circular_buffer.hpp>
 #include <chrono>
 #include <deque>
 #include <optional>
@@ -151,8 +152,8 @@ struct Port {
   Pace lldp, state_notices, refusal_notices, segment_notices;
   std::uint64_t segment_changes_unsaid = 0;
   std::uint64_t refusals_unlogged = 0;
-  std::deque<Refusal> refusals;  ///< the last ones
-  ecp::Timing ecp;               ///< what holds on this port: negotiated, or our own
+  boost::circular_buffer<Refusal> refusals;  ///< the last ones
+  ecp::Timing ecp;                           ///< what holds on this port: negotiated, or our own
   vdp::Timing vdp;
   std::optional<agent::EvbPort> evb;
   bool uses_evb = true;  ///< false: LLDP is shown only, since anybody can send it and a signature is required (S40)

@@ -64,13 +64,13 @@ void Impl::fail(Index index, Reason reason, const std::string& detail, Instant n
   if (works[index].dead) return;
   const Work& work = works[index];
   const GroupId vn = work.touches.empty() ? GroupId() : work.touches.front().vn;
-  note_refusal(work.peer, work.vsi, vn, reason, detail, now);
+  note_refusal(work.peer, work.vsi, {reason, vn, std::string_view(detail)}, now);
   undo(index, Level::kNone, reason, now);
   const Index peer = work.peer;
   const VsiId vsi = work.vsi;
   const bool removes = would_raise_legacy(peer, vsi, work.command);
   answer(index, {info(reason).code, !removes && tsis.has(vsi, peer), info(reason).hard},
-         said(reason, words(reason, detail)));
+         said(reason, words_for_station(reason, detail)));
   close_work(index);
   if (removes && !is_worked_on(vsi)) remove_vsi(peer, vsi, reason, now);
 }
@@ -176,7 +176,7 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   ensure(at != inflight.end(), "a request that is neither waiting nor worked on");
   Inflight& busy = at->second;
   if (busy.erase_if(peers[peer].port_index, is_it) > 0) {
-    if (!stood) note_refusal(peer, vsi, GroupId(), Reason::kDeadline, "", now);
+    if (!stood) note_refusal(peer, vsi, {Reason::kDeadline, GroupId()}, now);
     return asked(peer, request);
   }
   const auto found = std::find_if(busy.works.begin(), busy.works.end(), [&](Index index) {
@@ -186,7 +186,7 @@ void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   const Index index = *found;
   Work& work = works[index];
   work.answered = true;
-  note_refusal(peer, vsi, work.touches.empty() ? GroupId() : work.touches.front().vn, Reason::kDeadline, "", now);
+  note_refusal(peer, vsi, {Reason::kDeadline, work.touches.empty() ? GroupId() : work.touches.front().vn}, now);
   if ((work.awaiting & kAwaitPublish) != 0) {
     for (const Touch& touch : work.touches) machine.want_reserved_only(touch.instance, touch.name);
   } else if (work.command != vdp::TlvType::kDeAssociate) {
@@ -208,6 +208,7 @@ bool Impl::remove_address(Index instance, const AddressName& name, Reason reason
   tables.tsis.remove(peers[peer].port_index, 1);
   touch(peer);
   ages.clear(instance);
+  loser_holds.clear(instance);
   return true;
 }
 

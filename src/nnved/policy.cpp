@@ -18,8 +18,8 @@ bool is_virtual_router(const MacAddress& mac) {
 
 Takeover effective(const PortConfig& port) {
   if (port.takeover != Takeover::kDefault) return port.takeover;
-  if (port.authentication.keys != nullptr || !port.station_keys.empty()) return Takeover::kAuthenticated;
-  return port.direct ? Takeover::kAny : Takeover::kListed;
+  const bool has_keys = port.authentication.keys != nullptr || !port.station_keys.empty();
+  return has_keys ? Takeover::kAuthenticated : Takeover::kDefault;
 }
 
 }  // namespace
@@ -40,8 +40,14 @@ Policy::Policy(const AgentConfig& config) : config_(config) {
     policy.takeover_stations.insert(port.takeover_stations.begin(), port.takeover_stations.end());
     port_macs_.push_back(port.mac);
   }
+  own_macs_.insert(port_macs_.begin(), port_macs_.end());
   for (const RemoteMapping& remote : config.remotes)
     if (!remote.movable) remotes_.insert(AddressKey{remote.vn, remote.mac});
+}
+
+void Policy::set_port_mac(std::uint32_t port, const MacAddress& mac) {
+  port_macs_[port] = mac;
+  own_macs_ = {port_macs_.begin(), port_macs_.end()};
 }
 
 const VnConfig* Policy::vn(const vdp::VnName& name) const {
@@ -91,7 +97,7 @@ Result<GroupId, Reason> Policy::vn_of_entry(std::uint32_t port, const ManagerId&
 Reason Policy::check_mac(std::uint32_t port, vdp::FilterFormat format, const MacAddress& mac) const {
   if (!vdp::has_mac(format)) return config_.ports[port].legacy ? Reason::kNone : Reason::kMacRequired;
   if (!mac.is_usable_source()) return Reason::kBadMac;
-  if (std::find(port_macs_.begin(), port_macs_.end(), mac) != port_macs_.end()) return Reason::kReservedMac;
+  if (own_macs_.contains(mac)) return Reason::kReservedMac;
   if (is_virtual_router(mac)) return Reason::kVirtualRouterMac;
   return Reason::kNone;
 }

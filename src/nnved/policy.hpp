@@ -40,7 +40,8 @@ class Policy {
   /// Does the configuration place the address behind another nNVE?
   bool is_remote(const AddressKey& key) const { return remotes_.contains(key); }
   /// The address of a port of ours has changed.
-  void set_port_mac(std::uint32_t port, const MacAddress& mac) { port_macs_[port] = mac; }
+  void set_port_mac(std::uint32_t port, const MacAddress& mac);
+  /// kDefault: by what the segment watch finds.
   Takeover takeover(std::uint32_t port) const { return ports_[port].takeover; }
   bool lists_for_takeover(std::uint32_t port, const MacAddress& station) const {
     return ports_[port].takeover_stations.contains(station);
@@ -70,6 +71,7 @@ class Policy {
   boost::unordered_flat_map<PortId, std::uint32_t, boost::hash<PortId>> port_indexes_;
   std::vector<PortPolicy> ports_;
   std::vector<MacAddress> port_macs_;  ///< our own, by port
+  boost::unordered_flat_set<MacAddress, boost::hash<MacAddress>> own_macs_;
   boost::unordered_flat_set<AddressKey> remotes_;
   boost::unordered_flat_map<GroupId, const VnConfig*, boost::hash<GroupId>> vns_;
   std::map<vdp::VnName, const VnConfig*> names_;

@@ -203,6 +203,7 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
     if (tsis.find_address(instance, address.mac) != nullptr) continue;
     machine.restore_address(instance, address.mac, address.active ? Level::kActive : Level::kReserved,
                             address.superseded, address.winner, address.generation, now);
+    if (address.superseded) loser_holds.set(instance, now + config.legacy_loser_hold);
   }
   for (const IpRecord& ip : record.ips) {
     const AddressRow* mac = ip.mac.is_zero() ? nullptr : tsis.find_address(instance, ip.mac);

@@ -151,9 +151,9 @@ bool SegmentWatch::is_direct(std::uint32_t port) const {
          ports_[port].verdict.seen != Reason::kVidOverlap;
 }
 
-std::string SegmentWatch::why(std::uint32_t port, Reason reason) const {
+std::string_view SegmentWatch::why(std::uint32_t port, Reason reason) const {
   const bool ours = reason != Reason::kNone && reason == ports_[port].verdict.closed;
-  return ours ? ports_[port].verdict.text : "";
+  return ours ? std::string_view(ports_[port].verdict.text) : std::string_view();
 }
 
 void SegmentWatch::judge(std::uint32_t port, Instant now) {

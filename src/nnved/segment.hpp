@@ -64,7 +64,7 @@ class SegmentWatch {
   };
   const Verdict& verdict(std::uint32_t port) const { return ports_[port].verdict; }
   /// What there is to say behind the reason of a refusal; empty if it is none of ours.
-  std::string why(std::uint32_t port, Reason reason) const;
+  std::string_view why(std::uint32_t port, Reason reason) const;
   /// Declared direct, and nothing that was heard contradicts it.
   bool is_direct(std::uint32_t port) const;
   std::size_t neighbours(std::uint32_t port) const { return ports_[port].neighbours.size(); }

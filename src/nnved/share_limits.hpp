@@ -46,6 +46,9 @@ inline constexpr Duration kClaimShown = std::chrono::minutes(10);
 /// After so many takeovers within the window from places that had not said that they leave, an address stays (S6).
 inline constexpr unsigned kContestedTakeoversMax = 5;
 inline constexpr Duration kContestWindow = std::chrono::seconds(60);
+/// How long a legacy station whose VSI has moved away is answered success before its VSI is ended by a De-Associate
+/// (S6): its hypervisor takes the VM out of service by itself meanwhile.
+inline constexpr Duration kLegacyLoserHold = std::chrono::seconds(60);
 /// Addresses whose takeovers are counted.
 inline constexpr std::size_t kContestedAddressesMax = 4096;
 

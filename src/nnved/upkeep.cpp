@@ -11,7 +11,7 @@ using Impl = Agent::Impl;
 std::optional<Instant> Impl::next_deadline() const {
   auto next = earliest(earliest(peer_deadlines.next(), ages.next()), connect_ages.next());
   next = earliest(next, earliest(link_deadlines.next(), evb_deadlines.next()));
-  next = earliest(next, segments.next_deadline());
+  next = earliest(earliest(next, segments.next_deadline()), loser_holds.next());
   next = earliest(next, earliest(vaps.next_deadline(), port_deadlines.next()));
   return earliest(earliest(next, host_traffic.next_deadline()), retry_at);
 }
@@ -36,6 +36,7 @@ void Impl::handle_time(Instant now) {
   };
   take_due(peer_deadlines, [&](Index peer) { wake_peer(peer, now); });
   take_due(ages, [&](Index instance) { age(instance, now); });
+  take_due(loser_holds, [&](Index instance) { end_loser_hold(instance, now); });
   take_due(connect_ages, [&](Index number) { age_connect(number, now); });
   vaps.handle_time(now);
   if (const auto words = host_traffic.due(now); !words.empty())

@@ -95,7 +95,7 @@ std::vector<VapView> Agent::vaps() const {
     if (!row.vid.is_null()) view.local_tags.push_back(row.vid);
     view.local_tags.insert(view.local_tags.end(), row.more.begin(), row.more.end());
     if (const VnConfig* vn = impl_->policy.vn(row.vn)) view.vni = vn->vni;
-    view.reason = words(row.reason, impl_->segments.why(row.port_index, row.reason));
+    view.reason = words(row.reason, std::string(impl_->segments.why(row.port_index, row.reason)));
     views.push_back(std::move(view));
   });
   return views;

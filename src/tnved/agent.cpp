@@ -75,6 +75,11 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   if (!addressed_to_us(*frame, uplink.config)) return count_drop("destination is not ours");
   const auto counter = authenticate(uplink, *frame, now);
   if (!counter) return drain_session(uplink, now);
+  if (*counter == 0 && is_for_another(uplink, *frame)) {
+    uplink.exchange.show_again(now);  // or it has restarted, and takes us for one that has to be spoken to so
+    count_drop("to the group, by an nNVE that speaks to us alone");
+    return drain_session(uplink, now);
+  }
   meet(uplink, frame->source, now);
   const auto verdict = uplink.accept(*frame, *counter, now);
   uplink.authentication.handled(verdict, *counter);
@@ -90,6 +95,14 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
   drain_session(uplink, now);
   // What waits goes on its way before the work of this wake-up is done; not if a port is to be closed here first.
   if (verdict == ecp::Session::Verdict::kAck && !flush_wanted_) compose(uplink, now);
+}
+
+/// Several stations may share a segment, and an answer to one of them that goes to the group would be taken for ours.
+bool Agent::Impl::is_for_another(Uplink& uplink, const ecp::Frame& frame) const {
+  if (frame.operation != ecp::Operation::kRequest) return false;
+  if (frame.destination != uplink.config.mac) return uplink.speaks_alone == frame.source;
+  uplink.speaks_alone = frame.source;
+  return false;
 }
 
 /// Whoever it is from: what matters is who else is there.

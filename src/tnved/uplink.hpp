@@ -71,8 +71,9 @@ struct Uplink {
   std::optional<agent::EvbPort> evb;
   std::optional<vdp::Station::Unmatched> unmatched;  ///< the last answer that fits no request (S45)
   std::optional<Instant> unmatched_noticed_at;
-  std::string signed_refusal;      ///< of the nNVE's own timers, where they count
-  std::optional<MacAddress> nnve;  ///< who acknowledged us
+  std::string signed_refusal;              ///< of the nNVE's own timers, where they count
+  std::optional<MacAddress> nnve;          ///< who acknowledged us
+  std::optional<MacAddress> speaks_alone;  ///< an nNVE that speaks to us alone: what it sends to the group is another's
   bool link_up = true;
   std::uint32_t tsis = 0;
   std::uint32_t unconfirmed = 0;

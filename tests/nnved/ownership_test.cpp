@@ -124,6 +124,19 @@ TEST_F(Takeovers, FromAPlainPortGoToTheSamePortOnly) {
   EXPECT_EQ(rig->agent.claims(rig->now).size(), 1u);
 }
 
+TEST_F(Takeovers, OfDirectPortsEndWhereAnotherStationIsHeard) {
+  AgentConfig config = make_config(2);
+  config.announces = true;
+  for (PortConfig& port : config.ports) port.direct = port.vids_given = true;
+  build(std::move(config));
+  for (unsigned n = 0; n < 2; ++n) rig->ask(rig->station(3, 2), claim(TlvType::kAssociate, 5, 5));
+  EXPECT_TRUE(rig->agent.ports()[1].direct);
+  for (unsigned n = 0; n < 2; ++n) rig->ask(rig->station(2, 2), claim(TlvType::kAssociate, 6, 6));
+  EXPECT_FALSE(rig->agent.ports()[1].direct) << "two stations";
+  EXPECT_EQ(taken_by(2, 2), kNotLet);
+  EXPECT_EQ(rig->tsi(vsi(1), 1)->state, TsiState::kActivated);
+}
+
 TEST_F(Takeovers, NeedTheConsentOfBothPorts) {
   AgentConfig config = plain(2);
   config.ports[1].direct = true;

@@ -114,6 +114,21 @@ TEST(FairShares, ManyRefusalsOfAPortNeitherFillTheLogNorPushOutAnothers) {
   EXPECT_LE(rig.agent.refusals().size(), 2 * limits::kRefusalsPerPort);
 }
 
+TEST(FairShares, ARefusalThatIsNotLoggedCostsNoText) {
+  Rig rig(make_config(2));
+  rig.ask(rig.station(2, 2), {TlvType::kAssociate, vsi(1000), {entry(70001, mac(7))}});
+  const auto claims = [&](unsigned first) {
+    for (unsigned i = first; i < first + 200; ++i)
+      rig.send(rig.station(1, 1), {{TlvType::kAssociate, vsi(i), {entry(70001, mac(7))}}});
+    return rig.agent.refusals().back().reason;
+  };
+  EXPECT_EQ(claims(0), info(Reason::kDuplicateMac).text);
+  EXPECT_EQ(rig.agent.claims(rig.now).size(), limits::kClaimsPerPortMax);
+  rig.advance(10s);
+  rig.send(rig.station(1, 1), {{TlvType::kAssociate, vsi(500), {entry(70001, mac(7))}}});
+  EXPECT_NE(rig.agent.refusals().back().reason.find("is held by VSI"), std::string::npos) << "a quiet port is told all";
+}
+
 TEST(FairShares, StationsThatNeverAcknowledgeAreHeldBackAtTheirPortsShare) {
   AgentConfig config = make_config(2);
   Rig rig(std::move(config));

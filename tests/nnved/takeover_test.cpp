@@ -127,6 +127,48 @@ TEST(Takeover, AnActivateElsewhereWithoutSignalOrReservationIsRefused) {
   EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
 }
 
+TEST(Takeover, ALegacyLoserHearsSuccessForAWhileAndThenThatItsVsiIsGone) {
+  Rig rig(make_config(2));
+  Station& source = rig.station(1, 1);
+  Station& target = rig.station(2, 2);
+  source.shows.reset();
+  ASSERT_TRUE(rig.ask(source, command(TlvType::kAssociate, 1))->response().success());
+  const Vid vid = rig.tsi(vsi(1), 1)->vid;
+  const Instant begin = rig.now;
+  ASSERT_TRUE(rig.ask(target, command(TlvType::kAssociate, 1, vdp::kStatusMigrating))->response().success());
+  EXPECT_FALSE(rig.datapath.open(PortId(1), vid, mac(1)));
+  source.received.clear();
+  while (rig.now < begin + limits::kLegacyLoserHold - 6s) {
+    rig.advance(5s);
+    EXPECT_TRUE(rig.ask(source, command(TlvType::kAssociate, 1))->response().success());
+    EXPECT_TRUE(rig.ask(target, command(TlvType::kAssociate, 1))->response().success());
+    EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kAssociated);
+    EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+  }
+  source.received.clear();
+  rig.advance(7s);
+  ASSERT_EQ(source.received.size(), 1u);
+  EXPECT_EQ(source.received[0].command, TlvType::kDeAssociate);
+  EXPECT_FALSE(rig.tsi(vsi(1), 1));
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+  EXPECT_FALSE(rig.ask(source, command(TlvType::kAssociate, 1))->response().success())
+      << "it has to say that it arrives";
+  EXPECT_TRUE(rig.consistent());
+}
+
+TEST(Takeover, ALegacyLoserGetsItBackWhenTheWinnerLeaves) {
+  Rig rig(make_config(2));
+  Station& source = rig.station(1, 1);
+  source.shows.reset();
+  rig.ask(source, command(TlvType::kAssociate, 1));
+  rig.ask(rig.station(2, 2), command(TlvType::kAssociate, 1, vdp::kStatusMigrating));
+  rig.ask(source, command(TlvType::kAssociate, 1));
+  rig.ask(rig.station(2, 2), command(TlvType::kDeAssociate, 1));
+  EXPECT_TRUE(rig.ask(source, command(TlvType::kAssociate, 1))->response().success());
+  EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_TRUE(rig.consistent());
+}
+
 TEST(Takeover, WorksBetweenTwoStationsBehindOnePort) {
   Rig rig(make_config(1));
   rig.ask(rig.station(1), command(TlvType::kAssociate, 1));

@@ -71,6 +71,10 @@ class Exchange {
   void handle_met(Instant now) {
     if (verdict_at_) verdict_at_ = now + timing_.patience();
   }
+  /// The peer has forgotten ours, by its behaviour.
+  void show_again(Instant now) {
+    if (verdict_ == Verdict::kCapable && !in_flight_) show_at_ = now;
+  }
   void set_timing(Timing timing) { timing_ = timing; }
   /// Ours is another from now on, and is shown anew.
   void set_nonce(const std::array<std::uint8_t, 16>& nonce, Instant now);
