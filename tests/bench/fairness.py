@@ -271,11 +271,20 @@ class Bench:
         self.line(self.held == used == share, f"the hostile port asked for {share + 300} TSIs and has {used} of its {share} "
                   f"({time.perf_counter() - begin:.1f} s)")
 
+    def fill_again(self):
+        """What an attack has cost the hostile port, or its silence: the tables are full under each attack."""
+        row = self.share("p1", "tsis")
+        if row["used"] < row["share"]:
+            fill(self.bad, 0xB0, 0, row["share"] + 300)
+        if (used := self.share("p1", "tsis")["used"]) < row["share"]:
+            self.line(False, f"the hostile port has {used} of its {row['share']} before the next attack")
+
     def run(self):
         self.prepare()
         for name, make in attacks(self.bad, max(self.held, 1)).items():
             quiet, attacked, cpu, control_cpu, sent = [], [], 0.0, 0.0, 0
             lost = 0
+            self.fill_again()
             for _ in range(self.options.alternations):
                 lost += 60 - self.renew()
                 times, used, _ = self.phase("c0", make, RATE, self.options.samples)

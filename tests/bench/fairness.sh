@@ -18,7 +18,7 @@ link hostile c0 sw1 c1
 link good g0 sw1 p2
 config sw1 <<JSON
 { "role": "nnved", "instance": "sw1", $(paths_json sw1), "log_level": "error",
-  "ecp": {"retries": 3, "rte": 14}, "vdp": {"rwd": 20, "rka": 20}, "limits": {"instances": $tsis},
+  "ecp": {"retries": 3, "rte": 14}, "vdp": {"rwd": 20, "rka": 24}, "limits": {"instances": $tsis},
   "ports": [{"interface": "p1", "vids": "100-199"}, {"interface": "p2", "vids": "200-299"}],
   "vns": [{ "id": 70001, "alias": "blue" }, { "id": 70002, "alias": "red" }] }
 JSON

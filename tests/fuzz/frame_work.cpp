@@ -2,6 +2,8 @@
 // frame_work TSIS FOLDER...: an nnved whose tables hold so many TSIs of others takes every file of the folders as the
 // VDPDU of a frame, from a station that it knows and from strangers. Under callgrind each frame is a dump of its own,
 // named by file and sender (frame_work.sh compares them: the work of a frame does not grow with the tables, S39).
+#include <malloc.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -43,6 +45,7 @@ void measure(Rig& rig, Station& from, Octets payload, const std::string& name) {
   rig.publishes.clear();
   rig.transitions.clear();
   rig.notices.clear();
+  malloc_trim(0);  // nor is what the allocator does about memory that was freed before
   CALLGRIND_ZERO_STATS;
   rig.send_octets(from, payload);
   rig.run();
