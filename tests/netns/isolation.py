@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 
-from vdp_frames import octets, wire
+from isolation_frames import octets, wire
 
 SETTLE = 0.25  # how long after the last frame one may still arrive
 VMS = ("blue1", "blue2", "blue3", "blue4", "red1", "red2")

@@ -13,12 +13,18 @@ LLDP_GROUP = bytes.fromhex("0180c200000e")
 ABLE = 0x11FF  # all that we know but standing, multi-VID and digest
 
 
+def octets(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
 def wire(namespace, interface, protocol=0):
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
     LIBC.setns(there, CLONE_NEWNET)
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+    opened.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE: nobody reads while the catalogue is thrown
     opened.bind((interface, protocol))
+    opened.setblocking(False)
     LIBC.setns(here, CLONE_NEWNET)
     os.close(here)
     os.close(there)

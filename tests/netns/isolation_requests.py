@@ -16,17 +16,13 @@ import sys
 import time
 import uuid
 
-from isolation_frames import GROUP, LLDP_GROUP, association, capabilities, ecp, entry, evb_lldp, pdu, vn_request, wire
+from isolation_frames import GROUP, LLDP_GROUP, association, capabilities, ecp, entry, evb_lldp, octets, pdu, vn_request, wire
 
 VDPCTL, SOCKET, FACTS = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 BLUE, RED = 70001, 70002
 VMS = {"blue1": (1, BLUE, "p1"), "blue4": (4, BLUE, "p1"), "red1": (11, RED, "p1"), "blue2": (2, BLUE, "p2"),
        "red2": (12, RED, "p2"), "blue3": (3, BLUE, "p3")}
 IPS = {"blue1": ("10.0.0.1", "2001:db8::1"), "blue2": ("10.0.0.2", "2001:db8::2"), "blue3": ("10.0.0.3", None)}
-
-
-def octets(text):
-    return bytes.fromhex(text.replace(":", ""))
 
 
 def show(what, of=SOCKET):

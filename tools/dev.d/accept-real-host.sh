@@ -32,7 +32,8 @@ kinds() {
 
 isolation() {
   tools/dev build nnved tnved vdpctl >/dev/null
-  tests/netns/isolate.sh tests/netns/isolation.sh build/release | tail_of '^isolation: '
+  tests/netns/isolate.sh tests/netns/isolation.sh build/release | tail_of 'hostile, '
+  tests/netns/isolate.sh tests/netns/isolation_requests.sh build/release | tail_of ' cases, '
 }
 
 fairness() { tools/dev bench fairness | tee /dev/stderr | grep '^fairness: ' >&3; }
