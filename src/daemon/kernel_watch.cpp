@@ -199,12 +199,18 @@ void KernelWatch::lost(const KernelFault& fault) {
 
 // No frame passes an interface that is down, whatever stands before us.
 void KernelWatch::close(PortId port, const std::string& interface_name, const std::string& why) {
-  const bool done = datapath_.shut(port, true);
-  if (!closed_.emplace(port, interface_name).second) return;
-  if (done)
+  if (!datapath_.shut(port, true)) {
+    if (exposed_.emplace(port, interface_name).second)
+      log_.event(host::LogLevel::kError, "port.exposed", {{"interface", interface_name}}, why);
+    return;
+  }
+  exposed_.erase(port);
+  if (closed_.emplace(port, interface_name).second)
     log_.event(host::LogLevel::kError, "port.closed", {{"interface", interface_name}}, why);
-  else
-    log_.event(host::LogLevel::kError, "port.exposed", {{"interface", interface_name}}, why);
+}
+
+bool KernelWatch::is_closed(const std::string& interface_name) const {
+  return std::ranges::any_of(closed_, [&](const auto& port) { return port.second == interface_name; });
 }
 
 void KernelWatch::before_apply(const datapath::Rows& rows) {
@@ -242,6 +248,7 @@ void KernelWatch::link_changed(PortId port, const host::LinkInfo& link) {
     lost({KernelPart::kInterface, link.name, here ? "the interface was made anew" : "the interface is gone", true, {}});
   }
   closed_.erase(port);
+  exposed_.erase(port);
   if (!here) return;
   for (const auto& failure : datapath_.apply(BatchId(0), rows).failures)
     log_.event(host::LogLevel::kError, "datapath.failed", {{"interface", link.name}}, failure.cause);
@@ -292,6 +299,7 @@ void KernelWatch::audit(AuditReport& report, const datapath::Rows& want, bool fi
   for (const PortId port : datapath_.bound_ports()) add(datapath_.examine(port, fix));
   add(datapath_.examine_shared(true, fix));
   for (const auto& [port, name] : closed_) found.push_back({Difference::Kind::kDiffers, name + ": closed"});
+  for (const auto& [port, name] : exposed_) found.push_back({Difference::Kind::kDiffers, name + ": exposed"});
   for (const auto& fault : std::exchange(mended_, {})) {
     found.push_back({Difference::Kind::kMended, row_of(fault)});
     fixed += fix ? 1 : 0;
@@ -302,10 +310,11 @@ void KernelWatch::audit(AuditReport& report, const datapath::Rows& want, bool fi
 
 std::vector<std::pair<std::string, std::uint64_t>> KernelWatch::counters() const {
   std::vector<std::pair<std::string, std::uint64_t>> counters;
-  counters.reserve(counts_.size() + 1);
+  counters.reserve(counts_.size() + 2);
   for (std::size_t i = 0; i < counts_.size(); ++i)
     counters.emplace_back(host::to_string(static_cast<KernelPart>(i)), counts_[i]);
   counters.emplace_back("ports_closed", closed_.size());
+  counters.emplace_back("ports_exposed", exposed_.size());
   return counters;
 }
 

@@ -62,6 +62,8 @@ class KernelWatch {
     Instant at;
   };
   const std::deque<Found>& found() const { return found_; }
+  /// Whether a VM's interface was set down because its program could not be kept there.
+  bool is_closed(const std::string& interface_name) const;
   /// `{counter, value}` of what was lost since the start.
   std::vector<std::pair<std::string, std::uint64_t>> counters() const;
 
@@ -91,6 +93,7 @@ class KernelWatch {
   MendBudget budget_;
   boost::unordered_flat_map<std::string, Instant> contested_;  ///< places left alone, and until when
   std::map<PortId, std::string> closed_;                       ///< ports that were set down
+  std::map<PortId, std::string> exposed_;                      ///< those that could not be
   /// Faults that could not be mended, by place and part: each is told once.
   std::map<std::pair<std::string, host::KernelPart>, std::string> standing_;
   std::vector<host::KernelFault> mended_;  ///< since the last audit

@@ -83,7 +83,10 @@ class Runtime {
         agent_(std::move(config), random_seed()),
         summary_(loop_, [this] { summarize(); }),
         recovery_(loop_, [this] { end_recovery(); }),
-        drain_(loop_, [this] { look_at_drain(); }) {}
+        drain_(loop_, [this] { look_at_drain(); }) {
+    log_.set_tap([this](agent::Notice notice) { audit_file_.record(std::move(notice)); });
+  }
+  ~Runtime() { log_.set_tap({}); }
 
   /// Store into agent, agent into datapath, then ports and control socket. An error is one line for the operator.
   Result<void> start(host::BpfSwitch::Config datapath, const PortNames& ports, Publish publish) {
@@ -298,13 +301,16 @@ class Runtime {
     if (recovering()) return bind_ports(), Result<void>();
     const auto report = datapath_->reconcile(agent_.desired_rows());
     if (!report) return unexpected<Error>(report.error());
-    log_.event(host::LogLevel::kInfo, "datapath.reconciled",
+    // The pins outlived the store: somebody has put it away. What it knew does not come back by itself.
+    const bool forgot = store_empty_ && report->removed != 0;
+    log_.event(forgot ? host::LogLevel::kWarning : host::LogLevel::kInfo, "datapath.reconciled",
                {{"cause", cause},
                 {"added", std::to_string(report->added)},
                 {"changed", std::to_string(report->changed)},
                 {"removed", std::to_string(report->removed)},
                 {"unchanged", std::to_string(report->unchanged)},
-                {"failed", std::to_string(report->failures.size())}});
+                {"failed", std::to_string(report->failures.size())}},
+               forgot ? "the store is empty: what forwarded before is closed" : "");
     for (const auto& failure : report->failures)
       log_.event(host::LogLevel::kError, "datapath.failed", {{"row", std::to_string(failure.index)}}, failure.cause);
     return {};

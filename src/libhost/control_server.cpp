@@ -317,7 +317,9 @@ void Responder::Backend::serve(ControlConnection& connection, std::uint64_t aske
   Responder responder(weak_from_this(), asker);
   const std::string& name = request.verb;
   const auto verb = verbs.find(name);
-  if (verb == verbs.end()) return responder.fail({"unknown verb '" + name + "'", "verb", ""});
+  if (verb == verbs.end())
+    return responder.fail({"unknown verb '" + name + "'", "verb",
+                           "it is one of the other daemon, or of another version (vdpctl --help)"});
   if (verb->second.needed == Access::kAdmin && connection.access() != Access::kAdmin) {
     ++stats.denied;
     return responder.fail({"the verb '" + name + "' needs administrator rights", "verb",

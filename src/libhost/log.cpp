@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
 
 #include "line_writer.hpp"
@@ -112,9 +113,14 @@ struct Log::Impl {
   std::mutex guard;  ///< of the two below
   PerSecond transitions{kTransitionsPerSecondMax}, notices{kNoticesPerSecondMax}, errors{kErrorsPerSecondMax};
 
+  std::function<void(agent::Notice)> tap;
+
   bool admit(PerSecond& kind) {
     const std::lock_guard lock(guard);
     return kind.admit();
+  }
+  void write(LogLevel at, const std::string& line) {
+    logger.log(spdlog_level(at), spdlog::string_view_t(line.data(), line.size()));
   }
 };
 
@@ -132,33 +138,50 @@ void Log::set_level(LogLevel level) {
 }
 LogLevel Log::level() const { return impl_->level; }
 
-void Log::event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text) {
-  if (!impl_->logger.should_log(spdlog_level(level))) return;
-  std::string line(id);
+namespace {
+
+std::string fields_text(std::initializer_list<LogField> fields) {
+  std::string text;
   for (const LogField& field : fields) {
-    line += ' ';
-    line += field.key;
-    line += '=';
-    line += escape_field(field.value);
+    text += ' ';
+    text += field.key;
+    text += '=';
+    text += escape_field(field.value);
   }
+  return text;
+}
+
+agent::Notice::Level notice_level(LogLevel level) {
+  if (level == LogLevel::kError) return agent::Notice::Level::kError;
+  return level == LogLevel::kWarning ? agent::Notice::Level::kWarning : agent::Notice::Level::kInfo;
+}
+
+}  // namespace
+
+void Log::set_tap(std::function<void(agent::Notice)> tap) { impl_->tap = std::move(tap); }
+
+void Log::event(LogLevel level, const char* id, std::initializer_list<LogField> fields, std::string_view text) {
+  std::string line = fields_text(fields);
   if (!text.empty()) line += " " + escape_text(text);
-  impl_->logger.log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+  if (impl_->tap && level != LogLevel::kDebug)
+    impl_->tap({id, notice_level(level), line.empty() ? line : line.substr(1)});
+  impl_->write(level, id + line);
 }
 
 void Log::transition(const agent::Transition& transition) {
   if (!impl_->logger.should_log(spdlog_level(LogLevel::kInfo)) || !impl_->admit(impl_->transitions)) return;
-  event(LogLevel::kInfo, "TRANSITION",
-        {{"machine", transition.machine},
-         {"subject", to_string(transition.subject)},
-         {"from", transition.from},
-         {"to", transition.to},
-         {"reason", transition.reason}});
+  impl_->write(LogLevel::kInfo, "TRANSITION" + fields_text({{"machine", transition.machine},
+                                                            {"subject", to_string(transition.subject)},
+                                                            {"from", transition.from},
+                                                            {"to", transition.to},
+                                                            {"reason", transition.reason}}));
 }
 
 bool Log::notice(const agent::Notice& notice) {
   const bool is_error = notice.level == agent::Notice::Level::kError;
   if (!impl_->admit(is_error ? impl_->errors : impl_->notices)) return false;
-  event(level_of(notice.level), notice.id, {}, notice.text);
+  impl_->write(level_of(notice.level),
+               notice.text.empty() ? std::string(notice.id) : notice.id + (" " + escape_text(notice.text)));
   return true;
 }
 

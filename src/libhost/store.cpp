@@ -63,7 +63,9 @@ Error store_error(const std::string& path, int code, const char* detail) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return {kDamaged + std::string(detail), path,
-              "move " + path + " away and start again; the peers then tell their state anew"};
+              "move " + path +
+                  " away and start again: a switch is then told all by its stations (nnved --recover-from-peers "
+                  "does both), on a hypervisor the TSIs have to be created and started anew"};
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_READONLY:

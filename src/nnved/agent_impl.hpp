@@ -174,7 +174,7 @@ struct Agent::Impl {
   bool may_take_over(Index from, Index to) const;
   bool consents(std::uint32_t port_index, Index from, Index to) const;
   bool is_authenticated(Index peer) const;
-  bool signals_migration(Index peer, const vdp::Request& request, Index instance) const;
+  bool signals_migration(Index peer, const vdp::Request& request, Index instance, bool reserved) const;
   std::string place_of(Index instance) const;
   std::string holder_of(const about::Holder& holder) const;
   static std::string address_of(const about::Holder& holder);

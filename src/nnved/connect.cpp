@@ -100,6 +100,7 @@ void Impl::connect_vn(Index peer, const Asked& asked, Instant now) {
   connects[made].owes_answer = true;
   connects[made].name = asked.name;
   changes.connects.push_back(made);
+  charge(peers[peer].port_index, 1);
   connect_commits.push_back(made);
 }
 
@@ -125,6 +126,7 @@ void Impl::remove_connect(Index number, Reason reason, Instant now) {
   connect_ages.clear(number);
   std::erase(connect_commits, number);
   changes.connects.push_back(number);
+  charge(peers[row.peer].port_index, 1);
   --peers[row.peer].connects;
   touch(row.peer);
   vaps.connect_removed(row.vap, reason, now);

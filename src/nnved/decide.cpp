@@ -53,12 +53,15 @@ void Impl::handle_request(Index peer, vdp::Request request, Instant now) {
 void Impl::await_turn(Index peer, vdp::Request request, Inflight& busy, Instant now) {
   const std::uint32_t port_index = peers[peer].port_index;
   const auto* waiting = busy.of(port_index);
-  if (waiting != nullptr && waiting->size() >= limits::kWaitingPerVsiAndPortMax)
+  const bool renews = stands(peer, request);
+  const bool full = waiting != nullptr && waiting->size() >= limits::kWaitingPerVsiAndPortMax;
+  if (full && renews) return grant(peer, request);
+  if (full)
     return refuse(
         peer, request,
         {Reason::kPortShare, GroupId(), about::Most(limits::kWaitingPerVsiAndPortMax, " requests wait for the VSI")},
         now);
-  if (stands(peer, request)) peers[peer].bridge.set_success_on_expiry(request.id, request.entries);
+  if (renews) peers[peer].bridge.set_success_on_expiry(request.id, request.entries);
   ask(peer, request.id, request.vsi);
   busy.push(port_index, {peer, std::move(request)});
 }

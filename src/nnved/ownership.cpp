@@ -34,7 +34,8 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
   if (own == nullptr && owner->holders >= limits::kPlacesPerAddressMax)
     return Refused{Reason::kPlaceLimit, step.vn, about::Most(limits::kPlacesPerAddressMax)};
   if (step.level != Level::kActive || owner->active == kNoIndex) return std::nullopt;
-  if (!signals_migration(peer, request, step.instance)) return held_by(Reason::kActiveElsewhere, owner->active);
+  if (!signals_migration(peer, request, step.instance, own != nullptr))
+    return held_by(Reason::kActiveElsewhere, owner->active);
   bool alarm = false;
   if (!contests.stays(key, now, alarm)) return std::nullopt;
   if (alarm)
@@ -79,11 +80,11 @@ bool Impl::is_authenticated(Index peer) const {
 
 /// By the request, or by the Pre-Associate before it. A station that does not know of migrations says nothing by
 /// leaving M out: its Pre-Associate then Associate is how it moves a VSI.
-bool Impl::signals_migration(Index peer, const vdp::Request& request, Index instance) const {
+bool Impl::signals_migration(Index peer, const vdp::Request& request, Index instance, bool reserved) const {
   if (request.migration == vdp::Migration::kArriving) return true;
   if (instance == kNoIndex) return false;
   if (tsis[instance].migration == vdp::Migration::kArriving) return true;
-  return !peers[peer].exchange.flags().has(vdp::Flag::kMigration);
+  return reserved && !peers[peer].exchange.flags().has(vdp::Flag::kMigration);
 }
 
 std::string Impl::address_of(const about::Holder& holder) {

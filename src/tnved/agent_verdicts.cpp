@@ -27,6 +27,16 @@ Word word_of(const vdp::ResponseStatus& status) {
 
 bool waits_to_settle(Wait wait) { return wait == Wait::kSettled; }
 
+/// What is known of an uplink that has not confirmed something in time; empty: it answers.
+std::string silence(const Uplink& uplink, Instant now) {
+  const std::string refusal = uplink.authentication.view().refusal;
+  if (!refusal.empty()) return "; what comes from there is refused (" + refusal + ")";
+  if (!uplink.nnve) return "; no nNVE has answered there";
+  const auto quiet = std::chrono::duration_cast<std::chrono::seconds>(now - uplink.session.last_heard());
+  if (quiet < std::chrono::seconds(2)) return "";
+  return "; nothing heard of nNVE " + uplink.nnve->to_string() + " for " + std::to_string(quiet.count()) + " s";
+}
+
 }  // namespace
 
 // --- the nNVE ---
@@ -487,7 +497,8 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
   const std::string why =
       unstored ? "the state store " + (store_failure_.empty() ? "does not answer in time" : "failed: " + store_failure_)
       : !unable.empty() ? unable
-                        : "not confirmed in time on uplink " + uplink(tsi).config.interface_name + last + stray;
+                        : "not confirmed in time on uplink " + uplink(tsi).config.interface_name +
+                              silence(uplink(tsi), now) + last + stray;
   if (settling && drop_entering(slot, now)) {
     answer_if(slot, ends(Wait::kSettled), false, why);
   } else if (settling) {

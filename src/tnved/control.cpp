@@ -174,17 +174,19 @@ void add_verbs(daemon::Runtime<Agent>& runtime, const FileConfig& file) {
   add_port_verb(runtime);
   add_vn_verbs(runtime);
   add_apply_verb(runtime);
-  control.add("tsi.show", Access::kRead, [&agent, &datapath](const json&, Responder respond) {
+  control.add("tsi.show", Access::kRead, [&runtime, &agent, &datapath](const json&, Responder respond) {
     auto held = agent.held();
     const auto count = static_cast<std::uint32_t>(held.size());  // they come first: the slots may grow meanwhile
     respond.stream(daemon::stream_slots(
         [&agent, count] { return count + agent.tsi_slots(); },
-        [&agent, &datapath, held = std::move(held), count,
+        [&runtime, &agent, &datapath, held = std::move(held), count,
          names = daemon::TsiNames(agent.config().vns, agent.config().uplinks)](std::uint32_t i, std::string& out) {
           if (i < count) return daemon::write_held(host::JsonText(out), held[i], names.vns.of(held[i].vn));
           const std::uint32_t slot = i - count;
           const auto tsi = agent.tsi(slot);
-          if (tsi) write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance));
+          if (!tsi) return;
+          const bool is_closed = runtime.watch().is_closed(tsi->interface_name);
+          write_tsi(host::JsonText(out), *tsi, names, datapath.instance_counters(tsi->instance), is_closed);
         }));
   });
   daemon::add_few(runtime, "vn.show", vn_rows);

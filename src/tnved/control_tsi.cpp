@@ -24,7 +24,7 @@ void write_addresses(host::JsonText& row, const TsiView& tsi) {
 }  // namespace
 
 void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& names,
-               const datapath::InstanceCounters& counters) {
+               const datapath::InstanceCounters& counters, bool is_closed) {
   row.open('{');
   row.member("instance", tsi.instance.value());
   row.member("vsi", tsi.vsi.to_string());
@@ -37,12 +37,13 @@ void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& n
   row.member("migration", vdp::to_string(tsi.migration));
   row.member("state", tsi.state);
   row.member("vid", tsi.vid.value());
-  row.member("port_open", tsi.port_open);
+  row.member("port_open", tsi.port_open && !is_closed);
   row.member("unconfirmed", tsi.unconfirmed);
   row.member("held", tsi.held);
   row.member("num_of_addr", tsi.addresses.size());
   write_addresses(row, tsi);
-  row.member("reason", tsi.reason);
+  row.member("reason", is_closed ? "its interface was set down: another tool takes our program off (vdpctl kernel show)"
+                                 : tsi.reason);
   daemon::write_counters(row, counters);
   row.close('}');
 }

@@ -8,6 +8,6 @@
 namespace splitnve::tnved {
 
 void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& names,
-               const datapath::InstanceCounters& counters);
+               const datapath::InstanceCounters& counters, bool is_closed);
 
 }  // namespace splitnve::tnved

@@ -48,7 +48,7 @@ TEST(TnvedTsiRow, ShowsEverythingThatIsKnownOfATsi) {
   tsi.addresses.push_back(
       {MacAddress(0x02AA00000002u), vdp::Level::kActive, vdp::Level::kReserved, Vid(4094), true, {}});
   std::string text;
-  write_tsi(host::JsonText(text), tsi, names(), {1, 2, 3, 4, ~std::uint64_t{0}});
+  write_tsi(host::JsonText(text), tsi, names(), {1, 2, 3, 4, ~std::uint64_t{0}}, false);
   EXPECT_EQ(text.find('\n'), std::string::npos);
   const json first{{"mac", "02:aa:00:00:00:01"},
                    {"vid", 4094},

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -38,7 +39,11 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  void event(LogLevel level, std::string_view id, std::initializer_list<LogField> fields, std::string_view text = {});
+  /// `id` is a literal.
+  void event(LogLevel level, const char* id, std::initializer_list<LogField> fields, std::string_view text = {});
+  /// Hands each event, but no transition and no notice, to `tap` as well, whatever the level of the log: info and
+  /// above. Set it before there are threads that log.
+  void set_tap(std::function<void(agent::Notice)> tap);
   /// One line per transition, up to kTransitionsPerSecondMax; what is above is counted and told by `summarize()` (S33).
   void transition(const agent::Transition& transition);
   /// Likewise, up to kNoticesPerSecondMax, and errors up to kErrorsPerSecondMax. False: it was one too many.
