@@ -26,9 +26,23 @@ void LinkLocals::forget(const Table& table, const switch_ip_key& row) {
   const auto known = domain_of_.find(row);
   if (known == domain_of_.end()) return;
   const auto entry = entry_of(known->second, row);
-  std::uint32_t holder = 0;
-  if (table.get(entry, holder) && holder == row.instance) table.erase(entry);
   domain_of_.erase(known);
+  const auto holders = holders_of_.find(entry);
+  auto& list = holders->second;
+  list.erase(std::remove(list.begin(), list.end(), row.instance), list.end());
+  // Two places of a VSI have it while it moves: what one gives up is still the other's.
+  if (!holders->second.empty()) {
+    table.put(entry, holders->second.back());
+    return;
+  }
+  holders_of_.erase(holders);
+  table.erase(entry);
+}
+
+void LinkLocals::hold(const switch_ip_key& row, std::uint32_t domain) {
+  domain_of_[row] = domain;
+  auto& holders = holders_of_[entry_of(domain, row)];
+  if (std::ranges::count(holders, row.instance) == 0) holders.push_back(row.instance);
 }
 
 void LinkLocals::apply(const Table& table, const std::vector<datapath::IpRow>& rows,
@@ -39,7 +53,7 @@ void LinkLocals::apply(const Table& table, const std::vector<datapath::IpRow>& r
     if (!rows[i].present) {
       forget(table, *key);
     } else if (rows[i].domain.value() != 0) {
-      domain_of_[*key] = rows[i].domain.value();
+      hold(*key, rows[i].domain.value());
       if (!table.put(entry_of(rows[i].domain.value(), *key), key->instance))
         failures.push_back({datapath::Table::kIp, i, "the table of link-local addresses is full"});
     }
@@ -48,11 +62,12 @@ void LinkLocals::apply(const Table& table, const std::vector<datapath::IpRow>& r
 
 Result<void> LinkLocals::reconcile(const Table& table, const std::vector<datapath::IpRow>& rows) {
   domain_of_.clear();
+  holders_of_.clear();
   boost::unordered_flat_map<switch_link_local, std::uint32_t, OctetHash, OctetEqual> wanted;
   for (const auto& row : rows) {
     const auto key = link_local_of(row);
     if (!key || !row.present || row.domain.value() == 0) continue;
-    domain_of_[*key] = row.domain.value();
+    hold(*key, row.domain.value());
     wanted[entry_of(row.domain.value(), *key)] = key->instance;
   }
   const auto actual = table.read_all();

@@ -117,7 +117,7 @@ void size_maps(switch_bpf* skeleton, std::uint32_t instances, const std::optiona
   bpf_map__set_max_entries(skeleton->maps.fdb, instances * SWITCH_FDB_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.ips, instances * SWITCH_IPS_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.instance_counters, instances);
-  bpf_map__set_max_entries(skeleton->maps.link_locals, instances);
+  bpf_map__set_max_entries(skeleton->maps.link_locals, instances * SWITCH_IPS_PER_INSTANCE);
   bpf_map__set_max_entries(skeleton->maps.storms, instances + SWITCH_ACCESS_MAX);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {

@@ -29,8 +29,9 @@ Impl::Tables::Tables(const AgentConfig& config)
 
 Impl::Impl(AgentConfig config_, std::uint64_t seed)
     : config(std::move(config_)),
-      address_shares{Shares(limits::kMacRowsMax, 0, config.ports.size()),
-                     Shares(limits::kIpRowsMax, config.ips_per_port_max, config.ports.size())},
+      address_shares{Shares(config.instances_max, 0, config.ports.size()),
+                     Shares(std::uint64_t{limits::kIpRowsPerInstance} * config.instances_max, config.ips_per_port_max,
+                            config.ports.size())},
       random(seed),
       nonces(agent::secret_of(config.secret, seed)),
       greeter(nonces.split()) {

@@ -20,6 +20,10 @@ IpPrefix widened(IpPrefix ip, std::uint8_t length) {
   return ip;
 }
 
+bool goes_with(const IpOwners::Claim& held, const IpOwners::Claim& claim) {
+  return held.vsi == claim.vsi && (held.mac == claim.mac || held.place == claim.place);
+}
+
 }  // namespace
 
 bool overlap(const IpPrefix& a, const IpPrefix& b) {
@@ -28,41 +32,41 @@ bool overlap(const IpPrefix& a, const IpPrefix& b) {
   return widened(a, length) == widened(b, length);
 }
 
-const VsiId* IpOwners::other(GroupId vn, const IpPrefix& ip, const VsiId& vsi) const {
-  if (const auto same = holders_.find(key_of(vn, ip)); same != holders_.end() && same->second.vsi == vsi)
+const IpOwners::Claim* IpOwners::other(GroupId vn, const IpPrefix& ip, const Claim& claim) const {
+  if (const auto same = holders_.find(key_of(vn, ip)); same != holders_.end() && goes_with(same->second.claim, claim))
     return nullptr;  // what it holds it may go on to hold
-  if (const VsiId* found = around(vn, ip, vsi)) return found;
-  return within(vn, ip, vsi);
+  if (const Claim* found = around(vn, ip, claim)) return found;
+  return within(vn, ip, claim);
 }
 
-/// Of the prefixes that the address range lies in, those of another VSI.
-const VsiId* IpOwners::around(GroupId vn, const IpPrefix& ip, const VsiId& vsi) const {
+/// Of the prefixes that the address range lies in, those of another.
+const IpOwners::Claim* IpOwners::around(GroupId vn, const IpPrefix& ip, const Claim& claim) const {
   const auto used = lengths_.find(FamilyKey{vn, ip.family});
   if (used == lengths_.end()) return nullptr;
   for (std::uint8_t length = 0; length <= ip.length; ++length) {
     if (used->second[length] == 0) continue;
     const auto at = holders_.find(key_of(vn, widened(ip, length)));
-    if (at != holders_.end() && at->second.vsi != vsi) return &at->second.vsi;
+    if (at != holders_.end() && !goes_with(at->second.claim, claim)) return &at->second.claim;
   }
   return nullptr;
 }
 
-/// Of the prefixes within the range those of another VSI. A VSI that has more of its own there than one TSI may is
-/// told that it overlaps itself, so that no range makes us walk a table.
-const VsiId* IpOwners::within(GroupId vn, const IpPrefix& ip, const VsiId& vsi) const {
+/// Of the prefixes within the range those of another. A VSI that has more of its own there than one TSI may is told
+/// that it overlaps itself, so that no range makes us walk a table.
+const IpOwners::Claim* IpOwners::within(GroupId vn, const IpPrefix& ip, const Claim& claim) const {
   if (ip.is_single()) return nullptr;
   std::size_t looked = 0;
   for (auto at = holders_.lower_bound(key_of(vn, ip)); at != holders_.end(); ++at) {
     const auto& [key, holder] = *at;
     if (key.vn != vn || !overlap(ip, {key.family, key.length, key.first})) return nullptr;
-    if (holder.vsi != vsi || ++looked > limits::kIpsPerInstanceMax) return &holder.vsi;
+    if (!goes_with(holder.claim, claim) || ++looked > limits::kIpsPerInstanceMax) return &holder.claim;
   }
   return nullptr;
 }
 
-void IpOwners::add(GroupId vn, const IpPrefix& ip, const VsiId& vsi) {
-  const auto [at, added] = holders_.try_emplace(key_of(vn, ip), Holder{vsi, 0});
-  ensure(at->second.vsi == vsi, "two VSIs hold one IP");
+void IpOwners::add(GroupId vn, const IpPrefix& ip, const Claim& claim) {
+  const auto [at, added] = holders_.try_emplace(key_of(vn, ip), Holder{claim, 0});
+  ensure(at->second.claim.vsi == claim.vsi, "two VSIs hold one IP");
   ++at->second.rows;
   if (added) ++lengths_[FamilyKey{vn, ip.family}][ip.length];
 }

@@ -22,10 +22,17 @@ bool overlap(const IpPrefix& a, const IpPrefix& b);
 /// a look-up is bounded by the prefix lengths in use, never by how many prefixes there are.
 class IpOwners {
  public:
-  /// The VSI other than `vsi` that holds an address of the prefix; null if there is none.
-  const VsiId* other(GroupId vn, const IpPrefix& ip, const VsiId& vsi) const;
-  /// Counted: a VSI may have an IP under several MACs and at several places. Requires that other() finds none.
-  void add(GroupId vn, const IpPrefix& ip, const VsiId& vsi);
+  /// Who claims a prefix, or holds it: under which of its MACs, and at which of its places (the instance).
+  struct Claim {
+    VsiId vsi;
+    MacAddress mac;
+    std::uint32_t place = 0;
+  };
+  /// Who holds an address of the prefix and is another VSI, or the same one under another MAC at another place; null if
+  /// there is none. The same MAC at another place is a takeover, which is the MAC's business.
+  const Claim* other(GroupId vn, const IpPrefix& ip, const Claim& claim) const;
+  /// Counted: a VSI may have an IP under several MACs and at several places; the first of them stands for all.
+  void add(GroupId vn, const IpPrefix& ip, const Claim& claim);
   void remove(GroupId vn, const IpPrefix& ip);
   std::size_t size() const { return holders_.size(); }
 
@@ -38,7 +45,7 @@ class IpOwners {
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   struct Holder {
-    VsiId vsi;
+    Claim claim;
     std::uint32_t rows = 0;
   };
   struct FamilyKey {
@@ -53,8 +60,8 @@ class IpOwners {
   /// How many prefixes of each length a VN has.
   using Lengths = std::array<std::uint32_t, 129>;
   static Key key_of(GroupId vn, const IpPrefix& ip) { return {vn, ip.family, ip.octets, ip.length}; }
-  const VsiId* around(GroupId vn, const IpPrefix& ip, const VsiId& vsi) const;
-  const VsiId* within(GroupId vn, const IpPrefix& ip, const VsiId& vsi) const;
+  const Claim* around(GroupId vn, const IpPrefix& ip, const Claim& claim) const;
+  const Claim* within(GroupId vn, const IpPrefix& ip, const Claim& claim) const;
 
   std::map<Key, Holder> holders_;
   boost::unordered_flat_map<FamilyKey, Lengths> lengths_;

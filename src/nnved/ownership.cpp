@@ -2,12 +2,26 @@
 // Who may have an address (S6): it belongs to the VSI that holds it, here or where the configuration places it; the
 // same VSI takes it over from another place only if it says so and both places let it.
 #include <algorithm>
+#include <array>
 
 #include "nnved/agent_impl.hpp"
 
 namespace splitnve::nnved {
 
 using Impl = Agent::Impl;
+
+namespace {
+
+/// The MAC whose link-local address this is by its form (RFC 4291, EUI-64): nobody else's.
+std::optional<MacAddress> mac_of_eui64(const IpPrefix& ip) {
+  const auto& octet = ip.octets;
+  if (!ip.is_link_local() || !ip.is_single() || octet[11] != 0xFF || octet[12] != 0xFE) return std::nullopt;
+  const std::array<std::uint8_t, 6> mac{
+      static_cast<std::uint8_t>(octet[8] ^ 2), octet[9], octet[10], octet[13], octet[14], octet[15]};
+  return MacAddress(mac);
+}
+
+}  // namespace
 
 std::string Impl::place_of(Index instance) const {
   const TsiRow& row = tsis[instance];
@@ -46,13 +60,16 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
   return held_by(Reason::kTakeoverContested, owner->active);
 }
 
-/// An IP belongs to one VSI of its VN, whatever MACs and places that has.
+/// An IP belongs to one VSI of its VN. At another place that VSI has it with the same MAC, which check_owner() asks
+/// for: a MAC of somebody's own would take the IP and nothing else.
 std::optional<Refused> Impl::check_ip_owner(const VsiId& vsi, const Step& step) const {
   if (const Reason bad = policy.check_ip(step.vn, step.name.ip); bad != Reason::kNone)
     return Refused{bad, step.vn, about::Ip(step.name.ip)};
-  const VsiId* other = tsis.ip_owners().other(step.vn, step.name.ip, vsi);
+  if (const auto of = mac_of_eui64(step.name.ip); of && *of != step.name.mac)
+    return Refused{Reason::kDuplicateIp, step.vn, about::Ip(step.name.ip)};
+  const auto* other = tsis.ip_owners().other(step.vn, step.name.ip, {vsi, step.name.mac, step.instance});
   if (other == nullptr) return std::nullopt;
-  return Refused{Reason::kDuplicateIp, step.vn, about::Holder(step.name, *other)};
+  return Refused{Reason::kDuplicateIp, step.vn, about::Holder(step.name, other->vsi)};
 }
 
 /// Both the place that it is taken to and the one that it is taken from have to let it.

@@ -106,6 +106,7 @@ Reason Policy::check_ip(GroupId vn_id, const IpPrefix& ip) const {
   const VnConfig& config = *vn(vn_id);
   const std::uint8_t least = ip.family == IpFamily::kV4 ? kPrefixBitsMinV4 : kPrefixBitsMinV6;
   if (ip.length < least && !config.wide_prefixes) return Reason::kWidePrefix;
+  if (ip.is_link_local() && !ip.is_single()) return Reason::kWidePrefix;  // each VM of the link has one in it
   const auto reserved = [&](const IpPrefix& one) { return overlap(one, ip); };
   return std::ranges::any_of(config.reserved_ips, reserved) ? Reason::kReservedIp : Reason::kNone;
 }

@@ -182,7 +182,8 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
     if (address.mac.is_group()) return "its address is a group address";
   }
   for (const IpRecord& ip : record.ips)
-    if (tsis.ip_owners().other(record.vn, ip.ip, record.vsi) != nullptr) return "another VSI has its IP address";
+    if (tsis.ip_owners().other(record.vn, ip.ip, {record.vsi, ip.mac, instance}) != nullptr)
+      return "another VSI has its IP address";
   const Index peer = restore_peer(*port_index, record.station, now);
   if (peer == kNoIndex) return "too many peers";
   if (tsis.find(record.vsi, record.vn, peer) != kNoIndex) return "the TSI stands twice";

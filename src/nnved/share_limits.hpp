@@ -34,8 +34,6 @@ inline constexpr std::size_t kRemovalsPerTurn = 64;
 /// A port may take half of a table at most, and half of every table is divided into reserves of the ports, so that
 /// one that has little always gets that (S39). This many rows of a small table are anybody's.
 inline constexpr std::uint64_t kShareFloor = 16;
-/// MAC addresses of all TSIs together: two of each at the design size.
-inline constexpr std::uint64_t kMacRowsMax = 2 * kInstancesMax;
 /// VNs of one VSI at one station: what a look-up walks at most.
 inline constexpr std::size_t kVnsPerVsiMax = 64;
 /// Places that may have one address of a VSI at once: a migration needs two.

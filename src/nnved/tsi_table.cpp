@@ -122,7 +122,7 @@ AddressRow& TsiTable::add_address(Index instance, const AddressName& name) {
   if (!name.ip.is_none()) {
     ensure(place != row.addresses.end() && place->owns() && place->mac == name.mac, "an IP stands behind its MAC");
     address.ip = ips_.add(instance, name.ip);
-    ip_owners_.add(row.vn, name.ip, row.vsi);
+    ip_owners_.add(row.vn, name.ip, {row.vsi, name.mac, instance});
     return *row.addresses.insert(place + 1, address);
   }
   if (address.owns()) {

@@ -31,7 +31,8 @@
 #define JUDGED_WHOLE 0xFFFFu
 
 /* IP protocols, which are IPv6's next headers too. */
-enum { NEXT_HOP_BY_HOP = 0, NEXT_TCP = 6, NEXT_UDP = 17, NEXT_ROUTING = 43, NEXT_FRAGMENT = 44, NEXT_AUTH = 51, NEXT_ICMPV6 = 58 };
+enum { NEXT_HOP_BY_HOP = 0, NEXT_ICMP = 1, NEXT_TCP = 6, NEXT_UDP = 17, NEXT_ROUTING = 43, NEXT_FRAGMENT = 44, NEXT_AUTH = 51, NEXT_ICMPV6 = 58 };
+enum { ICMP_REDIRECT = 5, ICMP_ROUTER_ADVERT = 9 };
 enum { NEXT_DESTINATION = 60, NEXT_MOBILITY = 135, NEXT_HIP = 139, NEXT_SHIM6 = 140, NEXT_SCTP = 132, NEXT_UDP_LITE = 136 };
 /* ICMPv6 types and options of neighbour discovery (RFC 4861). */
 enum { ND_ROUTER_SOLICIT = 133, ND_ROUTER_ADVERT, ND_SOLICIT, ND_ADVERT, ND_REDIRECT };
@@ -250,6 +251,15 @@ static __noinline int walk_extensions(struct __sk_buff* skb, struct speaker* spe
 
 /* --- the three protocols --- */
 
+/* Redirects, and the router advertisements of IPv4 (RFC 1256). */
+static __always_inline enum switch_drop foreign_icmp(struct __sk_buff* skb, const struct speaker* speaker) {
+  __u8 type;
+  if (!read_at(skb, speaker->at, &type, sizeof type)) return SWITCH_DROP_UNPARSABLE_IP;
+  if ((type == ICMP_REDIRECT || type == ICMP_ROUTER_ADVERT) && !(speaker->flags & SWITCH_MAY_ROUTE))
+    return SWITCH_DROP_ROUTER;
+  return SWITCH_DROP_COUNT;
+}
+
 static __noinline enum switch_drop foreign_ipv4(struct __sk_buff* skb, struct speaker* speaker) {
   struct ipv4_head ip;
   __u32 size;
@@ -261,7 +271,9 @@ static __noinline enum switch_drop foreign_ipv4(struct __sk_buff* skb, struct sp
     return SWITCH_DROP_SPOOFED_IP;
   speaker->at += size;
   if (!(bpf_ntohs(ip.fragment) & IPV4_FRAGMENT_MASK)) speaker->judged = speaker->at + checksum_of(ip.protocol);
-  if (ip.protocol != NEXT_UDP || (bpf_ntohs(ip.fragment) & IPV4_OFFSET_MASK)) return SWITCH_DROP_COUNT;
+  if (bpf_ntohs(ip.fragment) & IPV4_OFFSET_MASK) return SWITCH_DROP_COUNT;
+  if (ip.protocol == NEXT_ICMP) return foreign_icmp(skb, speaker);
+  if (ip.protocol != NEXT_UDP) return SWITCH_DROP_COUNT;
   return foreign_udp(skb, speaker, DHCP_SERVER, DHCP_CLIENT);
 }
 
