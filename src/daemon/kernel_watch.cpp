@@ -35,6 +35,7 @@ bool can_be_war(KernelPart part) {
     case KernelPart::kUnderlayMtu:
     case KernelPart::kUnderlayAddress:
     case KernelPart::kPins:
+    case KernelPart::kTables:
     case KernelPart::kUnread:
     case KernelPart::kCount_: return false;
   }

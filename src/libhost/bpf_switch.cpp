@@ -122,6 +122,7 @@ Result<void> BpfSwitch::State::set_up_tunnels() {
     settings.vxlan_port = config.vxlan->udp_port;
     if (const auto& local = config.vxlan->local) std::copy(local->octets.begin(), local->octets.end(), settings.local);
   }
+  own_settings = settings;
   if (!maps().settings.put(0, settings))
     return unexpected<Error>(Error{"cannot write the settings", config.pin_root, ""});
   return config.vxlan ? attach_tunnel() : Result<void>();

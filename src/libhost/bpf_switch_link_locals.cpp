@@ -85,4 +85,23 @@ Result<void> LinkLocals::reconcile(const Table& table, const std::vector<datapat
   return {};
 }
 
+Result<std::size_t> LinkLocals::settle(const Table& table, bool mend) const {
+  const auto actual = table.read_all();
+  if (!actual) return unexpected<Error>(actual.error());
+  std::size_t right = 0, wrong = 0;
+  for (const auto& [entry, instance] : *actual) {
+    const auto holders = holders_of_.find(entry);
+    if (holders != holders_of_.end() && std::ranges::count(holders->second, instance) != 0) {
+      ++right;
+      continue;
+    }
+    ++wrong;
+    if (mend && holders == holders_of_.end()) table.erase(entry);
+  }
+  if (right + wrong == holders_of_.size() && wrong == 0) return 0u;
+  if (mend)
+    for (const auto& [entry, holders] : holders_of_) table.put(entry, holders.back());
+  return std::max(wrong, holders_of_.size() - right);
+}
+
 }  // namespace splitnve::host::bpf

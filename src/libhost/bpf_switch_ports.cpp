@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -294,26 +295,35 @@ std::string BpfSwitch::State::refusal_to_bind(const datapath::PortRow& row, cons
 }
 
 // S18: the addresses of the access ports and uplinks, as the kernel has them in the table of ports.
-Result<void> BpfSwitch::State::refresh_own_addresses() {
+Result<std::size_t> BpfSwitch::State::settle_own_addresses(bool mend) {
   const auto known = maps().ports.read_all();
   const auto held = maps().own_addresses.read_all();
   if (!known) return unexpected<Error>(known.error());
   if (!held) return unexpected<Error>(held.error());
-  std::vector<bpf::switch_mac> wanted, stale;
+  boost::unordered_flat_set<bpf::switch_mac, bpf::OctetHash, bpf::OctetEqual> missing, wanted;
   for (const auto& [ifindex, port] : *known) {
     if (port.role == bpf::SWITCH_ROLE_VM) continue;
     bpf::switch_mac address{};
     std::copy(std::begin(port.mac), std::end(port.mac), address.mac);
-    wanted.push_back(address);
+    wanted.insert(address);
   }
-  const auto is_wanted = [&](const bpf::switch_mac& address) {
-    return std::any_of(wanted.begin(), wanted.end(), [&](const auto& own) { return bpf::OctetEqual()(own, address); });
-  };
-  for (const auto& row : *held)
-    if (!is_wanted(row.first)) stale.push_back(row.first);
-  maps().own_addresses.put(wanted, std::vector<std::uint32_t>(wanted.size(), 1));
-  maps().own_addresses.erase(stale);
-  return {};
+  missing = wanted;
+  std::vector<bpf::switch_mac> stale;
+  for (const auto& row : *held) {
+    if (!wanted.contains(row.first)) stale.push_back(row.first);
+    missing.erase(row.first);
+  }
+  if (mend) {
+    const std::vector<bpf::switch_mac> added(missing.begin(), missing.end());
+    maps().own_addresses.put(added, std::vector<std::uint32_t>(added.size(), 1));
+    maps().own_addresses.erase(stale);
+  }
+  return missing.size() + stale.size();
+}
+
+Result<void> BpfSwitch::State::refresh_own_addresses() {
+  const auto done = settle_own_addresses(true);
+  return done ? Result<void>() : unexpected<Error>(done.error());
 }
 
 }  // namespace splitnve::host

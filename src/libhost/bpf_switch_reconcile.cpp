@@ -107,21 +107,30 @@ Result<void> BpfSwitch::State::unbind_strangers(ReconcileReport& report) {
 }
 
 // A VNI entry follows from its domain; one that does not is a stranger.
-Result<void> BpfSwitch::State::repair_vnis() {
+Result<std::size_t> BpfSwitch::State::settle_vnis(bool mend) {
   const auto actual = maps().vnis.read_all();
   if (!actual) return unexpected<Error>(actual.error());
   std::unordered_map<std::uint32_t, std::uint32_t> missing;
+  std::vector<std::uint32_t> strangers;
   for (const auto& [domain, vni] : vni_of) missing[vni] = domain;
   for (const auto& [vni, domain] : *actual) {
     const auto wanted = missing.find(vni);
     if (wanted == missing.end()) {
-      maps().vnis.erase(vni);
+      strangers.push_back(vni);
     } else if (wanted->second == domain) {
       missing.erase(wanted);
     }
   }
-  for (const auto& [vni, domain] : missing) maps().vnis.put(vni, domain);
-  return {};
+  if (mend) {
+    for (const std::uint32_t vni : strangers) maps().vnis.erase(vni);
+    for (const auto& [vni, domain] : missing) maps().vnis.put(vni, domain);
+  }
+  return strangers.size() + missing.size();
+}
+
+Result<void> BpfSwitch::State::repair_vnis() {
+  const auto done = settle_vnis(true);
+  return done ? Result<void>() : unexpected<Error>(done.error());
 }
 
 Result<ReconcileReport> BpfSwitch::reconcile(const datapath::Rows& full) {

@@ -113,6 +113,7 @@ struct BpfSwitch::State {
   bpf::LinkLocals link_locals;
   std::unordered_map<std::uint32_t, std::uint32_t> vni_of;  ///< by domain, to find the VNI that a domain leaves
   std::uint32_t vxlan_ifindex = 0;
+  bpf::switch_settings own_settings{};  ///< as the map has them, if nobody else wrote there
   unsigned vxlan_mtu = 0;
   std::optional<UnderlayRoom> underlay;  ///< as it was when last measured
   std::uint32_t underlay_ifindex = 0;    ///< of the interface that has the local address
@@ -134,6 +135,8 @@ struct BpfSwitch::State {
   std::string attach(const bpf::Link& link, Program program, bpf::switch_port* entry);
   bool is_in_front(const bpf::Ingress& ingress, Program program) const;
   bpf::Attachment attachment(Program program) const;
+  /// How many rows differ from what the ports say; with `mend` no more.
+  Result<std::size_t> settle_own_addresses(bool mend);
   Result<void> refresh_own_addresses();
   void unbind(PortId port);
   void unbind_interface(std::uint32_t ifindex);
@@ -150,7 +153,9 @@ struct BpfSwitch::State {
 
   Result<void> bind_all(const std::vector<datapath::PortRow>& rows, ReconcileReport& report);
   Result<void> unbind_strangers(ReconcileReport& report);
+  Result<std::size_t> settle_vnis(bool mend);
   Result<void> repair_vnis();
+  void examine_tables(bool mend, KernelFaults& faults);
 
   void write(const bpf::Changes& changes, bpf::Failures& failures);
   void put_domains(const bpf::Change<std::uint32_t, bpf::switch_domain>& change, bpf::Failures& failures);

@@ -21,6 +21,7 @@ const char* to_string(KernelPart part) {
     case KernelPart::kForeignBefore: return "foreign_before";
     case KernelPart::kForeignXdp: return "foreign_xdp";
     case KernelPart::kPortRow: return "port_row_changed";
+    case KernelPart::kTables: return "table_changed";
     case KernelPart::kClaim: return "port_claimed";
     case KernelPart::kTunnel: return "tunnel_changed";
     case KernelPart::kUnderlayMtu: return "underlay_mtu";
@@ -33,6 +34,8 @@ const char* to_string(KernelPart part) {
 }
 
 namespace {
+
+constexpr std::size_t kLinkLocalsExamined = 4096;
 
 KernelFault fault(KernelPart part, const std::string& where, std::string what) {
   return {part, where, std::move(what), false, std::nullopt};
@@ -144,13 +147,12 @@ void BpfSwitch::State::examine_tunnel(bool mend, KernelFaults& faults) {
       if (bpf::Link renamed; error == ENODEV && bpf::find_link(vxlan_ifindex, renamed) == 0 && renamed.kind == "vxlan")
         bpf::delete_link(vxlan_ifindex);
       const auto made = bpf::ensure_vxlan(*config.vxlan, vxlan_mtu, true);
-      bpf::switch_settings settings{};
-      if (made && maps().settings.get(0, settings)) {
-        vxlan_ifindex = settings.vxlan_ifindex = *made;
+      if (made) {
+        vxlan_ifindex = own_settings.vxlan_ifindex = *made;
         const auto attached = attach_tunnel();
-        found.mended = attached.has_value() && maps().settings.put(0, settings);
+        found.mended = attached.has_value() && maps().settings.put(0, own_settings);
         if (!attached) found.what += "; " + attached.error().to_string();
-      } else if (!made) {
+      } else {
         found.what += "; " + made.error().to_string();
       }
     }
@@ -161,11 +163,34 @@ void BpfSwitch::State::examine_tunnel(bool mend, KernelFaults& faults) {
 }
 
 void BpfSwitch::State::set_tunnel_mtu(unsigned mtu) {
-  bpf::switch_settings settings{};
   mtu = std::min(mtu, 65535u);
-  if (!maps().settings.get(0, settings) || settings.tunnel_mtu == mtu) return;
-  settings.tunnel_mtu = static_cast<std::uint16_t>(mtu);
-  maps().settings.put(0, settings);
+  if (own_settings.tunnel_mtu == mtu) return;
+  own_settings.tunnel_mtu = static_cast<std::uint16_t>(mtu);
+  maps().settings.put(0, own_settings);
+}
+
+// The tables that no row of an agent stands for: what all ports share. Whoever writes into our maps is found here.
+void BpfSwitch::State::examine_tables(bool mend, KernelFaults& faults) {
+  bpf::switch_settings actual{};
+  const bool settings_differ = !maps().settings.get(0, actual) || !bpf::OctetEqual()(actual, own_settings);
+  const auto addresses = settle_own_addresses(mend);
+  const auto vnis = settle_vnis(mend);
+  // This is done on the loop, by a timer too: a table of many is left to the reconcile at a start.
+  const bool few = link_locals.size() <= kLinkLocalsExamined;
+  const auto locals = few ? link_locals.settle(maps().link_locals, mend) : Result<std::size_t>(0u);
+  if (!addresses || !vnis || !locals)
+    return faults.push_back(unread(bpf::owner_name(config.pin_root), "the kernel does not say what our tables hold"));
+  std::string what = settings_differ ? "settings" : "";
+  const auto add = [&](std::size_t count, const char* table) {
+    if (count != 0) what += (what.empty() ? "" : ", ") + std::to_string(count) + " of " + table;
+  };
+  add(*addresses, "own_addresses");
+  add(*vnis, "vnis");
+  add(*locals, "link_locals");
+  if (what.empty()) return;
+  auto found = fault(KernelPart::kTables, bpf::owner_name(config.pin_root), "rows are missing or another's: " + what);
+  found.mended = mend && (!settings_differ || maps().settings.put(0, own_settings));
+  faults.push_back(std::move(found));
 }
 
 // Neither an address nor an MTU of the underlay is ours to set: it is told, and what does not fit is dropped and
@@ -207,6 +232,7 @@ KernelFaults BpfSwitch::examine_shared(bool thorough, bool mend) {
     if (thorough) state_->examine_underlay(faults);
   }
   if (thorough) state_->examine_pins(mend, faults);
+  if (thorough) state_->examine_tables(mend, faults);
   return faults;
 }
 

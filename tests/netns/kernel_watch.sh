@@ -199,5 +199,26 @@ reached blue1 10.0.0.2
 step "config check tells what other tools did lately"
 must_fail in_ns sw1 "$vdpctl" config check "$work/sw1.json"
 grep -q "another tool on this machine changed what the running daemon needs" "$work/check"
+step "rows that all ports share are taken out of the maps, or changed"
+table() { echo /sys/fs/bpf/splitnve/sw1/v*/"$1"; }
+empty_table() {
+  local map key
+  map=$(table "$1")
+  bpftool -j map dump pinned "$map" | jq -r '.[].key | join(" ")' | while read -r key; do
+    # shellcheck disable=SC2086  # an octet each
+    bpftool map delete pinned "$map" key $key
+  done
+}
+zero_settings() {
+  local map size
+  map=$(table settings)
+  size=$(bpftool -j map dump pinned "$map" | jq ".[0].value | length")
+  # shellcheck disable=SC2046
+  bpftool map update pinned "$map" key 0 0 0 0 value $(printf "0 %.0s" $(seq "$size"))
+}
+lost sw1 table_changed empty_table vnis
+lost sw1 table_changed empty_table own_addresses
+lost sw1 table_changed zero_settings
+reached blue1 10.0.0.3
 step_end
 echo "kernel_watch: PASS"

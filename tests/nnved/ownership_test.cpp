@@ -63,6 +63,31 @@ TEST_F(OwnedIps, OverlappingPrefixesOfTwoVsisAreRefusedEitherWay) {
   EXPECT_TRUE(rig.consistent());
 }
 
+TEST_F(OwnedIps, TheNameOfTheVsiAloneTakesNoIpToAnotherPlace) {
+  ASSERT_TRUE(claims(first, claim_ip(TlvType::kAssociate, 1, "10.0.0.7")).success());
+  Tlv under_another_mac = claim_ip(TlvType::kAssociate, 1, "10.0.0.7");
+  under_another_mac.entries.front().mac = mac(9);
+  for (const std::uint8_t status : {std::uint8_t{0}, vdp::kStatusMigrating}) {
+    under_another_mac.status = status;
+    EXPECT_EQ(claims(second, under_another_mac), kTaken) << unsigned{status};
+  }
+  Tlv around = under_another_mac;
+  around.entries.front().ip = *IpPrefix::from_string("10.0.0.0/24");
+  around.format = vdp::group_mac_format(around.entries.front().ip);
+  EXPECT_EQ(claims(second, around), kTaken);
+  Tlv here = under_another_mac;
+  here.status = 0;
+  EXPECT_TRUE(claims(first, here).success()) << "where it is, a VM may have an IP under two of its MACs";
+}
+
+TEST_F(OwnedIps, ALinkLocalAddressByEui64GoesWithItsMac) {
+  const char* of_mac_1 = "fe80::aa:ff:fe00:1";  // of mac(1)
+  EXPECT_EQ(claims(second, claim_ip(TlvType::kAssociate, 2, of_mac_1)), kTaken);
+  EXPECT_TRUE(claims(first, claim_ip(TlvType::kAssociate, 1, of_mac_1)).success());
+  EXPECT_TRUE(claims(second, claim_ip(TlvType::kAssociate, 2, "fe80::2")).success()) << "of no MAC";
+  EXPECT_FALSE(claims(second, claim_ip(TlvType::kAssociate, 2, "fe80::/64")).success()) << "everybody's";
+}
+
 TEST_F(OwnedIps, WhatIsGivenBackIsFree) {
   ASSERT_TRUE(claims(first, claim_ip(TlvType::kAssociate, 1, "2001:db8::/64")).success());
   EXPECT_EQ(claims(second, claim_ip(TlvType::kAssociate, 2, "2001:db8::5")), kTaken);

@@ -51,6 +51,16 @@ TEST(VidPool, AReleasedVidRestsForOtherVnsButNotForItsOwn) {
   EXPECT_EQ(pool.acquire(GroupId(2), Vid(), kStart + 19s).value(), Vid(100));
 }
 
+TEST(VidPool, ARestThatARefusedRequestInterruptedGoesOn) {
+  VidPool pool = make_pool(100, 101);
+  ASSERT_TRUE(pool.acquire(GroupId(1), Vid(100), kStart));
+  pool.release(GroupId(1), true, kStart);
+  ASSERT_TRUE(pool.acquire(GroupId(1), Vid(100), kStart + 1s));
+  pool.release(GroupId(1), false, kStart + 1s);  // the request was refused, so it never stood on the wire anew
+  EXPECT_EQ(pool.acquire(GroupId(2), Vid(100), kStart + 9s).error(), Reason::kVidTaken);
+  EXPECT_EQ(pool.acquire(GroupId(2), Vid(100), kStart + 11s).value(), Vid(100));
+}
+
 TEST(VidPool, APinnedVidIsItsVnsAlone) {
   VidPool pool = make_pool(100, 101);
   pool.pin(Vid(100), GroupId(7));

@@ -42,6 +42,7 @@ enum class KernelPart : std::uint8_t {
   kUnderlayMtu,      ///< the underlay carries less than the access ports
   kUnderlayAddress,  ///< the source address of the tunnels is at no interface
   kPins,             ///< pinned maps and programs
+  kTables,           ///< rows that all ports share: settings, VNIs, addresses of ours, signalled link-locals
   kUnread,           ///< no fault: the kernel did not say (no descriptor, no memory), and what stood may stand
   kCount_,
 };
