@@ -47,7 +47,7 @@ nothing_lost() {
   tools/dev fuzz --seconds 300 | tail_of '^fuzz: (PASS|FAIL)'
 }
 
-turnover() { tools/dev bench turnover | tail_of 'turnover'; }
+turnover() { tools/dev bench turnover | tee /dev/stderr | jq -c '.ratios' >&3; }
 
 speed() { tools/dev accept speed | tee /dev/stderr | grep -E '^(PASS|FAIL)' >&3; }
 
