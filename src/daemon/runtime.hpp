@@ -87,6 +87,8 @@ class Runtime {
     log_.set_tap([this](agent::Notice notice) { audit_file_.record(std::move(notice)); });
   }
   ~Runtime() { log_.set_tap({}); }
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
 
   /// Store into agent, agent into datapath, then ports and control socket. An error is one line for the operator.
   Result<void> start(host::BpfSwitch::Config datapath, const PortNames& ports, Publish publish) {

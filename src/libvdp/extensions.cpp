@@ -121,7 +121,7 @@ Decoded<Optional> read_reason(BoundedReader& reader) {
   ReasonText out;
   reader.u16(out.cause);
   const Octets text = reader.rest();
-  // Characters may alias octets; the view lives as long as the VDPDU. No reinterpret_cast stands where octets are read.
+  // Characters may alias octets; the view lives as long as the VDPDU.
   // NOLINTNEXTLINE(bugprone-casting-through-void)
   out.text = std::string_view(static_cast<const char*>(static_cast<const void*>(text.data())), text.size());
   return Optional(out);
