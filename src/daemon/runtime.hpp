@@ -305,7 +305,7 @@ class Runtime {
     if (!report) return unexpected<Error>(report.error());
     // The pins outlived the store: somebody has put it away. What it knew does not come back by itself.
     const bool forgot = store_empty_ && report->removed != 0;
-    log_.event(forgot ? host::LogLevel::kWarning : host::LogLevel::kInfo, "datapath.reconciled",
+    log_.event(level_of(!forgot), "datapath.reconciled",
                {{"cause", cause},
                 {"added", std::to_string(report->added)},
                 {"changed", std::to_string(report->changed)},

@@ -119,7 +119,8 @@ struct Log::Impl {
     const std::lock_guard lock(guard);
     return kind.admit();
   }
-  void write(LogLevel at, const std::string& line) {
+  void event(LogLevel at, std::string line, const std::string& rest) {
+    line += rest;
     logger.log(spdlog_level(at), spdlog::string_view_t(line.data(), line.size()));
   }
 };
@@ -161,27 +162,28 @@ agent::Notice::Level notice_level(LogLevel level) {
 void Log::set_tap(std::function<void(agent::Notice)> tap) { impl_->tap = std::move(tap); }
 
 void Log::event(LogLevel level, const char* id, std::initializer_list<LogField> fields, std::string_view text) {
+  if (level == LogLevel::kDebug && !impl_->logger.should_log(spdlog_level(level))) return;
   std::string line = fields_text(fields);
   if (!text.empty()) line += " " + escape_text(text);
   if (impl_->tap && level != LogLevel::kDebug)
     impl_->tap({id, notice_level(level), line.empty() ? line : line.substr(1)});
-  impl_->write(level, id + line);
+  impl_->event(level, id, line);
 }
 
 void Log::transition(const agent::Transition& transition) {
   if (!impl_->logger.should_log(spdlog_level(LogLevel::kInfo)) || !impl_->admit(impl_->transitions)) return;
-  impl_->write(LogLevel::kInfo, "TRANSITION" + fields_text({{"machine", transition.machine},
-                                                            {"subject", to_string(transition.subject)},
-                                                            {"from", transition.from},
-                                                            {"to", transition.to},
-                                                            {"reason", transition.reason}}));
+  impl_->event(LogLevel::kInfo, "TRANSITION",
+               fields_text({{"machine", transition.machine},
+                            {"subject", to_string(transition.subject)},
+                            {"from", transition.from},
+                            {"to", transition.to},
+                            {"reason", transition.reason}}));
 }
 
 bool Log::notice(const agent::Notice& notice) {
   const bool is_error = notice.level == agent::Notice::Level::kError;
   if (!impl_->admit(is_error ? impl_->errors : impl_->notices)) return false;
-  impl_->write(level_of(notice.level),
-               notice.text.empty() ? std::string(notice.id) : notice.id + (" " + escape_text(notice.text)));
+  impl_->event(level_of(notice.level), notice.id, notice.text.empty() ? "" : " " + escape_text(notice.text));
   return true;
 }
 
