@@ -67,6 +67,7 @@ Station::Plan Station::plan_incremental(Handle handle) {
     if (lead == nullptr || (first != Verb::kRemove && lead->ip == 0 && entry.ip != 0)) lead = &entry;
   }
   ensure(lead != nullptr, "an association is planned only while an entry needs something");
+  // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): ensured
   Plan plan{TlvType::kAssociate, row.status, format_of(handle, *lead), true, false};
   switch (first) {
     case Verb::kRemove: plan = {TlvType::kDeAssociate, 0, plan.format, true, false}; break;

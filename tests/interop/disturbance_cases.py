@@ -66,19 +66,20 @@ def disconnected(world):
     world.bridge.ctl("vn", "release", "--port", "p1", "--vn", "red")
 
 
-@case("migration: the source is refused with KEEP and goes, the destination stays", "procedures")
+@case("migration: the source hears success while it is held and then that its VSI is gone, the destination stays", "procedures")
 def migration(world):
     vsi, mac = world.ids.vsi(), world.ids.mac()
-    associate(world, vsi, filter_text(4, 0, mac, BLUE))
+    _, granted, _ = associate(world, vsi, filter_text(4, 0, mac, BLUE))
     world.link1.begin()
     world.link2.begin()
     world.st2.vsi("assoc", vsi, filter_text(4, 0, mac, BLUE), hints="to")
     exchange(world.link2, vsi, wire.ASSOCIATE)
     activated(world, vsi, port="p2")
     need("state at the source's port", world.bridge.tsi(vsi, port="p1")["state"], "associated")
-    # lldpad takes a refused keep-alive for the end, KEEP or not
-    exchange(world.link1, vsi, wire.ASSOCIATE, code=4, keep=True)
-    exchange(world.link1, vsi, wire.DE_ASSOCIATE)
+    # lldpad takes a refused keep-alive for the end, KEEP or not: it is granted until legacy_loser_hold_ms
+    exchange(world.link1, vsi, wire.ASSOCIATE)
+    commands = wait_until("the De-Associate", lambda: world.link1.associations(vsi, False, wire.DE_ASSOCIATE))
+    need("its entries", commands[0][1].entries, granted.entries)
     wait_until("lldpad forgets it at the source", lambda: vsi not in world.st1.vsis())
     wait_until("nnved forgets it at p1", lambda: not world.bridge.tsi(vsi, port="p1"))
     activated(world, vsi, port="p2")

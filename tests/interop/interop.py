@@ -30,7 +30,7 @@ def bridge_config():
     vns = [(bridge_cases.BLUE, "blue"), (bridge_cases.RED, "red"), (bridge_cases.CLOSED, "closed"),
            (bridge_cases.FIXED, "fixed")]
     open_vns = ["blue", "red", "fixed"]
-    return {**TIMING, "decision_deadline_ms": 400, "vid_quarantine_ms": 0,
+    return {**TIMING, "decision_deadline_ms": 400, "vid_quarantine_ms": 0, "legacy_loser_hold_ms": 3000,
             "ports": [{"interface": "p1", "vids": "100-1999", "legacy": True, "takeover": "any", "vns": open_vns,
                        "static_vids": [{"vid": bridge_cases.FIXED_VID, "vn": "fixed"}]},
                       {"interface": "p2", "vids": "200-200", "takeover": "any", "vns": open_vns},
