@@ -158,6 +158,7 @@ void Agent::Impl::drain_vns(Instant now) {
   std::erase_if(vn_askers_, [&](const VnAsker& asker) { return answer_vn(asker, now); });
   std::erase_if(vns_, [&](const auto& one) {
     const auto& [vn, wish] = one;
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): both have their values
     const bool asked = std::ranges::any_of(vn_askers_, [&](const VnAsker& asker) { return asker.vn == vn; });
     return !wish.connect && !wish.of_operator && !wish.dirty && wish.stores_waiting == 0 && !asked;
   });

@@ -24,7 +24,7 @@ void NnvesHeard::handle(const MacAddress& source, const vdp::Capabilities& shown
   const auto known = std::find_if(heard_.begin(), heard_.end(), [&](const Nnve& one) { return one.source == source; });
   if (known != heard_.end()) {
     *known = nnve;
-  } else if (heard_.size() < heard_.static_capacity) {
+  } else if (heard_.size() < kNnvesHeardMax) {
     heard_.push_back(nnve);
   }
 }
