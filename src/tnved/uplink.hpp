@@ -30,7 +30,7 @@ inline constexpr Duration kReassertPause = std::chrono::seconds(1);
 inline constexpr Duration kConflictNoticePause = std::chrono::seconds(30);
 
 /// One uplink: the ECP conversation and the VDP station towards the nNVE behind it, and who that nNVE is.
-struct Uplink {
+struct Uplink {  // NOLINT(clang-analyzer-optin.performance.Padding): there are few
   Uplink(const AgentConfig& agent, const UplinkConfig& uplink, EcpSequence first, const vdp::Capabilities& own,
          const auth::Nonce& first_seed)
       : config(uplink),
