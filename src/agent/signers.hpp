@@ -23,9 +23,9 @@ struct Signer {
   friend bool operator==(const Signer&, const Signer&) = default;
 };
 
-/// The peers that have signed, bounded by limits::kSignersMax; the oldest gives way, of the
-/// same interface if there is one. One counts as long as the key that
-/// it signed with is configured: take the key away to let it speak plainly again.
+/// The peers that have signed, bounded by limits::kSignersMax; the oldest gives way, of the same
+/// interface if there is one. One counts as long as the key that it signed with is configured: take the key away to let
+/// it speak plainly again.
 class Signers {
  public:
   /// Its number, if that is to be stored now; nullopt: it is known.

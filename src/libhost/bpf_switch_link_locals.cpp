@@ -63,45 +63,33 @@ void LinkLocals::apply(const Table& table, const std::vector<datapath::IpRow>& r
 Result<void> LinkLocals::reconcile(const Table& table, const std::vector<datapath::IpRow>& rows) {
   domain_of_.clear();
   holders_of_.clear();
-  boost::unordered_flat_map<switch_link_local, std::uint32_t, OctetHash, OctetEqual> wanted;
   for (const auto& row : rows) {
     const auto key = link_local_of(row);
-    if (!key || !row.present || row.domain.value() == 0) continue;
-    hold(*key, row.domain.value());
-    wanted[entry_of(row.domain.value(), *key)] = key->instance;
+    if (key && row.present && row.domain.value() != 0) hold(*key, row.domain.value());
   }
-  const auto actual = table.read_all();
-  if (!actual) return unexpected<Error>(actual.error());
-  for (const auto& [entry, instance] : *actual) {
-    const auto found = wanted.find(entry);
-    if (found == wanted.end())
-      table.erase(entry);
-    else if (found->second == instance)
-      wanted.erase(found);
-  }
-  for (const auto& [entry, instance] : wanted)
-    if (!table.put(entry, instance))
-      return unexpected<Error>(Error{"the table of link-local addresses is full", "", ""});
-  return {};
+  const auto done = settle(table, true);
+  return done ? Result<void>() : unexpected<Error>(done.error());
 }
 
 Result<std::size_t> LinkLocals::settle(const Table& table, bool mend) const {
   const auto actual = table.read_all();
   if (!actual) return unexpected<Error>(actual.error());
-  std::size_t right = 0, wrong = 0;
+  auto missing = holders_of_;
+  std::size_t strangers = 0;
   for (const auto& [entry, instance] : *actual) {
-    const auto holders = holders_of_.find(entry);
-    if (holders != holders_of_.end() && std::ranges::count(holders->second, instance) != 0) {
-      ++right;
-      continue;
+    const auto holders = missing.find(entry);
+    if (holders == missing.end()) {
+      ++strangers;
+      if (mend) table.erase(entry);
+    } else if (std::ranges::count(holders->second, instance) != 0) {
+      missing.erase(holders);
     }
-    ++wrong;
-    if (mend && holders == holders_of_.end()) table.erase(entry);
   }
-  if (right + wrong == holders_of_.size() && wrong == 0) return 0u;
   if (mend)
-    for (const auto& [entry, holders] : holders_of_) table.put(entry, holders.back());
-  return std::max(wrong, holders_of_.size() - right);
+    for (const auto& [entry, holders] : missing)
+      if (!table.put(entry, holders.back()))
+        return unexpected<Error>(Error{"the table of link-local addresses is full", "", ""});
+  return strangers + missing.size();
 }
 
 }  // namespace splitnve::host::bpf

@@ -149,13 +149,13 @@ struct BpfSwitch::State {
   void examine_tunnel(bool mend, KernelFaults& faults);
   void examine_underlay(KernelFaults& faults);
   void examine_pins(bool mend, KernelFaults& faults);
+  void examine_tables(bool mend, KernelFaults& faults);
   void set_tunnel_mtu(unsigned mtu);
 
   Result<void> bind_all(const std::vector<datapath::PortRow>& rows, ReconcileReport& report);
   Result<void> unbind_strangers(ReconcileReport& report);
   Result<std::size_t> settle_vnis(bool mend);
   Result<void> repair_vnis();
-  void examine_tables(bool mend, KernelFaults& faults);
 
   void write(const bpf::Changes& changes, bpf::Failures& failures);
   void put_domains(const bpf::Change<std::uint32_t, bpf::switch_domain>& change, bpf::Failures& failures);

@@ -71,7 +71,9 @@ class Authenticator {
     ensure(config_.mode != Mode::kOff, "a peer that signed has keys");
     config_.mode = Mode::kRequire;
   }
+  /// A session that somebody else has found valid for the frame that is checked next (Greeter).
   void adopt(Session session) { candidate_.emplace(std::move(session)); }
+  /// An ECPDU of ours was not acknowledged in time: after some in a row and nothing valid meanwhile, a new handshake.
   void handle_delivery_failed();
   /// A station without a session, where one is required, says hello.
   void handle_time(Instant now);

@@ -75,9 +75,9 @@ inline constexpr Duration kLinkDownHold = std::chrono::seconds(3);
 inline constexpr Duration kFailoverTime = std::chrono::seconds(3);
 
 // --- datapath ---
-/// IP prefixes that guards let pass, in all: four per TSI instance at the design size. The kernel
-/// takes about 200 octets for each.
+/// IP prefixes that guards let pass, for each of the configured instances, on average.
 inline constexpr std::uint32_t kIpRowsPerInstance = 4;
+/// The same in all, at the design size. The kernel takes about 200 octets for each.
 inline constexpr std::uint32_t kIpRowsMax = kIpRowsPerInstance * kInstancesMax;
 /// Local members a VN's flood list may have, and remote nNVEs likewise (S24): copies of one BUM frame per program run.
 inline constexpr std::size_t kFloodLocalMax = 64;
