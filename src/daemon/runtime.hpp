@@ -312,7 +312,7 @@ class Runtime {
                 {"removed", std::to_string(report->removed)},
                 {"unchanged", std::to_string(report->unchanged)},
                 {"failed", std::to_string(report->failures.size())}},
-               forgot ? "the store is empty: what forwarded before is closed" : "");
+               forgot ? "the state store is empty: what was forwarded before the start is closed" : "");
     for (const auto& failure : report->failures)
       log_.event(host::LogLevel::kError, "datapath.failed", {{"row", std::to_string(failure.index)}}, failure.cause);
     return {};

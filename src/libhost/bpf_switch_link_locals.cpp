@@ -67,11 +67,11 @@ Result<void> LinkLocals::reconcile(const Table& table, const std::vector<datapat
     const auto key = link_local_of(row);
     if (key && row.present && row.domain.value() != 0) hold(*key, row.domain.value());
   }
-  const auto done = settle(table, true);
+  const auto done = examine(table, true);
   return done ? Result<void>() : unexpected<Error>(done.error());
 }
 
-Result<std::size_t> LinkLocals::settle(const Table& table, bool mend) const {
+Result<std::size_t> LinkLocals::examine(const Table& table, bool mend) const {
   const auto actual = table.read_all();
   if (!actual) return unexpected<Error>(actual.error());
   auto missing = holders_of_;

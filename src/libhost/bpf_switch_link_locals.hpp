@@ -19,7 +19,7 @@ class LinkLocals {
   /// Follows the IP rows of a batch; a row that names no domain is one to be removed, or is not followed.
   void apply(const Table& table, const std::vector<datapath::IpRow>& rows, std::vector<datapath::Failure>& failures);
   /// How many rows of the table differ from what was applied; with `mend` no more.
-  Result<std::size_t> settle(const Table& table, bool mend) const;
+  Result<std::size_t> examine(const Table& table, bool mend) const;
   std::size_t size() const { return holders_of_.size(); }
   /// Brings the table to what all wanted IP rows say.
   Result<void> reconcile(const Table& table, const std::vector<datapath::IpRow>& rows);

@@ -295,7 +295,7 @@ std::string BpfSwitch::State::refusal_to_bind(const datapath::PortRow& row, cons
 }
 
 // S18: the addresses of the access ports and uplinks, as the kernel has them in the table of ports.
-Result<std::size_t> BpfSwitch::State::settle_own_addresses(bool mend) {
+Result<std::size_t> BpfSwitch::State::examine_own_addresses(bool mend) {
   const auto known = maps().ports.read_all();
   const auto held = maps().own_addresses.read_all();
   if (!known) return unexpected<Error>(known.error());
@@ -322,7 +322,7 @@ Result<std::size_t> BpfSwitch::State::settle_own_addresses(bool mend) {
 }
 
 Result<void> BpfSwitch::State::refresh_own_addresses() {
-  const auto done = settle_own_addresses(true);
+  const auto done = examine_own_addresses(true);
   return done ? Result<void>() : unexpected<Error>(done.error());
 }
 

@@ -107,7 +107,7 @@ Result<void> BpfSwitch::State::unbind_strangers(ReconcileReport& report) {
 }
 
 // A VNI entry follows from its domain; one that does not is a stranger.
-Result<std::size_t> BpfSwitch::State::settle_vnis(bool mend) {
+Result<std::size_t> BpfSwitch::State::examine_vnis(bool mend) {
   const auto actual = maps().vnis.read_all();
   if (!actual) return unexpected<Error>(actual.error());
   std::unordered_map<std::uint32_t, std::uint32_t> missing;
@@ -129,7 +129,7 @@ Result<std::size_t> BpfSwitch::State::settle_vnis(bool mend) {
 }
 
 Result<void> BpfSwitch::State::repair_vnis() {
-  const auto done = settle_vnis(true);
+  const auto done = examine_vnis(true);
   return done ? Result<void>() : unexpected<Error>(done.error());
 }
 

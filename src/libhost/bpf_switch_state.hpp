@@ -136,7 +136,7 @@ struct BpfSwitch::State {
   bool is_in_front(const bpf::Ingress& ingress, Program program) const;
   bpf::Attachment attachment(Program program) const;
   /// How many rows differ from what the ports say; with `mend` no more.
-  Result<std::size_t> settle_own_addresses(bool mend);
+  Result<std::size_t> examine_own_addresses(bool mend);
   Result<void> refresh_own_addresses();
   void unbind(PortId port);
   void unbind_interface(std::uint32_t ifindex);
@@ -154,7 +154,7 @@ struct BpfSwitch::State {
 
   Result<void> bind_all(const std::vector<datapath::PortRow>& rows, ReconcileReport& report);
   Result<void> unbind_strangers(ReconcileReport& report);
-  Result<std::size_t> settle_vnis(bool mend);
+  Result<std::size_t> examine_vnis(bool mend);
   Result<void> repair_vnis();
 
   void write(const bpf::Changes& changes, bpf::Failures& failures);

@@ -173,11 +173,11 @@ void BpfSwitch::State::set_tunnel_mtu(unsigned mtu) {
 void BpfSwitch::State::examine_tables(bool mend, KernelFaults& faults) {
   bpf::switch_settings actual{};
   const bool settings_differ = !maps().settings.get(0, actual) || !bpf::OctetEqual()(actual, own_settings);
-  const auto addresses = settle_own_addresses(mend);
-  const auto vnis = settle_vnis(mend);
+  const auto addresses = examine_own_addresses(mend);
+  const auto vnis = examine_vnis(mend);
   // This is done on the loop, by a timer too: a table of many is left to the reconcile at a start.
   const bool few = link_locals.size() <= kLinkLocalsExamined;
-  const auto locals = few ? link_locals.settle(maps().link_locals, mend) : Result<std::size_t>(0u);
+  const auto locals = few ? link_locals.examine(maps().link_locals, mend) : Result<std::size_t>(0u);
   if (!addresses || !vnis || !locals)
     return faults.push_back(unread(bpf::owner_name(config.pin_root), "the kernel does not say what our tables hold"));
   std::string what = settings_differ ? "settings" : "";
@@ -188,7 +188,7 @@ void BpfSwitch::State::examine_tables(bool mend, KernelFaults& faults) {
   add(*vnis, "vnis");
   add(*locals, "link_locals");
   if (what.empty()) return;
-  auto found = fault(KernelPart::kTables, bpf::owner_name(config.pin_root), "rows are missing or another's: " + what);
+  auto found = fault(KernelPart::kTables, bpf::owner_name(config.pin_root), "rows missing or modified: " + what);
   found.mended = mend && (!settings_differ || maps().settings.put(0, own_settings));
   faults.push_back(std::move(found));
 }

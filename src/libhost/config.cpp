@@ -226,7 +226,7 @@ ConfigDocument& ConfigDocument::operator=(ConfigDocument&&) noexcept = default;
 Result<ConfigDocument> ConfigDocument::load(const std::string& path) {
   std::error_code unknown;
   if (std::filesystem::is_directory(path, unknown))
-    return unexpected<Error>(Error{"the configuration is a folder", path, "name a file in it"});
+    return unexpected<Error>(Error{"the configuration is a directory", path, "name a file"});
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file) text << file.rdbuf();

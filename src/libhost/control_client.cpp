@@ -38,8 +38,8 @@ std::string seconds_text(Duration time) {
 unexpected<Error> no_answer(Duration patience, const char* what) {
   return unexpected<Error>(Error{
       std::string(what) + " within " + seconds_text(patience), "control socket",
-      "look whether it is stopped or busy (systemctl status, its log); what it was asked it goes on with: look at "
-      "the state, or give a longer --timeout"});
+      "check whether it is stopped or busy (systemctl status, its log); the request continues there: check the state, "
+      "or give a longer --timeout"});
 }
 
 void limit_waits(int fd, Duration patience) {

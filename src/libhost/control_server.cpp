@@ -319,7 +319,7 @@ void Responder::Backend::serve(ControlConnection& connection, std::uint64_t aske
   const auto verb = verbs.find(name);
   if (verb == verbs.end())
     return responder.fail({"unknown verb '" + name + "'", "verb",
-                           "it is one of the other daemon, or of another version (vdpctl --help)"});
+                           "it belongs to the other daemon or to another version (vdpctl --help)"});
   if (verb->second.needed == Access::kAdmin && connection.access() != Access::kAdmin) {
     ++stats.denied;
     return responder.fail({"the verb '" + name + "' needs administrator rights", "verb",

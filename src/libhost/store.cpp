@@ -64,8 +64,8 @@ Error store_error(const std::string& path, int code, const char* detail) {
     case SQLITE_CORRUPT:
       return {kDamaged + std::string(detail), path,
               "move " + path +
-                  " away and start again: a switch is then told all by its stations (nnved --recover-from-peers "
-                  "does both), on a hypervisor the TSIs have to be created and started anew"};
+                  " away and start again; a switch then recovers its TSIs from the stations (or start it with "
+                  "--recover-from-peers), on a hypervisor create and start the TSIs anew"};
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_READONLY:

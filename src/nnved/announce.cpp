@@ -48,7 +48,7 @@ void Impl::note_segment(std::uint32_t port_index, const SegmentWatch::Verdict& v
   }
   const std::uint64_t unsaid = std::exchange(port.segment_changes_unsaid, 0);
   const std::string where = "port " + config.ports[port_index].interface_name;
-  const std::string also = unsaid == 0 ? "" : " (and " + std::to_string(unsaid) + " changes before that were not told)";
+  const std::string also = unsaid == 0 ? "" : " (and " + std::to_string(unsaid) + " earlier changes not logged)";
   if (verdict.seen == Reason::kNone) {
     journal.notice("SEGMENT_CLEAR", agent::Notice::Level::kInfo, where + ": new VNs are admitted" + also);
   } else if (verdict.seen == Reason::kListening) {

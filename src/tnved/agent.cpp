@@ -80,6 +80,8 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
     count_drop("to the group, by an nNVE that speaks to us alone");
     return drain_session(uplink, now);
   }
+  const bool to_us_alone = frame->operation == ecp::Operation::kRequest && frame->destination == uplink.config.mac;
+  if (*counter == 0 && to_us_alone) uplink.speaks_alone = frame->source;
   meet(uplink, frame->source, now);
   const auto verdict = uplink.accept(*frame, *counter, now);
   uplink.authentication.handled(verdict, *counter);
@@ -98,11 +100,9 @@ void Agent::Impl::handle_frame(PortId port, Octets octets, Instant now) {
 }
 
 /// Several stations may share a segment, and an answer to one of them that goes to the group would be taken for ours.
-bool Agent::Impl::is_for_another(Uplink& uplink, const ecp::Frame& frame) const {
-  if (frame.operation != ecp::Operation::kRequest) return false;
-  if (frame.destination != uplink.config.mac) return uplink.speaks_alone == frame.source;
-  uplink.speaks_alone = frame.source;
-  return false;
+bool Agent::Impl::is_for_another(const Uplink& uplink, const ecp::Frame& frame) {
+  return frame.operation == ecp::Operation::kRequest && frame.destination != uplink.config.mac &&
+         uplink.speaks_alone == frame.source;
 }
 
 /// Whoever it is from: what matters is who else is there.

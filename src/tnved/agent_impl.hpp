@@ -175,7 +175,7 @@ struct Agent::Impl {
 
   // --- agent_evb.cpp ---
   void handle_lldp(Uplink& uplink, Octets octets, Instant now);
-  bool is_for_another(Uplink& uplink, const ecp::Frame& frame) const;
+  static bool is_for_another(const Uplink& uplink, const ecp::Frame& frame);
   void handle_announcement(Uplink& uplink, const ecp::Frame& frame, Instant now);
   /// After any call of the uplink's EVB machine: what it says goes out, what it changed holds from now on.
   void settle_evb(Uplink& uplink, Instant now);

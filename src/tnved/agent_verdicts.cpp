@@ -30,11 +30,11 @@ bool waits_to_settle(Wait wait) { return wait == Wait::kSettled; }
 /// What is known of an uplink that has not confirmed something in time; empty: it answers.
 std::string silence(const Uplink& uplink, Instant now) {
   const std::string refusal = uplink.authentication.view().refusal;
-  if (!refusal.empty()) return "; what comes from there is refused (" + refusal + ")";
-  if (!uplink.nnve) return "; no nNVE has answered there";
+  if (!refusal.empty()) return "; frames from there are rejected (" + refusal + ")";
+  if (!uplink.nnve) return "; no nNVE has answered";
   const auto quiet = std::chrono::duration_cast<std::chrono::seconds>(now - uplink.session.last_heard());
   if (quiet < std::chrono::seconds(2)) return "";
-  return "; nothing heard of nNVE " + uplink.nnve->to_string() + " for " + std::to_string(quiet.count()) + " s";
+  return "; no frame from nNVE " + uplink.nnve->to_string() + " for " + std::to_string(quiet.count()) + " s";
 }
 
 }  // namespace

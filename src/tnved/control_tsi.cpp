@@ -42,7 +42,7 @@ void write_tsi(host::JsonText row, const TsiView& tsi, const daemon::TsiNames& n
   row.member("held", tsi.held);
   row.member("num_of_addr", tsi.addresses.size());
   write_addresses(row, tsi);
-  row.member("reason", is_closed ? "its interface was set down: another tool takes our program off (vdpctl kernel show)"
+  row.member("reason", is_closed ? "interface set down: another tool keeps removing our program (vdpctl kernel show)"
                                  : tsi.reason);
   daemon::write_counters(row, counters);
   row.close('}');

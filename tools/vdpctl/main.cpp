@@ -101,7 +101,7 @@ std::string role_of(const std::string& text) {
 /// finds the daemon in the neighbouring sbin, a built one in the build tree, both before the PATH.
 Exit check_config(const std::string& file) {
   std::error_code unknown;
-  if (std::filesystem::is_directory(file, unknown)) return complain(file + ": a folder (name a file in it)");
+  if (std::filesystem::is_directory(file, unknown)) return complain(file + ": is a directory (name a file)");
   std::ifstream stream(file);
   if (!stream) return complain(file + ": " + std::strerror(errno));
   const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
