@@ -63,6 +63,17 @@ TEST(Refusal, ADuplicateMacInOneVnIsCode5WhetherReservedOrActiveAndTheFirstStays
   EXPECT_EQ(verdict(rig, {TlvType::kPreAssociate, vsi(2), {entry(70001, mac(1))}}), kRefused5);
   EXPECT_TRUE(verdict(rig, associate(2, entry(70002, mac(1)))).success()) << "the same MAC in another VN works";
   EXPECT_EQ(rig.tsi(vsi(1))->state, TsiState::kActivated);
+  const Vid blue = rig.tsi(vsi(1))->vid, red = rig.tsi(vsi(2), 1, 70002)->vid;
+  EXPECT_NE(blue, red);
+  EXPECT_TRUE(rig.datapath.open(PortId(1), blue, mac(1)));
+  EXPECT_TRUE(rig.datapath.open(PortId(1), red, mac(1)));
+  // Both sides are told (H3): the switch whose it is, the stranger only that it is somebody's.
+  const auto answer = rig.ask(rig.station(2, 2), associate(3, entry(70001, mac(1))));
+  EXPECT_NE(answer->reason.find("another VSI has this MAC address"), std::string::npos);
+  EXPECT_EQ(answer->reason.find(vsi(1).to_string()), std::string::npos);
+  EXPECT_NE(rig.agent.refusals().back().reason.find("another VSI has this MAC address"), std::string::npos);
+  ASSERT_FALSE(rig.agent.claims(rig.now).empty());
+  EXPECT_NE(rig.agent.claims(rig.now).back().holder.find(vsi(1).to_string()), std::string::npos);
 }
 
 TEST(Refusal, PolicyIsCode4AndHard) {

@@ -68,6 +68,31 @@ TEST_F(Migration, TheLoserNeverReactivatesWhileTheWinnerIsThereAndMayLinger) {
   EXPECT_TRUE(rig.consistent());
 }
 
+TEST_F(Migration, ASourceThatDeAssociatesHalfAMinuteLaterTakesNothingFromTheDestination) {
+  ASSERT_TRUE(rig.ask(target, command(TlvType::kAssociate, 1, vdp::kStatusMigrating))->response().success());
+  const Vid vid = rig.tsi(vsi(1), 2)->vid;
+  for (const Instant cut_over = rig.now; rig.now < cut_over + 30s;) {
+    rig.advance(5s);
+    ASSERT_TRUE(rig.ask(source, command(TlvType::kPreAssociateRr, 1))->response().success()) << "it lingers";
+    ASSERT_TRUE(rig.ask(target, command(TlvType::kAssociate, 1))->response().success());
+  }
+  const auto owner = rig.datapath.fdb.at({DomainId(70001), mac(1)});
+  const auto claimed = rig.authority.rows().at(0);
+  ASSERT_TRUE(claimed.mapped && claimed.forwarding);
+  EXPECT_TRUE(rig.ask(source, command(TlvType::kDeAssociate, 1))->response().success());
+  EXPECT_FALSE(rig.tsi(vsi(1), 1));
+  EXPECT_TRUE(rig.datapath.open(PortId(2), vid, mac(1)));
+  EXPECT_EQ(rig.datapath.fdb.at({DomainId(70001), mac(1)}), owner);
+  ASSERT_EQ(rig.authority.rows().size(), 1u);
+  const auto kept = rig.authority.rows()[0];
+  EXPECT_TRUE(kept.vsi == vsi(1) && kept.mapped && kept.forwarding && kept.generation == claimed.generation);
+  ASSERT_EQ(rig.authority.tags().size(), 1u);
+  EXPECT_EQ(rig.authority.tags()[0].port, PortId(2));
+  rig.advance(5s);
+  EXPECT_TRUE(rig.ask(target, command(TlvType::kAssociate, 1))->response().success());
+  EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
+}
+
 TEST_F(Migration, AnAbortClearsTheLatchAndTheSourceActivatesAgain) {
   rig.ask(target, command(TlvType::kAssociate, 1));
   rig.ask(target, command(TlvType::kDeAssociate, 1));

@@ -34,6 +34,14 @@ enum class Event {
   kOperatorRemoves,
   kAuthorityFails,  // an Activate while the authority is down
   kDatapathFails,
+  kIpReserved,  // an update of addresses is a self loop: an IP comes, and goes
+  kIpGone,
+  // what no station may send
+  kSuspendedAndMigrating,
+  kUnknownFormat,
+  kUnknownVn,
+  kVidOfNobody,
+  kAResponse,
   kCount,
 };
 constexpr std::size_t kStates = static_cast<std::size_t>(State::kCount);
@@ -66,10 +74,22 @@ constexpr std::array<Expectation, kEvents> kTable{{
     {Event::kOperatorRemoves, "operator removes", "IIII"},
     {Event::kAuthorityFails, "Activate, authority down", "IAVS"},
     {Event::kDatapathFails, "Activate, datapath full", "IAVS"},
+    {Event::kIpReserved, "an IP reserved", "AAVS"},
+    {Event::kIpGone, "an IP reserved and gone again", "IAVS"},
+    {Event::kSuspendedAndMigrating, "Associate with S and M", "IAVS"},
+    {Event::kUnknownFormat, "Associate of an unknown filter format", "IAVS"},
+    {Event::kUnknownVn, "Associate in an unknown VN", "IAVS"},
+    {Event::kVidOfNobody, "Associate with a VID that nobody may have", "IAVS"},
+    {Event::kAResponse, "an Associate that says it is a response", "IAVS"},
 }};
 
 Tlv command(TlvType type, unsigned address = 1, std::uint8_t status = 0) {
   return {type, vsi(1), {entry(70001, mac(address))}, status};
+}
+Tlv ip_command(TlvType type) {
+  vdp::FilterEntry one = entry(70001, mac(1));
+  one.ip = *IpPrefix::from_string("10.0.0.1");
+  return {type, vsi(1), {one}, 0, vdp::FilterFormat::kGroupMacIpv4Vid};
 }
 
 struct Cell {
@@ -139,8 +159,42 @@ struct Cell {
         rig.fdb_fails = nullptr;
         rig.advance(2s);
         break;
+      case Event::kIpReserved: rig.ask(host, ip_command(TlvType::kPreAssociateRr)); break;
+      case Event::kIpGone:
+        if (rig.tsi(vsi(1))) rig.ask(host, ip_command(TlvType::kPreAssociateRr));
+        EXPECT_TRUE(rig.ask(host, ip_command(TlvType::kDeAssociate))->response().success());
+        break;
+      case Event::kSuspendedAndMigrating:
+        expect_refused(command(TlvType::kAssociate, 1, vdp::kStatusSuspended | vdp::kStatusMigrating));
+        break;
+      case Event::kUnknownFormat: {
+        OctetString octets = vdpdu({command(TlvType::kAssociate)}, host.shows);
+        octets[18 + 2 + 22] = 9;
+        rig.send_octets(host, octets);
+        rig.run();
+        break;
+      }
+      case Event::kUnknownVn: expect_refused({TlvType::kAssociate, vsi(1), {entry(12345, mac(1))}}); break;
+      case Event::kVidOfNobody: expect_refused({TlvType::kAssociate, vsi(1), {entry(70001, mac(1), 1)}}); break;
+      case Event::kAResponse: rig.send(host, {command(TlvType::kAssociate, 1, vdp::kStatusResponse)}); break;
       case Event::kCount: break;
     }
+  }
+  void expect_refused(const Tlv& tlv) {
+    const auto answer = rig.ask(host, tlv);
+    ASSERT_TRUE(answer);
+    EXPECT_FALSE(answer->response().success());
+  }
+  /// What passes is what the TSI shows as active, no more and no less.
+  void expect_forwarding_as_shown() {
+    const auto tsi = rig.tsi(vsi(1), 1);
+    if (!tsi) {
+      for (const auto& [key, instance] : rig.datapath.guards)
+        EXPECT_FALSE(std::get<1>(key) == PortId(1) && std::get<2>(key) == mac(1)) << "a guard is left";
+      return;
+    }
+    for (const AddressView& address : tsi->addresses)
+      EXPECT_EQ(rig.datapath.open(PortId(1), address.vid, address.mac), address.active) << address.mac.to_string();
   }
   void claim_by_other() {
     if (!rig.tsi(vsi(1))) return;
@@ -168,13 +222,14 @@ TEST(TsiMachine, EveryEventInEveryStateDoesWhatTheTableSays) {
     EXPECT_EQ(static_cast<std::size_t>(row.event), static_cast<std::size_t>(&row - kTable.data()));
     for (std::size_t state = 0; state < kStates; ++state) {
       SCOPED_TRACE(std::string(row.name) + " in state " + "IAVS"[state]);
-      Cell cell(row.event == Event::kDeactivate);
+      Cell cell(row.event == Event::kDeactivate || row.event == Event::kIpReserved || row.event == Event::kIpGone);
       cell.bring_to(static_cast<State>(state));
       ASSERT_EQ(cell.seen(), "IAVS"[state]);
       const std::size_t before = cell.rig.transitions.size();
       cell.fire(row.event);
       EXPECT_EQ(cell.seen(), row.to[state]);
       EXPECT_TRUE(cell.rig.consistent()) << cell.rig.difference();
+      cell.expect_forwarding_as_shown();
       // Exactly the transitions of this TSI are journalled, and they form a chain (F5).
       std::string at = state == 0 ? "Init" : state == 2 ? "Activated" : "Associated";
       for (std::size_t i = before; i < cell.rig.transitions.size(); ++i) {
