@@ -136,7 +136,7 @@ refuse_wrong_key() {
 roll_over() {
   step "The key rolls over, daemon by daemon: no TSI and no ping is lost"
   new_key new
-  ping_start rolling blue1 "$(ip_of blue2)" 3000
+  ping_start rolling blue1 "$(ip_of blue2)"
   wait_for 5 "the ping runs" ping_reached rolling 20
   local members
   for members in "$(keys 1=old 2=new)" "$(keys 2=new 1=old)" "$(keys 2=new)"; do
@@ -153,8 +153,7 @@ roll_over() {
   done
   wait_for 5 "hv1 uses the new key" has_key hv1 2
   wait_for 5 "hv2 uses the new key" has_key hv2 2
-  kill -INT "$(cat "$work/rolling.ping.pid")"
-  ping_end rolling
+  ping_stop rolling
   expect "pings lost of $sent" "$lost" 0
   expect "blue1" "$(at blue1 p1 state)" activated
   expect "blue2" "$(at blue2 p2 state)" activated

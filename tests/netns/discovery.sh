@@ -86,14 +86,14 @@ restart_switch() {
   step "The switch is gone longer than the dead-peer time, and comes back: it is looked for and found again, forwarding goes on"
   local before
   before=$(sent_to hv1 "$group")
-  ping_start across blue1 "$(ip_of blue2)" 600
+  ping_start across blue1 "$(ip_of blue2)"
   wait_for 5 "the ping runs" ping_reached across 20
   daemon_kill sw1 KILL
   wait_for 10 "hv1 looks for an nNVE" seeks hv1
   daemon_start sw1 sw1 nnved
   wait_for 10 "hv1 finds sw1" met hv1
   wait_for 10 "hv2 finds sw1" met hv2
-  ping_end across
+  ping_stop across
   expect "pings lost" "$lost" 0
   [ "$(sent_to hv1 "$group")" -gt "$before" ] || fail "hv1 did not look for an nNVE"
 }

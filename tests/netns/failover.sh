@@ -70,11 +70,11 @@ run_all() {
 
 cut_link() {
   step "The link to the active switch is cut: the VM goes on over the other one"
-  ping_start cut blue1 "$(ip_of blue3)" 400
+  ping_start cut blue1 "$(ip_of blue3)"
   wait_for 5 "the ping runs" ping_reached cut 50
   in_ns sw1 ip link set p1 down
   wait_for 5 "blue1 goes by up1" by blue1 up1
-  ping_end cut
+  ping_stop cut
   within cut $((failover_ms + 500))
   active_is up1 || fail "vn show does not tell the active uplink"
   expect "blue1 at sw2" "$(state_at sw2)" activated

@@ -94,7 +94,7 @@ spoofed() {
 come_and_go() {
   step "An IP comes, is used and goes; the other loses no frame"
   in_ns blue1 ip addr add "$more/24" dev eth0
-  ping_start changing blue2 "$(ip_of blue1)" 250
+  ping_start changing blue2 "$(ip_of blue1)"
   wait_for 5 "the ping runs" ping_reached changing 20
   change add blue1 "$more"
   wait_for 3 "both sides list it" both_show blue1 "$(ip_of blue1),$more"
@@ -105,7 +105,7 @@ come_and_go() {
   wait_for 3 "both sides have forgotten it" both_show blue1 "$(ip_of blue1),2001:db8::/64"
   expect "state of the TSI" "$(at blue1 p1 state)" activated
   no_ping blue2 "$more" || fail "a removed IP still passes"
-  ping_end changing
+  ping_stop changing
   expect "pings of the other IP lost" "$lost" 0
 }
 

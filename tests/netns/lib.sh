@@ -172,9 +172,9 @@ pings() { in_ns "$1" ping -q -n -c "${3:-3}" -i 0.01 -W 1 "$2" >"$work/ping" 2>&
 # no_ping VM IP: none of three answered.
 no_ping() { ! in_ns "$1" ping -q -n -c 3 -i 0.05 -W 0.3 "$2" >"$work/ping" 2>&1; }
 
-# ping_start NAME VM IP COUNT: in the background, 100 a second.
+# ping_start NAME VM IP [COUNT]: in the background, 100 a second, until ping_stop unless there is a COUNT.
 ping_start() {
-  (trap - ERR; exec nsenter --net="/run/netns/$2" ping -n -D -i 0.01 -c "$4" -W 1 "$3") >"$work/$1.ping" 2>&1 &
+  (trap - ERR; exec nsenter --net="/run/netns/$2" ping -n -D -i 0.01 -c "${4:-1000000}" -W 1 "$3") >"$work/$1.ping" 2>&1 &
   echo $! >"$work/$1.ping.pid"
 }
 ping_seen() { grep -c 'bytes from' "$work/$1.ping" || true; }
@@ -187,6 +187,18 @@ ping_end() {
   received=$(sed -nE 's/.* ([0-9]+) received.*/\1/p' "$work/$1.ping")
   if [ -z "$sent" ] || [ -z "$received" ]; then fail "$failed_in: ping $1 said nothing at its end"; fi
   lost=$((sent - received))
+}
+
+# ping_stop NAME: ends it, but not before it has had 20 more answers: a ping outlasts what it watches. `lost` and `sent` are
+# those up to the last answer; what was on its way at the end counts for nothing.
+ping_stop() {
+  wait_for 10 "ping $1 goes on" ping_reached "$1" $(($(ping_seen "$1") + 20))
+  kill -INT "$(cat "$work/$1.ping.pid")"
+  wait "$(cat "$work/$1.ping.pid")" 2>/dev/null || true
+  local answered
+  answered=$(sed -nE 's/.*icmp_seq=([0-9]+) ttl.*/\1/p' "$work/$1.ping" | sort -nu)
+  sent=$(tail -n 1 <<<"$answered")
+  lost=$((sent - $(wc -l <<<"$answered")))
 }
 
 # frames NS send IF COUNT SRC DST [TAG]: exactly COUNT raw frames of an experimental EtherType.

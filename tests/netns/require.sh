@@ -59,9 +59,10 @@ pings blue1 "$(ip_of blue2)" || fail "blue1 does not reach blue2"
 tag=$(at blue1 p1 vid)
 
 step "LLDP that says goodbye in hv1's name, then timers beyond every bound: shown, and nothing more"
-ping_start lldp blue1 "$(ip_of blue2)" 600
+ping_start lldp blue1 "$(ip_of blue2)"
+wait_for 5 "the ping runs" ping_reached lldp 20
 wait_for 10 "the neighbour is shown" usurped
-ping_end lldp
+ping_stop lldp
 expect "pings lost of $sent" "$lost" 0
 expect "blue1" "$(at blue1 p1 state)" activated
 run_vm red1 hv1

@@ -72,12 +72,12 @@ run_all() {
 
 restart_one() {
   step "tnved of hv2 is killed and starts again: the other two do not notice"
-  ping_start others blue1 "$(ip_of blue4)" 250
+  ping_start others blue1 "$(ip_of blue4)"
   wait_for 5 "the ping runs" ping_reached others 20
   daemon_kill hv2 KILL
   daemon_start hv2 hv2 tnved
   wait_for 5 "hv2 has told again" conversation_goes_on hv2
-  ping_end others
+  ping_stop others
   expect "pings of another station lost" "$lost" 0
   expect "stations at p1" "$(peers_at_p1)" 3
   expect "blue2" "$(at blue2 p1 state)" activated
