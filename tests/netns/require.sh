@@ -27,8 +27,7 @@ sent_by_p1() { in_ns sw1 ip -j -s link show dev p1 | jq '.[0].stats64.tx.packets
 stations() { ctl_json sw1 peer show | jq length; }
 neighbour() { [ "$(ctl_json sw1 evb show | jq -r '.[] | select(.interface == "p1") | .mac')" = "$1" ]; }
 usurped() {   # hv1 announces itself again each second: whoever is first is the neighbour
-  forge lldp up0 "$(mac_of_link hv1 up0)" 0
-  forge lldp up0 02:66:66:66:66:66 3600 000fffbfff
+  forge usurp up0 "$(mac_of_link hv1 up0)" 02:66:66:66:66:66 3600 000fffbfff
   neighbour 02:66:66:66:66:66
 }
 renewals() { ctl_json hv1 peer show | jq '.[0].keepalives'; }
