@@ -120,11 +120,12 @@ def main(arguments):
             print(f"{mutation.name:32} {' '.join(mutation.ids):12} {mutation.file}: {mutation.what}")
         print(f"mutate: groups {per_group(mutations)}")
         return 0
-    unknown = set(arguments) - {mutation.name for mutation in mutations}
+    by_name = {mutation.name: mutation for mutation in mutations}
+    unknown = set(arguments) - by_name.keys()
     if unknown:
         print(f"mutate: no such mutation: {', '.join(sorted(unknown))}; --list names them", file=sys.stderr)
         return 2
-    chosen = [mutation for mutation in mutations if not arguments or mutation.name in arguments]
+    chosen = [by_name[name] for name in arguments] or mutations
     logs = ROOT / "build" / "mutate-logs"
     logs.mkdir(parents=True, exist_ok=True)
     noticed = []
