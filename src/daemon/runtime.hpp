@@ -151,6 +151,7 @@ class Runtime {
     control_->add("undrain", host::Access::kAdmin, [this](const nlohmann::json&, host::Responder respond) {
       draining_ = remove_when_drained_ = false;
       drain_how_.set(false);
+      driver_->kick();
       respond.ok();
     });
   }
@@ -179,10 +180,26 @@ class Runtime {
         log_.event(host::LogLevel::kWarning, "port.absent", {{"interface", port.interface_name}},
                    "there is no such interface; the others are served, and this one when it comes");
     watch_->start(driver_->ports());
+    watch_strays();
     auto server = host::ControlServer::open(loop_, settings_.control);
     if (!server) return unexpected<Error>(server.error());
     control_ = std::move(*server);
     return {};
+  }
+
+  void watch_strays() {
+    if constexpr (requires(Agent& agent, PortId port, Vid vid, Instant now) {
+                    agent.handle_stray(port, vid, MacAddress(), now);
+                  }) {
+      const int fd = datapath_->strays_fd();
+      if (fd < 0) return;
+      strays_.emplace(loop_, fd, [this] {
+        datapath_->drain_strays([this](const host::Stray& stray) {
+          agent_.handle_stray(stray.port, stray.vid, stray.mac, host::Loop::now());
+        });
+        driver_->kick();
+      });
+    }
   }
 
   static host::LogOptions log_options(const Settings& settings) {
@@ -443,6 +460,7 @@ class Runtime {
   host::Loop loop_;
   Agent agent_;
   std::unique_ptr<host::Datapath> datapath_;
+  std::optional<host::FdWatch> strays_;  ///< before its descriptor's datapath goes
   std::optional<KernelWatch> watch_;
   std::optional<host::Driver<Agent>> driver_;
   std::unique_ptr<host::ControlServer> control_;

@@ -179,7 +179,8 @@ Result<std::unique_ptr<Object>> Object::load(const BpfSwitch::Config& config) {
                        Map<switch_link_local, std::uint32_t>(bpf_map__fd(maps.link_locals)),
                        Map<switch_storm_key, switch_storm>(bpf_map__fd(maps.storms)),
                        bpf_map__fd(maps.floods),
-                       bpf_map__fd(maps.drops)};
+                       bpf_map__fd(maps.drops),
+                       bpf_map__fd(maps.strays)};
   for (const auto program : kPrograms) {
     object->known_programs_.push_back(program_id(object->program_fd(program)));
     const int former = bpf_obj_get(object->program_pin(program).c_str());

@@ -31,6 +31,7 @@ struct Maps {
   Map<switch_storm_key, switch_storm> storms;
   int floods_fd = -1;
   int drops_fd = -1;
+  int strays_fd = -1;
 };
 
 /// Programs of this build over maps that are pinned in `<pin_root>/v<layout>`; found pins are reused with their rows,

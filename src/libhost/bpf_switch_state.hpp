@@ -2,6 +2,8 @@
 // What an open eBPF switch holds, and how a set of rows becomes batches of map writes.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -16,6 +18,8 @@
 #include "bpf_switch_tc.hpp"
 #include "splitnve/host/bpf_switch.hpp"
 #include "splitnve/host/underlay.hpp"
+
+struct ring_buffer;  // of libbpf
 
 namespace splitnve::host::bpf {
 
@@ -112,6 +116,12 @@ struct BpfSwitch::State {
   bpf::PortTable ports;
   bpf::LinkLocals link_locals;
   std::unordered_map<std::uint32_t, std::uint32_t> vni_of;  ///< by domain, to find the VNI that a domain leaves
+  struct RingFree {
+    void operator()(ring_buffer* ring) const;
+  };
+  std::unique_ptr<ring_buffer, RingFree> strays;  ///< made when somebody asks for its descriptor
+  std::function<void(const Stray&)> tell_stray;   ///< while it is drained
+  static int take_stray(void* state, void* octets, std::size_t size);
   std::uint32_t vxlan_ifindex = 0;
   bpf::switch_settings own_settings{};  ///< as the map has them, if nobody else wrote there
   unsigned vxlan_mtu = 0;

@@ -138,6 +138,7 @@ void Bridge::handle_statement(const ManagerId& manager, const Statement& stateme
   if (head && (head->status & kStatusResponse) != 0) {
     const bool to_command = head->command == TlvType::kPreAssociateRr && peer_.has(Flag::kBridgeDeactivate);
     ++(to_command ? stats_.commands_answered : stats_.stray_responses);
+    if (to_command) take_let_go(tlv);
     return;
   }
   const auto association = decode_association(tlv);
@@ -152,6 +153,20 @@ void Bridge::handle_statement(const ManagerId& manager, const Statement& stateme
   ++stats_.malformed_tlvs;
   const char* why = association ? "a filter format that was not offered" : association.error().cause;
   if (head) admit(to_request(manager, *head), Kind::kHeadOnly, Verdict{kMalformed, why}, now);
+}
+
+void Bridge::take_let_go(const Tlv& answer) {
+  const auto association = decode_association(answer);
+  if (!association || !has_group(association->format) || !has_mac(association->format)) return;
+  for (std::size_t i = 0; i < association->count; ++i)
+    let_go_.push_back({association->vsi, association->entry(i).group, association->entry(i).mac});
+}
+
+std::optional<Bridge::LetGo> Bridge::poll_let_go() {
+  if (let_go_.empty()) return std::nullopt;
+  const LetGo one = let_go_.front();
+  let_go_.pop_front();
+  return one;
 }
 
 /// A format with IPs is code 1 unless we have said that we understand it.
@@ -263,10 +278,8 @@ void Bridge::answer(std::uint32_t index, ResponseStatus status, ReasonText why) 
   deadlines_.clear(index);
   row.state = RequestState::kAnswered;
   row.status = status.octet();
-  if (!status.success()) {
-    ++stats_.refused;
-    explain(index, why);
-  }
+  if (!status.success()) ++stats_.refused;
+  explain(index, why);
   if (chains_.find(row.request.vsi)->second.first == index) ready_.push_back(rows_, index);
 }
 
@@ -317,6 +330,7 @@ bool Bridge::compose(OctetString& out, Instant now, const Capabilities* show) {
   VdpduWriter writer(out, manager);
   if (show != nullptr) writer.reserve(extension_octets(*show));
   vns_.write(writer);
+  standings_.write(writer);
   std::uint32_t next = ready_.empty() ? kNone : ready_.front();
   for (std::size_t looked = 0; next != kNone && looked < kLookAhead; ++looked) {
     const std::uint32_t index = next;
@@ -399,6 +413,7 @@ std::uint32_t Bridge::leave_chain(std::uint32_t index) {
 
 void Bridge::handle_delivered(Instant) {
   vns_.handle_delivered();
+  standings_.handle_delivered();
   for (const std::uint32_t index : sent_) erase(index);
   sent_.clear();
   if (rows_.empty()) rows_ = Rows();  // a peak is not kept for each peer
@@ -406,6 +421,7 @@ void Bridge::handle_delivered(Instant) {
 
 void Bridge::handle_delivery_failed(Instant) {
   vns_.handle_delivery_failed();
+  standings_.handle_delivery_failed();
   for (auto index = sent_.rbegin(); index != sent_.rend(); ++index) {
     Row& row = rows_[*index];
     if (row.kind != Kind::kCommand && !still_current(row)) {

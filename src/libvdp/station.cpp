@@ -140,6 +140,7 @@ void Station::set_entry(Handle handle, MacAddress mac, Level desired, Vid vid, I
   entry->desired = desired;
   entry->owed = true;
   entry->refused = false;
+  if (desired != Level::kReserved) entry->held = false;
   if (!entry->at_peer()) {
     entry->vid = vid;
     entry->null_vid = false;
@@ -188,6 +189,10 @@ void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid,
   entry->renew = !entry->mute;
   entry->owed = true;
   touch(handle, true, now);
+}
+
+void Station::restore_held(Handle handle, MacAddress mac, const IpPrefix& ip) {
+  if (Entry* entry = find_entry(handle, mac, ip)) entry->held = true;
 }
 
 void Station::reassert_all(Instant now) {

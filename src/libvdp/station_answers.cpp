@@ -38,6 +38,8 @@ Decoded<Heard> Station::handle_vdpdu(Octets vdpdu, Instant now) {
     told_ = &*statement;
     if (extension_type(tlv) == ExtensionType::kVnRequest) {
       handle_vn_request(*statement, now);
+    } else if (extension_type(tlv) == ExtensionType::kStanding) {
+      handle_standing(tlv);
     } else if (!is_association(static_cast<TlvType>(tlv.type))) {
       if (!is_looked_at_elsewhere(tlv)) ++stats_.skipped_tlvs;
     } else if (const auto association = decode_association(tlv)) {
@@ -59,6 +61,22 @@ void Station::handle_vn_request(const Statement& statement, Instant now) {
     return;
   }
   vns_.handle(std::get<VnRequest>(**read), statement.reason, now, statement.name);
+}
+
+void Station::handle_standing(const Tlv& tlv) {
+  const auto read = decode_extension(tlv);
+  if (!read || !offered_.has(Flag::kStanding)) {
+    ++stats_.skipped_tlvs;
+    return;
+  }
+  standings_.push_back(std::get<Standing>(**read));
+}
+
+std::optional<Standing> Station::poll_standing() {
+  if (standings_.empty()) return std::nullopt;
+  const Standing standing = standings_.front();
+  standings_.pop_front();
+  return standing;
 }
 
 void Station::handle_association(const ManagerId& manager, const Association& association, Instant now) {
@@ -238,7 +256,7 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
   std::size_t at = 0;
   for (Entry& entry : row.entries) {
     if (entry.in_flight) {
-      accept_entry(entry, command, answer == nullptr ? FilterEntry() : answer->entry(at++));
+      accept_entry(handle, entry, command, answer == nullptr ? FilterEntry() : answer->entry(at++));
     } else if (entry.renewable()) {
       all_renewed = false;  // it still ages from its own last renewal
     }
@@ -248,7 +266,7 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
   advance(handle, now);
 }
 
-void Station::accept_entry(Entry& entry, TlvType command, const FilterEntry& answer) {
+void Station::accept_entry(Handle handle, Entry& entry, TlvType command, const FilterEntry& answer) {
   entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
   if (command == TlvType::kDeAssociate) {
     if (entry.wanted()) {
@@ -267,6 +285,10 @@ void Station::accept_entry(Entry& entry, TlvType command, const FilterEntry& ans
   entry.priority = answer.priority();
   entry.lost = false;
   if (entry.desired == entry.sent) entry.refused = false;
+  const bool still_held = told_ != nullptr && told_->reason;
+  if (!entry.held || still_held || !peer_.has(Flag::kStanding)) return;
+  entry.held = false;
+  events_.push_back(Released{handle, entry.mac, ips_.get(handle, entry.ip)});
 }
 
 void Station::refuse(Handle handle, ResponseStatus status, Instant now) {
@@ -411,6 +433,7 @@ void Station::lower(Handle handle, Entry& entry) {
   entry.confirmed = Level::kReserved;
   entry.held_active = entry.maybe_active = entry.lost = false;
   entry.refused = entry.desired == Level::kActive;
+  entry.held = true;
   ++stats_.lowered;
   events_.push_back(Lowered{handle, entry.mac, ips_.get(handle, entry.ip), std::string(why_)});
 }

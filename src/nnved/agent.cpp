@@ -72,6 +72,7 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto verdict = from.session.handle_frame(*frame, now);
   from.authentication.handled(verdict, *counter);
   from.hear(verdict, *counter != 0);
+  note_place(peer, true, now);
   if (from.proven) segments.handle_station(*port_index, from.station, now);
   // A station that speaks to us alone, or looks for us behind bridges, is answered alone, too.
   if (verdict == ecp::Session::Verdict::kDelivered) from.session.set_destination(answered_at(*frame));
@@ -270,6 +271,7 @@ std::size_t Impl::take_vdpdu(Index peer, Instant now) {
   if (!read) return drop(read.error().cause), 0;
   ++frames_taken;
   exchanged(peer, from.exchange.handle(*read, now), now);
+  take_let_go(peer);
   if (read->capabilities) adopt_signed_timers(peer, now);
   std::size_t brought = 0;
   from.bridge.for_each_received([&](const vdp::Request& request) {
@@ -349,6 +351,7 @@ void Impl::tell_latches_paced(Index peer, Instant now) {
   if (of.owes_latches) return;
   of.told_latches = now;
   tell_latches(peer);
+  tell_held(peer);
 }
 
 void Impl::drop(const char* cause) {
@@ -363,6 +366,7 @@ void Impl::touch(Index peer) {
 
 void Impl::settle(Instant now) {
   settle_segments(now);
+  let_back();
   do {
     take_turns(now);
     flush_claims(now);
@@ -372,6 +376,9 @@ void Impl::settle(Instant now) {
     peers[peer].touched = false;
     pump(peer, now);
   }
+  if (places_heard.empty() && left_places.empty()) return;
+  resume_moves(now);
+  settle(now);
 }
 
 /// The next VDPDU into `scratch`: what the bridge has to say, or our capabilities alone.
@@ -379,8 +386,16 @@ bool Impl::compose(Index peer, Instant now) {
   Peer& to = peers[peer];
   const vdp::Capabilities* show = to.exchange.to_show(now);
   if (!to.bridge.compose(scratch, now, show)) {
-    if (show == nullptr || !ports[to.port_index].up || !to.exchange.speaks(now)) return false;
-    vdp::write_capabilities_only(*show, scratch);
+    if (!ports[to.port_index].up) return false;
+    if (show != nullptr && to.exchange.speaks(now)) {
+      vdp::write_capabilities_only(*show, scratch);
+    } else if (to.asked) {  // a VDPDU without TLVs: its acknowledgement is all that is wanted
+      show = nullptr;
+      scratch.resize(limits::kVdpduOctetsMax);
+      scratch.resize(vdp::VdpduWriter(scratch, ManagerId{}).finish().size());
+    } else {
+      return false;
+    }
   }
   if (show != nullptr) to.exchange.handle_sent(now);
   return true;
@@ -400,6 +415,7 @@ void Impl::pump(Index peer, Instant now) {
         to.bridge.handle_delivery_failed(now);
         to.exchange.handle_delivery_failed();
         to.authentication.handle_delivery_failed();
+        note_place(peer, false, now);
         break;
     }
   }

@@ -2,7 +2,7 @@
 // The rooms of the agent: agent.cpp (frames and effects), authentication.cpp, decide.cpp (requests), refuse.cpp,
 // ownership.cpp (who may have an address), pipeline.cpp (works and results), upkeep.cpp (time, links, ages),
 // connect.cpp (VN requests), evb.cpp, operator.cpp (removals, latches, drain), restore.cpp, recovery.cpp, announce.cpp
-// (other nNVEs), views.cpp.
+// (other nNVEs), standing.cpp (what stations hear of what we hold of them), station_moves.cpp, views.cpp.
 #pragma once
 #include <deque>
 #include <map>
@@ -137,6 +137,7 @@ struct Agent::Impl {
   void associate(Index peer, vdp::Request& request, Instant now);
   void deassociate(Index peer, vdp::Request& request, Instant now);
   std::optional<Refused> plan(Index peer, const vdp::Request& request, Plan& plan, Instant now);
+  std::optional<Refused> check_in_service(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac);
   Result<MacAddress, Reason> mac_of_entry(Index peer, const vdp::Request& request, GroupId vn,
                                           const vdp::FilterEntry& entry) const;
   std::optional<Refused> plan_entry(Index peer, const vdp::Request& request, GroupId vn, const MacAddress& mac,
@@ -294,6 +295,37 @@ struct Agent::Impl {
   std::size_t drain(const std::string& reason, Instant now);
   bool is_drained() const;
 
+  // --- standing.cpp: what stations hear of what we hold of them (S6, S7) ---
+  vdp::ReasonText held_words(Index peer, const VsiId& vsi, std::span<const vdp::FilterEntry> entries);
+  void tell_loser(Index loser, Index winner, const VsiId& vsi, const AddressKey& key);
+  void take_let_go(Index peer);
+  void let_back();
+  void note_told(Index peer, const VsiId& vsi, GroupId vn);
+  void tell_released(const VsiId& vsi, GroupId vn);
+  void tell_held(Index peer);
+  void undrain(Instant now);
+  bool is_held_silently(Index peer, Index instance, const VsiId& vsi, GroupId vn, const MacAddress& mac) const;
+  void silence(Index instance, const std::string& reason, Instant now);
+  void take_out(Index instance, const std::string& reason, Instant now);
+
+  // --- station_moves.cpp: a station at another place (S37) ---
+  enum class StationMove : std::uint8_t { kNone, kAsks, kAdmitted };
+  bool is_same_station(Index from, Index to) const;
+  bool is_proven_by_key(Index from, Index to) const;
+  bool may_move_unsigned(std::uint32_t from, std::uint32_t to) const;
+  bool is_left(Index from, Index to) const;
+  StationMove judge_move(Index from, Index to, Instant now);
+  bool admits_move(Index from, Index to, Instant now);
+  void note_twice(Index from, Index to, Instant now);
+  void park(Index peer, vdp::Request request);
+  bool unpark(Index peer, vdp::RequestId request);
+  void unpark_all(Index peer);
+  void note_place(Index peer, bool answers, Instant now);
+  void resume_moves(Instant now);
+  void leave_old_places(const Work& work);
+  void handle_stray(std::uint32_t port_index, Vid vid, const MacAddress& mac, Instant now);
+  Index place_of_stray(std::uint32_t port_index, Vid vid, const MacAddress& mac) const;
+
   // --- recovery.cpp ---
   void recover(const datapath::Rows& found, bool hold_vids, Instant now);
   void end_recovery(Instant now);
@@ -342,6 +374,8 @@ struct Agent::Impl {
       return boost::hash<std::uint64_t>()(key.station.value() ^ (std::uint64_t{key.port_index} << 48));
     }
   };
+  /// The stations that have heard that an operator holds a VSI of theirs. Not stored: who has not is refused.
+  boost::unordered_flat_map<std::pair<VsiId, GroupId>, boost::container::small_vector<PeerKey, 1>> told_latched;
   Slab<Peer, 16> peers;
   boost::unordered_flat_map<PeerKey, Index> peer_index;
   std::vector<Port> ports;
@@ -368,6 +402,22 @@ struct Agent::Impl {
   std::uint64_t last_batch = 0;
   Changes retry;
   std::optional<Instant> retry_at;
+
+  /// A request that waits for whether `from` answers.
+  struct Parked {
+    Index from, to;
+    vdp::Request request;
+  };
+  std::vector<Parked> parked;
+  Index asked_place = kNoIndex;     ///< the last that judge_move() asked
+  std::vector<Index> places_heard;  ///< answered, or did not, since they were asked
+  /// An address at a place that its station has left.
+  struct Left {
+    Index instance;
+    VsiId vsi;
+    AddressKey key;
+  };
+  std::vector<Left> left_places;
 
   std::string refusal_text, station_text;  ///< kept for their memory
   DeadlineHeap peer_deadlines, ages, connect_ages, link_deadlines, evb_deadlines, port_deadlines;

@@ -112,6 +112,7 @@ std::optional<std::uint64_t> Impl::authenticate(Index peer, const ecp::Frame& fr
   const auto heard = from.authentication.handle_frame(frame, from.session, from.exchange.own(), now, journal.effects);
   if (heard.established) {
     note_signer(peer);
+    from.session_since = now;
     from.exchange.set_nonce(from.authentication.nonce(), now);
     from.session.set_destination(is_link_group(frame.destination) ? ecp::kNearestCustomerBridge : frame.source);
   }

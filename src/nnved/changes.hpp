@@ -81,7 +81,8 @@ struct Changes {
   std::vector<Index> signers;
   std::vector<Index> latches;
   std::vector<Index> connects;
-  bool epoch = false;  ///< the record of the store's epoch
+  std::vector<Index> let_back;  ///< instances whose latch of S6 has ended
+  bool epoch = false;           ///< the record of the store's epoch
   std::vector<AddressKey> authority;
   std::vector<Departed> departed;
   std::vector<TagKey> tags;

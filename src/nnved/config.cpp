@@ -199,6 +199,8 @@ Result<FileConfig, std::vector<Error>> read_file(Result<host::ConfigDocument> do
                                                    std::chrono::seconds(10), limits::kDecisionDeadline);
   file.agent.legacy_loser_hold = root.milliseconds("legacy_loser_hold_ms", std::chrono::seconds(1),
                                                    std::chrono::hours(1), limits::kLegacyLoserHold);
+  static const std::vector<std::string> kHolds{"silent", "deassociate"};
+  file.agent.legacy_hold = root.choice("legacy_hold", kHolds, 0) == 0 ? LegacyHold::kSilent : LegacyHold::kDeassociate;
   file.agent.vid_quarantine =
       root.milliseconds("vid_quarantine_ms", Duration::zero(), std::chrono::hours(1), limits::kVidQuarantine);
   read_limits(root, file.agent);

@@ -59,6 +59,13 @@ struct StationKeys {
   std::shared_ptr<const auth::KeyRing> keys;
 };
 
+/// Whose TSIs follow a station that speaks, unsigned, from another place (S37), if the old place is silent.
+enum class StationMoves : std::uint8_t {
+  kSegment,  ///< on this port, or between ports of one named segment, or between ports that are direct links
+  kAny,      ///< between all ports that say so
+  kNone,
+};
+
 /// Who may take a TSI over to a port, or away from it (S6). A takeover needs the consent of both places.
 enum class Takeover : std::uint8_t {
   kDefault,        ///< authenticated where stations have keys, any among direct ports (S12), else listed
@@ -88,6 +95,7 @@ struct PortConfig {
   std::vector<StaticVid> static_vids;          ///< VN of entries without GroupID and type mapping
   agent::AuthenticationPolicy authentication;  ///< of the stations here (S16)
   std::vector<StationKeys> station_keys;
+  StationMoves station_moves = StationMoves::kSegment;
   Takeover takeover = Takeover::kDefault;
   std::vector<MacAddress> takeover_stations;
   Duration dead_peer_time = limits::kDeadPeerTime;  ///< S9; Duration::max() is never
@@ -111,6 +119,12 @@ struct RemoteMapping {
   bool movable = false;  ///< it may be claimed here, as by a hypervisor with uplinks to both nNVEs (S6)
 };
 
+/// What a legacy station hears of a VSI that an operator holds (S7).
+enum class LegacyHold : std::uint8_t {
+  kSilent,       ///< nothing: its port is closed here, and its VSI forwards again when it is released
+  kDeassociate,  ///< a De-Associate, after which its hypervisor has to ask anew
+};
+
 struct AgentConfig {
   vdp::SystemId system{};  ///< names this nNVE, whatever port it speaks from
   /// From the kernel: our nonces follow from it. Without it, in a test, they follow from the agent's seed.
@@ -131,6 +145,7 @@ struct AgentConfig {
   Duration lldp_interval = evb::kLldpInterval;
   Duration decision_deadline = limits::kDecisionDeadline;
   Duration legacy_loser_hold = limits::kLegacyLoserHold;
+  LegacyHold legacy_hold = LegacyHold::kSilent;
   Duration vid_quarantine = limits::kVidQuarantine;
   std::uint32_t instances_max = limits::kInstancesMax;
   std::uint32_t instances_per_station_max = limits::kInstancesPerStationMax;

@@ -25,6 +25,8 @@ void read_takeover(const ConfigNode& node, PortConfig& port) {
     port.takeover = Takeover::kAuthenticated;
   else if (!who.empty())
     node.refuse("takeover", R"("any", "same-port", "listed" or "authenticated")");
+  static const std::vector<std::string> kMoves{"segment", "any", "none"};
+  port.station_moves = static_cast<StationMoves>(node.choice("station_moves", kMoves, 0));
 }
 
 void read_addresses(const ConfigNode& node, VnConfig& vn) {

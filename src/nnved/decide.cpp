@@ -120,6 +120,7 @@ void Impl::associate(Index peer, vdp::Request& request, Instant now) {
       vaps.trim(joined.vap, joined.vids_before, now);
       vaps.release_unused(joined.vap, Reason::kNone, now);
     }
+    if (refused->reason == Reason::kStationMoving) return park(peer, std::move(request));
     if (info(refused->reason).code == vdp::Code::kInsufficientResources && !refused->vn.is_null())
       vaps.note_failure(peers[peer].port_index, refused->vn, refused->reason, now);
     return refuse(peer, request, *refused, now);
@@ -134,11 +135,8 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
     const vdp::FilterEntry& entry = request.entries[i];
     const auto vn = policy.vn_of_entry(port_index, request.manager, request.type, entry);
     if (!vn) return Refused{vn.error(), entry.group, ""};
-    if (draining) return Refused{Reason::kDraining, *vn, ""};
     const auto mac = mac_of_entry(peer, request, *vn, entry);
-    if (const Latch* latch = latches.find(*vn, config.ports[port_index].interface_name, request.vsi,
-                                          mac ? *mac : entry.mac, request.command == vdp::TlvType::kAssociate))
-      return Refused{Reason::kAdminDown, *vn, latch->reason};
+    if (auto refused = check_in_service(peer, request, *vn, mac ? *mac : entry.mac)) return refused;
     if (!mac) return Refused{mac.error(), *vn, ""};
     if (auto refused = plan_entry(peer, request, *vn, *mac, i, plan, now)) return refused;
   }
@@ -147,6 +145,18 @@ std::optional<Refused> Impl::plan(Index peer, const vdp::Request& request, Plan&
     return Refused{Reason::kTimersRefused, GroupId(), about::TimersOfStation{}};
   if (const auto refused = check_limits(peer, request, plan)) return refused;
   return connect_vaps(peer, request, plan, now);
+}
+
+/// Has an operator taken out of service what the entry asks for?
+std::optional<Refused> Impl::check_in_service(Index peer, const vdp::Request& request, GroupId vn,
+                                              const MacAddress& mac) {
+  const Latch* latch = latches.find(vn, config.ports[peers[peer].port_index].interface_name, request.vsi, mac,
+                                    request.command == vdp::TlvType::kAssociate);
+  if (latch == nullptr && !draining) return std::nullopt;
+  if (is_held_silently(peer, tsis.find(request.vsi, vn, peer), request.vsi, vn, mac)) return std::nullopt;
+  if (latch != nullptr && latch->vsi) note_told(peer, request.vsi, vn);
+  if (draining) return Refused{Reason::kDraining, vn, ""};
+  return Refused{Reason::kAdminDown, vn, latch->reason};
 }
 
 /// An entry with an IP and no MAC means the only MAC that the VSI has in the VN (S5).
@@ -197,6 +207,7 @@ std::optional<Refused> Impl::plan_address(Index peer, const vdp::Request& reques
       !peers[peer].exchange.flags().has(vdp::Flag::kDeactivate))
     return Refused{Reason::kPreAssociateOnActive, step.vn, ""};
   if (address != nullptr && address->superseded && is_held_loser(step.instance)) step.level = Level::kReserved;
+  if (is_held_silently(peer, step.instance, request.vsi, step.vn, name.mac)) step.level = Level::kReserved;
   if (name.mac.is_zero() || (address != nullptr && address->level >= step.level)) return std::nullopt;
   return name.ip.is_none() ? check_owner(peer, request, step, now) : check_ip_owner(request.vsi, step);
 }
@@ -344,7 +355,9 @@ void Impl::keep(AddressRow& address, const Step& step, Index vap, Instant now) {
 
 /// At once, for nothing has to be told to anybody first.
 void Impl::grant(Index peer, const vdp::Request& request) {
-  peers[peer].bridge.respond(request.id, {vdp::Code::kSuccess, false, false}, request.entries);
+  const bool reserves = request.command != vdp::TlvType::kAssociate;
+  peers[peer].bridge.respond(request.id, {vdp::Code::kSuccess, false, false}, request.entries,
+                             reserves ? held_words(peer, request.vsi, request.entries) : vdp::ReasonText());
   touch(peer);
 }
 

@@ -107,7 +107,7 @@ Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
   nnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
   runtime.add_drain_verbs({[&](bool on) {
-                             if (!on) return runtime.agent().undrain();
+                             if (!on) return runtime.agent().undrain(host::Loop::now());
                              runtime.agent().drain("drained by the operator", host::Loop::now());
                            },
                            [&] { return runtime.agent().is_drained(); }});

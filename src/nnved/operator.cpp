@@ -42,7 +42,7 @@ void Impl::withdraw(Index instance, const std::string& reason, Instant now) {
   remove_instance(instance, Reason::kNone, text.c_str(), now);
 }
 
-/// Closes what is open of these addresses and tells the station; one that does not understand it loses them (S20).
+/// Closes what is open of these addresses and tells the station; a legacy one hears nothing (S7), or loses them (S20).
 void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const std::string& reason, Instant now) {
   const Index peer = tsis[instance].peer;
   cancel(peer, tsis[instance].vsi, Cancel::kAll, Reason::kAdminDown, now);
@@ -57,11 +57,12 @@ void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const st
   }
   if (open.empty()) return;
   const bool understands = peers[peer].exchange.flags().has(vdp::Flag::kBridgeDeactivate);
+  const bool silently = !understands && is_legacy(peer) && config.legacy_hold == LegacyHold::kSilent;
   const std::string text = words(Reason::kAdminDown, reason);
-  command(instance, open, understands, said(Reason::kAdminDown, text));
+  if (!silently) command(instance, open, understands, said(Reason::kAdminDown, text));
   tsis[instance].last_refusal = Reason::kAdminDown;
   const char* down = info(Reason::kAdminDown).text;
-  if (understands) {
+  if (understands || silently) {
     for (const AddressName& name : names) machine.lower(instance, name, down);
     return;
   }
@@ -74,7 +75,7 @@ std::size_t Impl::withdraw_all(Which&& which, const std::string& reason, Instant
   std::size_t count = 0;
   for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
     if (!tsis.rows().contains(instance) || !which(tsis[instance])) continue;
-    withdraw(instance, reason, now);
+    take_out(instance, reason, now);
     ++count;
   }
   return count;
@@ -91,7 +92,11 @@ bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, In
   if (!latches.set({vn, "", vsi, std::string(vdp::cut_reason_text(reason)), false, {}})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + ": " + reason);
-  withdraw_all([&](const TsiRow& row) { return row.vsi == vsi && row.vn == vn; }, reason, now);
+  for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
+    if (!tsis.rows().contains(instance) || tsis[instance].vsi != vsi || tsis[instance].vn != vn) continue;
+    note_told(tsis[instance].peer, vsi, vn);
+    withdraw(instance, reason, now);
+  }
   settle(now);
   return true;
 }
@@ -113,8 +118,10 @@ bool Impl::deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + " reserved only: " + reason);
   for (Index instance = 0; instance < tsis.rows().slots(); ++instance)
-    if (tsis.rows().contains(instance) && tsis[instance].vsi == vsi && tsis[instance].vn == vn)
+    if (tsis.rows().contains(instance) && tsis[instance].vsi == vsi && tsis[instance].vn == vn) {
+      note_told(tsis[instance].peer, vsi, vn);
       deactivate(instance, macs, reason, now);
+    }
   settle(now);
   return true;
 }
@@ -136,6 +143,7 @@ bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& rea
 
 bool Impl::release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi, Instant now) {
   if (!latches.release(vn, interface_name, vsi)) return false;
+  if (vsi) tell_released(*vsi, vn);
   for (std::uint32_t i = 0; !vsi && i < config.ports.size(); ++i)
     if (config.ports[i].interface_name == interface_name) tell_stations(i, vn, vdp::VnRequest::Operation::kConnect, {});
   journal.notice("nnved.released", agent::Notice::Level::kInfo,
@@ -153,7 +161,12 @@ std::size_t Impl::drain(const std::string& reason, Instant now) {
 }
 
 bool Impl::is_drained() const {
-  bool quiet = draining && tsis.rows().empty() && works.empty() && connects.rows().empty();
+  bool quiet = draining && works.empty() && connects.rows().empty();
+  tsis.rows().for_each([&](Index, const TsiRow& row) {
+    // One that is held silently has nothing open, and nothing to answer.
+    const bool silent = config.legacy_hold == LegacyHold::kSilent && is_legacy(row.peer);
+    quiet = quiet && silent && row.state() != TsiState::kActivated;
+  });
   peers.for_each(
       [&](Index, const Peer& peer) { quiet = quiet && !peer.bridge.queued() && peer.session.transmitter().ready(); });
   return quiet;
@@ -181,7 +194,7 @@ bool Agent::release_vn(PortId port, GroupId vn, Instant now) {
   return port_index && impl_->release(vn, impl_->config.ports[*port_index].interface_name, std::nullopt, now);
 }
 std::size_t Agent::drain(const std::string& reason, Instant now) { return impl_->drain(reason, now); }
-void Agent::undrain() { impl_->draining = false; }
+void Agent::undrain(Instant now) { impl_->undrain(now); }
 bool Agent::draining() const { return impl_->draining; }
 bool Agent::is_drained() const { return impl_->is_drained(); }
 std::vector<LatchView> Agent::latches() const {

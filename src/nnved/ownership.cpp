@@ -38,18 +38,30 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
   if (owner == nullptr) return std::nullopt;
   if (tsis[owner->holder].vsi != request.vsi) return held_by(Reason::kDuplicateMac, owner->holder);
   const AddressRow* own = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, key.mac);
-  if (step.level == Level::kActive && own != nullptr && own->superseded)
+  // Back to where it came from, if the station knows that it lost it and says so: the new place may be dead.
+  const bool returns = own != nullptr && own->let_go && request.migration == vdp::Migration::kArriving;
+  if (step.level == Level::kActive && own != nullptr && own->superseded && !returns)
     return Refused{Reason::kSuperseded, step.vn, ""};
   Index forbids = kNoIndex;
+  bool asks = false;
   tsis.for_each_holder(key, [&](Index holder, const AddressRow&) {
-    if (holder != step.instance && !may_take_over(tsis[holder].peer, peer)) forbids = holder;
+    if (holder == step.instance || may_take_over(tsis[holder].peer, peer)) return;
+    const StationMove move = judge_move(tsis[holder].peer, peer, now);
+    asks = asks || move == StationMove::kAsks;
+    if (move == StationMove::kNone) forbids = holder;
   });
   if (forbids != kNoIndex) return held_by(Reason::kTakeoverPolicy, forbids);
+  if (asks) return Refused{Reason::kStationMoving, step.vn, ""};
   if (own == nullptr && owner->holders >= limits::kPlacesPerAddressMax)
     return Refused{Reason::kPlaceLimit, step.vn, about::Most(limits::kPlacesPerAddressMax)};
   if (step.level != Level::kActive || owner->active == kNoIndex) return std::nullopt;
-  if (!signals_migration(peer, request, step.instance, own != nullptr))
-    return held_by(Reason::kActiveElsewhere, owner->active);
+  if (!signals_migration(peer, request, step.instance, own != nullptr)) {
+    switch (judge_move(tsis[owner->active].peer, peer, now)) {
+      case StationMove::kAdmitted: return std::nullopt;  // nobody contests it
+      case StationMove::kAsks: return Refused{Reason::kStationMoving, step.vn, ""};
+      case StationMove::kNone: return held_by(Reason::kActiveElsewhere, owner->active);
+    }
+  }
   bool alarm = false;
   if (!contests.stays(key, now, alarm)) return std::nullopt;
   if (alarm)

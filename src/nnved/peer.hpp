@@ -66,6 +66,13 @@ struct Peer {
   /// sides' own values, as its signed capabilities tell them (S40).
   std::optional<agent::SignedTimers> timers;
 
+  // Whether the station is still here, should it speak from somewhere else (S37).
+  Instant session_since{};             ///< when its signed session began
+  bool unanswered = false;             ///< what was last sent to it was not acknowledged, and nothing was heard since
+  bool asked = false;                  ///< requests at another place wait for whether it answers
+  std::optional<Instant> answered_at;  ///< when it did
+  std::uint32_t moved_from = 0xFFFFFFFF;  ///< the place that it has come from
+
   bool proven = false;  ///< has acknowledged or signed something, so it is there; or it is restored
   /// Frames that it may still be sent for those that it has sent, while it is not proven: whoever sends in another's
   /// name must not make us send more than that.
@@ -140,7 +147,9 @@ struct Port {
   bool up = true;
   Instant down_since{};
   std::deque<MacAddress> unproven;  ///< stations as they became known; bounded
-  std::optional<Instant> unsigned_noticed_at;
+  std::optional<Instant> unsigned_noticed_at, twice_noticed_at;
+  Pace station_moves{0.5, 30};          ///< of stations to this port
+  Pace strays{10, 10};                  ///< that are looked into
   unsigned hellos = 0;                  ///< plain ones of stations that are not remembered, since a session was made
   std::vector<std::uint32_t> members;   ///< its peers
   std::deque<std::uint32_t> queue;      ///< peers with VDPDUs to work on, each once

@@ -47,14 +47,19 @@ void Impl::commit(Index index, Instant now) {
   Work& work = works[index];
   for (Touch& touch : work.touches) {
     touch.loser = machine.commit(touch.instance, touch.name, words_of(work.command));
-    if (touch.loser != kNoIndex) taken_over(touch.loser, {touch.vn, touch.name.mac}, now);
+    if (touch.loser != kNoIndex && !is_left(tsis[touch.loser].peer, work.peer))
+      taken_over(touch.loser, {touch.vn, touch.name.mac}, now);
   }
   commits.push_back(index);
 }
 
 void Impl::finish(Index index) {
   const Work& work = works[index];
-  for (const Touch& touch : work.touches) machine.release(touch.instance, touch.name);
+  leave_old_places(work);
+  for (const Touch& touch : work.touches) {
+    machine.release(touch.instance, touch.name);
+    if (touch.loser != kNoIndex) tell_loser(touch.loser, work.peer, work.vsi, {touch.vn, touch.name.mac});
+  }
   answer(index, {vdp::Code::kSuccess, false, false}, {});
   close_work(index);
 }
@@ -168,7 +173,7 @@ void Impl::asked(Index peer, vdp::RequestId request) {
 /// The bridge has answered code 3 (S29): what is open closes again, what is reserved stays for the station's next try.
 void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   const auto known = vsi_of_request.find(RequestKey{peer, request});
-  if (known == vsi_of_request.end()) return;
+  if (known == vsi_of_request.end() || unpark(peer, request)) return;
   const VsiId vsi = known->second;
   const bool stood = peers[peer].bridge.succeeded(request);
   const auto is_it = [&](const Inflight::Waiting& one) { return one.peer == peer && one.request.id == request; };

@@ -33,6 +33,8 @@ constexpr ReasonInfo kVnNotAdmitted{Code::kOther, kHard, "vn_not_admitted", "the
 constexpr ReasonInfo kMacRequired{Code::kOther, kHard, "mac_required",
                                   "entries without MAC address are allowed on legacy ports only"};
 constexpr ReasonInfo kSuperseded{Code::kOther, kSoft, "superseded", "the VSI has moved to another station or port"};
+constexpr ReasonInfo kStationMoving{Code::kOther, kSoft, "station_moving",
+                                    "the station's old place is asked whether it is still there"};
 constexpr ReasonInfo kActiveElsewhere{Code::kOther, kSoft, "active_elsewhere",
                                       "the VSI is active at another station or port and no migration was signalled"};
 constexpr ReasonInfo kPreAssociateOnActive{Code::kOther, kSoft, "pre_associate_on_active",
@@ -117,6 +119,7 @@ const ReasonInfo& info(Reason reason) {
     case Reason::kVnNotAdmitted: return kVnNotAdmitted;
     case Reason::kMacRequired: return kMacRequired;
     case Reason::kSuperseded: return kSuperseded;
+    case Reason::kStationMoving: return kStationMoving;
     case Reason::kActiveElsewhere: return kActiveElsewhere;
     case Reason::kPreAssociateOnActive: return kPreAssociateOnActive;
     case Reason::kCancelled: return kCancelled;

@@ -68,6 +68,7 @@ enum class Reason : std::uint8_t {
   kPlaceLimit,
   kPortShare,
   kVsiVnLimit,
+  kStationMoving,  ///< no refusal: the request waits for whether the station's old place answers (S37)
 };
 
 /// The status code of S4, whether HARD goes with it, a stable name for logs, and the words for people.

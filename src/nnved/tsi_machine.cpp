@@ -61,11 +61,13 @@ Index TsiMachine::commit(Index instance, const AddressName& name, const char* re
       loser = owner.active;
       AddressRow& lost = *tsis_.find_address(loser, mac);
       lost.superseded = true;
+      lost.let_go = false;
       reshape(loser, lost, [&] { set_level(loser, lost, Level::kReserved, info(Reason::kSuperseded).text); });
     }
   }
   reshape(instance, address, [&] {
     address.pending = Level::kNone;
+    if (level == Level::kActive) address.superseded = address.let_go = false;
     set_level(instance, address, level, reason);
   });
   return loser;
@@ -126,8 +128,10 @@ void TsiMachine::unlatch(Index winner, const AddressKey& key) {
   tsis_.owner(key)->winner = kNoIndex;
   tsis_.for_each_holder(key, [&](Index holder, const AddressRow& held) {
     if (holder == winner || !held.superseded) return;
-    tsis_.find_address(holder, key.mac)->superseded = false;
+    AddressRow& free = *tsis_.find_address(holder, key.mac);
+    free.superseded = free.let_go = false;
     changes_.records.push_back(holder);
+    changes_.let_back.push_back(holder);
   });
 }
 
@@ -136,7 +140,7 @@ void TsiMachine::reinstate(Index instance, const VsiId& vsi, const AddressKey& k
   AddressRow* address = tsis_.find_address(instance, key.mac);
   if (address == nullptr || address->level != Level::kReserved || tsis_.owner(key)->active != kNoIndex) return;
   reshape(instance, *address, [&] {
-    address->superseded = false;
+    address->superseded = address->let_go = false;
     set_level(instance, *address, Level::kActive, reason);
   });
 }
@@ -210,7 +214,7 @@ void TsiMachine::restore_address(Index instance, const AddressName& name, Level 
                                  std::uint32_t generation, Instant now) {
   AddressRow& address = add_address(instance, name);
   address.renewed = now;
-  address.superseded = superseded;
+  address.superseded = address.let_go = superseded;  // whether its station knows is not stored: it may ask
   Owner* owner = address.owns() ? tsis_.owner({tsis_[instance].vn, name.mac}) : nullptr;
   // One transaction holds both sides of a takeover; were a store to name two owners all the same, the first stays.
   if (owner != nullptr && owner->active != kNoIndex && level == Level::kActive) level = Level::kReserved;

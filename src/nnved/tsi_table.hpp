@@ -29,6 +29,7 @@ struct AddressRow {
   Level level = Level::kNone;
   Level pending = Level::kNone;
   bool superseded = false;  ///< the VSI moved away; latched while the winner has the address (S6)
+  bool let_go = false;      ///< and its station has said that it knows: it may ask for a migration back
   IpTable::Number ip = 0;   ///< of the instance, in the table's `ips`
   Index work = kNoIndex;
   Index next_holder = kNoIndex;  ///< the next instance of the VSI that has (VN, MAC)

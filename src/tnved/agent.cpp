@@ -111,6 +111,8 @@ void Agent::Impl::handle_announcement(Uplink& uplink, const ecp::Frame& frame, I
   const auto shown = agent::bridge_capabilities(frame);
   if (!shown) return;
   uplink.nnves_heard.handle(frame.source, *shown, uplink.timing.keepalive_interval(), now);
+  note_other_port(uplink, frame, now);
+  if (uplink.other_port) compose(uplink, now);
   const std::string conflict = uplink.nnves_heard.conflict(now);
   if (!conflict.empty() && !std::exchange(uplink.conflict_noted, true) && now >= uplink.conflict_quiet_until) {
     uplink.conflict_quiet_until = now + kConflictNoticePause;
@@ -166,6 +168,7 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
         // Requests wait for what it can do, so that none of them ever times out.
         if (uplink.exchange.verdict() == vdp::Exchange::Verdict::kUnknown) uplink.station.handle_silence();
         uplink.authentication.handle_delivery_failed();
+        known_port_is_silent(uplink, now);
         break;
     }
   }
@@ -228,6 +231,7 @@ void Agent::Impl::drain_stations(Instant now) {
   do {
     for (std::size_t i = 0; i < uplinks_.size(); ++i) {
       while (const auto event = uplinks_[i].station.poll_event()) handle_station(i, *event, now);
+      while (const auto standing = uplinks_[i].station.poll_standing()) handle_standing(i, *standing, now);
       if (auto answer = uplinks_[i].station.poll_unmatched()) note_unmatched(uplinks_[i], std::move(*answer), now);
     }
     opened = !to_open_.empty();
@@ -255,7 +259,8 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
     if (show != nullptr && exchange.speaks(now)) {
       vdp::write_capabilities_only(*show, scratch_);
     } else {
-      if (const auto due = uplink.probe_at(); !due || *due > now) return;
+      const auto due = uplink.probe_at();
+      if (!uplink.other_port && (!due || *due > now)) return;
       // A VDPDU without TLVs: its acknowledgement is all that is wanted.
       uplink.probed_at = now;
       show = nullptr;

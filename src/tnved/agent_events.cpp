@@ -233,7 +233,10 @@ void Agent::Impl::carry_out(Slot slot, Verb verb, std::uint64_t asker, std::opti
   // Only a VM that someone waits for can be refused; another one's intent stands until it is met.
   tsi.phase = (asker == 0 || outcome.wait == Wait::kStored) && before != outcome.next ? Phase::kSteady : phase;
   if (before && before != outcome.next) tsi.fall_back = *before;
-  if (asks_again(verb)) release_hold(slot);
+  // A migration that came to nothing: what the other place has taken comes back from there (S6).
+  const bool returns = before == VmState::kDeparting && outcome.next == VmState::kRunning && tsi.held();
+  if (asks_again(verb) || returns) release_hold(slot);
+  tsi.arrival = tsi.arrival || returns;
   tsi.retries = 0;
   retries_.clear(slot);
   if (outcome.next == VmState::kLeaving) {

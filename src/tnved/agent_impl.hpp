@@ -6,6 +6,8 @@
 //   agent_evb.cpp       LLDP of the uplinks and the timers that follow from it
 //   agent_addresses.cpp addresses of a live TSI that come, go, stop and start; what is held; attributes in place
 //   agent_verdicts.cpp  what the nNVE, the datapath, the store and the clock say; answers to those who asked
+//   agent_moves.cpp     an nNVE that is reached at another of its ports
+//   agent_standing.cpp  what the nNVE lets a TSI have again
 //   agent_vns.cpp       VNs that are connected without TSIs, or that the nNVE has disconnected
 //   agent_views.cpp     restore, wanted rows, views
 #pragma once
@@ -150,6 +152,20 @@ struct Agent::Impl {
   std::string path_name(const Path& path) const;
   const char* use_of(std::size_t uplink) const;
   std::string use_uplink(PortId id, Instant now);
+
+  // --- agent_moves.cpp ---
+  static void note_other_port(Uplink& uplink, const ecp::Frame& frame, Instant now);
+  static bool other_port_answers(Uplink& uplink, const ecp::Frame& frame);
+  void known_port_is_silent(Uplink& uplink, Instant now);
+
+  // --- agent_standing.cpp ---
+  void handle_standing(std::size_t via, const vdp::Standing& standing, Instant now);
+  void end_of_list(std::size_t via, Instant now);
+  template <class Which>
+  void let_back_all(std::size_t via, Which&& which, Instant now);
+  enum class Holds : std::uint8_t { kGone, kAll };
+  void let_back(Slot slot, Holds which, Instant now);
+  void let_back(Slot slot, const vdp::Station::Released& event, Instant now);
 
   // --- agent_vns.cpp ---
   bool connects_by_configuration(GroupId vn) const;

@@ -60,6 +60,8 @@ void Agent::Impl::handle_station(std::size_t via, const vdp::Station::Event& eve
     revoked(slot, *v, now);
   else if (const auto* l = std::get_if<Station::Lowered>(&event))
     lowered(slot, *l, now);
+  else if (const auto* b = std::get_if<Station::Released>(&event))
+    let_back(slot, *b, now);
   else if (const auto* u = std::get_if<Station::Unconfirmed>(&event))
     unconfirmed(slot, u->unconfirmed);
   else

@@ -146,6 +146,9 @@ std::string Agent::Impl::restore_at(Slot slot, const TsiRecord& record, Instant 
   for (const Address& address : tsi.addresses)
     uplink(tsi).station.restore_entry(tsi.handle, address.mac, address.confirmed, address.vid, now,
                                       tsis_.ip(slot, address), address.priority);
+  for (const Address& address : tsi.addresses)
+    if (address.hold == Hold::kReserved)
+      uplink(tsi).station.restore_held(tsi.handle, address.mac, tsis_.ip(slot, address));
   if (tsi.vm == VmState::kLeaving) {
     tsi.closing = true;
     uplink(tsi).station.close(tsi.handle, now);

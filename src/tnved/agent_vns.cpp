@@ -202,21 +202,7 @@ void Agent::Impl::handle_vn_verdict(std::size_t via, const VnStation::Event& eve
 void Agent::Impl::vn_released(std::size_t via, GroupId vn, Instant now) {
   emit(agent::Transition{"vn", "uplink " + uplinks_[via].config.interface_name + " vn " + std::to_string(vn.value()),
                          "disconnected", "released", "the nNVE lets the VN be connected again"});
-  std::vector<Slot> waiting;
-  tsis_.for_each([&](Slot slot, const Tsi& tsi) {
-    if (tsi.uplink == via && tsi.vn == vn && tsi.vm != VmState::kLeaving) waiting.push_back(slot);
-  });
-  for (const Slot slot : waiting) {
-    Tsi& tsi = tsis_[slot];
-    const bool held = !tsi.addresses.empty() && std::ranges::all_of(tsi.addresses, [](const Address& address) {
-      return address.hold == Hold::kGone || address.removing();
-    });
-    if (retries_.contains(slot)) retries_.set(slot, now);
-    if (!held) continue;
-    release_hold(slot);
-    to_store(slot);
-    pursue(slot, now);
-  }
+  handle_standing(via, {vdp::Standing::What::kReleased, vdp::Standing::Scope::kVn, {}, vn}, now);
 }
 
 // --- those who asked ---

@@ -37,7 +37,12 @@ void Agent::Impl::restore_signers(std::span<const agent::StoreRecord> records) {
 std::optional<std::uint64_t> Agent::Impl::authenticate(Uplink& uplink, const ecp::Frame& frame, Instant now) {
   const auto foreign = [this] { return count_drop("source is not the uplink's nNVE"), std::nullopt; };
   const bool may_sign = uplink.config.authentication.mode != auth::Mode::kOff;
-  if (!uplink.admits(frame, may_sign, now)) return foreign();
+  const bool follows = other_port_answers(uplink, frame);
+  if (!follows && !uplink.admits(frame, may_sign, now)) {
+    note_other_port(uplink, frame, now);
+    if (uplink.other_port) compose(uplink, now);
+    return foreign();
+  }
   const auto heard = uplink.authentication.handle_frame(frame, uplink.session, uplink.exchange.own(), now, effects_);
   if (heard.established) {
     note_signer(uplink);
@@ -51,7 +56,7 @@ std::optional<std::uint64_t> Agent::Impl::authenticate(Uplink& uplink, const ecp
   }
   if (heard.dropped != nullptr) count_drop(heard.dropped);
   if (!heard.pass) return std::nullopt;
-  if (!uplink.admits(frame, heard.counter != 0, now)) return foreign();
+  if (!follows && !uplink.admits(frame, heard.counter != 0, now)) return foreign();
   return heard.counter;
 }
 

@@ -81,6 +81,7 @@ struct EventText {
   }
   std::string operator()(const Station::Revoked& e) const { return "revoked " + number(e.mac); }
   std::string operator()(const Station::Lowered& e) const { return "lowered " + number(e.mac); }
+  std::string operator()(const Station::Released& e) const { return "released " + number(e.mac); }
   std::string operator()(const Station::Unconfirmed& e) const { return e.unconfirmed ? "unconfirmed" : "answered"; }
   std::string operator()(const Station::Closed&) const { return "closed"; }
 };

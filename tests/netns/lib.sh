@@ -150,7 +150,7 @@ daemon_kill() {
 
 # tsi_field INSTANCE VSI FIELD [FILTER]: a member of the TSI's row; FILTER narrows if there are several.
 tsi_field() {
-  ctl_json "$1" tsi show | jq -r --arg vsi "$2" "[.[] | select(.vsi == \$vsi) ${4:+| select($4)}][0].$3 // empty"
+  ctl_json "$1" tsi show | jq -r --arg vsi "$2" "[.[] | select(.vsi == \$vsi) ${4:+| select($4)}][0].$3 | if . == null then empty else . end"
 }
 tsi_is() { [ "$(tsi_field "$1" "$2" state | tr '[:upper:]' '[:lower:]')" = "$3" ]; }
 tsi_count() { ctl_json "$1" tsi show | jq length; }

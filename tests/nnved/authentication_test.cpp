@@ -23,8 +23,8 @@ AgentConfig config(auth::Mode mode) {
 
 /// A station that signs, beside the rig's own, which does not.
 struct Signer {
-  explicit Signer(Rig& rig_, std::uint8_t secret = 0x5A, std::uint8_t life = 1)
-      : rig(rig_), station(rig_.station(1)), authenticator(own_config(station.address, secret, life)) {
+  explicit Signer(Rig& rig_, std::uint8_t secret = 0x5A, std::uint8_t life = 1, unsigned port = 1)
+      : rig(rig_), station(rig_.station(1, port)), authenticator(own_config(station.address, secret, life)) {
     station.acks = false;
     own = *station.shows;
     own.nonce = authenticator.nonce();
@@ -345,6 +345,68 @@ TEST(NnvedAuthentication, WhereItIsAcceptedAPlainStationIsServedUntilItSigns) {
   EXPECT_STREQ(signer.state(), "authenticated");
   rig.send(signer.station, {deassociate(1)});
   EXPECT_TRUE(rig.tsi(vsi(1))) << "never plain again";
+}
+
+// --- a signed station at another port (S37) ---
+
+/// Two ports, where station 1 has a key of its own or the ports' shared one, and VSI 1 Activated on port 1.
+struct SignedMove : testing::Test {
+  void begin(bool own_key, auth::Mode mode_there = auth::Mode::kRequire) {
+    AgentConfig config = make_config(2);
+    for (PortConfig& port : config.ports) {
+      port.segment = "rack";
+      port.authentication = {auth::Mode::kRequire, keys(0x5A)};
+      if (own_key) port.station_keys.push_back({station_mac(1), keys(0x5A)});
+    }
+    config.ports[1].authentication.mode = mode_there;
+    rig.emplace(config);
+    old_place.emplace(*rig);
+    old_place->begin();
+    old_place->send(old_place->request(associate(1)));
+    ASSERT_TRUE(rig->tsi(vsi(1), 1));
+    rig->now += 1s;
+  }
+  void sign_there() {
+    new_place.emplace(*rig, std::uint8_t{0x5A}, std::uint8_t{2}, 2u);
+    new_place->begin();
+    new_place->send(new_place->request(associate(1)));
+  }
+  std::optional<Rig> rig;
+  std::optional<Signer> old_place, new_place;
+};
+
+TEST_F(SignedMove, UnderItsOwnKeyItsTsisFollowAtOnceAlthoughTheOldPlaceAnswers) {
+  begin(true);
+  sign_there();
+  ASSERT_TRUE(rig->tsi(vsi(1), 2));
+  EXPECT_EQ(rig->tsi(vsi(1), 2)->state, TsiState::kActivated);
+  EXPECT_FALSE(rig->tsi(vsi(1), 1));
+  EXPECT_TRUE(rig->consistent()) << rig->difference();
+}
+
+TEST_F(SignedMove, AFrameOfTheOldSessionMovesNothingBack) {
+  begin(true);
+  sign_there();
+  old_place->send(old_place->request(associate(1)));
+  EXPECT_EQ(rig->tsi(vsi(1), 2)->state, TsiState::kActivated);
+  EXPECT_FALSE(rig->tsi(vsi(1), 1) && rig->tsi(vsi(1), 1)->state == TsiState::kActivated);
+}
+
+TEST_F(SignedMove, AKeyThatStationsShareProvesNoneOfThem) {
+  begin(false);
+  sign_there();
+  EXPECT_EQ(rig->tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_FALSE(rig->tsi(vsi(1), 2));
+}
+
+TEST_F(SignedMove, NothingMovesFromASignedPlaceToOneThatIsNot) {
+  begin(true, auth::Mode::kOff);
+  Station& plain = rig->station(1, 2);
+  old_place->station.acks = false;
+  rig->send(plain, {associate(1)});
+  rig->advance(1s);
+  EXPECT_EQ(rig->tsi(vsi(1), 1)->state, TsiState::kActivated);
+  EXPECT_FALSE(rig->tsi(vsi(1), 2));
 }
 
 }  // namespace

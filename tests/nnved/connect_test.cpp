@@ -299,7 +299,7 @@ TEST(NnvedConnect, ADrainEndsConnectsAndRefusesThemMeanwhile) {
   EXPECT_TRUE(rig.agent.is_drained());
   EXPECT_FALSE(vap(rig));
   EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 70001)), vdp::Code::kOther);
-  rig.agent.undrain();
+  rig.agent.undrain(rig.now);
   EXPECT_EQ(code_of(rig.ask_vn(one, Operation::kConnect, 70001)), vdp::Code::kSuccess);
 }
 

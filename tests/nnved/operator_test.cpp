@@ -123,7 +123,7 @@ TEST(NnvedOperator, DrainLeavesNothingAndRefusesUntilUndrain) {
   EXPECT_TRUE(rig.datapath.fdb.empty() && rig.datapath.guards.empty() && rig.datapath.access.empty());
   EXPECT_TRUE(rig.authority.rows().empty() && rig.authority.tags().empty());
   expect_refused(rig, station, kBlue1, "the switch is being drained");
-  rig.agent.undrain();
+  rig.agent.undrain(rig.now);
   EXPECT_TRUE(rig.ask(station, kBlue1)->response().success());
 }
 

@@ -130,6 +130,7 @@ struct Station {
   std::uint16_t sequence = 100;
   std::vector<Tlv> received;               ///< responses and commands of the bridge
   std::vector<VnSaid> vns;                 ///< what it says of whole VNs
+  std::vector<vdp::Standing> standings;    ///< what it says that it holds, or lets back
   std::vector<OctetString> raw;            ///< every frame from the bridge
   unsigned acked = 0;                      ///< acks for our ECPDUs
   std::optional<vdp::Capabilities> shows;  ///< with each request; nullopt: a legacy station
@@ -180,6 +181,16 @@ inline std::vector<VnSaid> read_vns(Octets octets) {
       vns.back().reason = std::get<vdp::ReasonText>(**vdp::decode_extension(**next)).text;
     behind = type == vdp::ExtensionType::kVnRequest || (behind && type == vdp::ExtensionType::kVnName);
   }
+}
+
+inline std::vector<vdp::Standing> read_standings(Octets octets) {
+  std::vector<vdp::Standing> standings;
+  vdp::VdpduReader reader(octets);
+  if (!reader.manager()) return standings;
+  for (auto next = reader.next(); next && *next; next = reader.next())
+    if (vdp::extension_type(**next) == vdp::ExtensionType::kStanding)
+      standings.push_back(std::get<vdp::Standing>(**vdp::decode_extension(**next)));
+  return standings;
 }
 
 /// Two VNs (70001 blue, 70002 red), `ports` ports p1.. with ids 1...
@@ -374,6 +385,7 @@ class Rig {
       }
       for (Tlv& tlv : read_vdpdu(frame->payload)) to.received.push_back(tlv);
       for (VnSaid& said : read_vns(frame->payload)) to.vns.push_back(said);
+      for (const vdp::Standing& one : read_standings(frame->payload)) to.standings.push_back(one);
       if (!to.acks) continue;
       OctetString ack;
       ecp::encode_frame(ecp::kNearestCustomerBridge, to.address, ecp::Operation::kAck, frame->sequence, {}, ack);

@@ -80,6 +80,7 @@ void deactivate(Bench& bench, std::vector<MacAddress> macs) {
   Request named = bench.requests_of(1).back();
   named.entries.clear();
   for (const MacAddress& mac : macs) named.entries.push_back({GroupId(70001), mac, Vid(101), false, 0});
+  bench.holds = [](const Request& request) { return request.command == TlvType::kPreAssociateRr; };
   bench.nnve_sends(TlvType::kPreAssociateRr, 0, named);
   bench.settle();
 }
@@ -125,6 +126,7 @@ TEST(AgentDeactivated, AllAddressesCloseThePortAndTheTsiStaysAssociated) {
   EXPECT_FALSE(refused->ok) << "as long as the nNVE's latch stands";
   EXPECT_STREQ(bench.view(1)->state, "associated");
   bench.verdict = {};
+  bench.holds = {};
   EXPECT_TRUE(bench.ask(bench.vm(1, Verb::kStart), seconds(3))->ok);
   EXPECT_TRUE(bench.view(1)->port_open);
 }

@@ -282,7 +282,8 @@ void Bench::respond(PortId port, Octets vdpdu) {
     else
       writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
                          entries);
-    if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
+    const bool held = status.success() && far.holds && far.holds(request);
+    if (!far.why.empty() && (!status.success() || held)) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
   }
   if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);
   if (far.mute && !asked) return;
@@ -305,6 +306,14 @@ void Bench::nnve_says(vdp::VnRequest::Operation operation, unsigned vn) {
   vdp::VdpduWriter writer(buffer, ManagerId{});
   vdp::write_extension(writer, vdp::VnRequest{operation, GroupId(vn), 0, Vid()});
   if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{1, why});
+  nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
+  work();
+}
+
+void Bench::nnve_tells(const std::vector<vdp::Standing>& standings) {
+  std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
+  vdp::VdpduWriter writer(buffer, ManagerId{});
+  for (const vdp::Standing& one : standings) vdp::write_extension(writer, one);
   nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
   work();
 }

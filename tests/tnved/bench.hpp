@@ -64,6 +64,8 @@ struct Nnve {
   std::function<vdp::ResponseStatus(const Request&)> verdict;
   /// What it says of a refusal, to whoever understands it; default nothing.
   std::string why{};
+  /// Of a success: does it call the entries held (S7), with `why`? Default: no.
+  std::function<bool(const Request&)> holds{};
   bool bare_refusals = false;                      ///< its refusals name no entries, as of what cannot be read
   std::function<void(vdp::FilterEntry&)> amend{};  ///< what else it writes into the entries of a success
   std::vector<Request> requests;
@@ -107,6 +109,8 @@ class Bench : public Nnve {
   void nnve_sends(TlvType command, std::uint8_t status, const Request& like);
   /// Its own word about a whole VN, with `why`.
   void nnve_says(vdp::VnRequest::Operation operation, unsigned vn = 70001);
+  /// What it holds, or lets back.
+  void nnve_tells(const std::vector<vdp::Standing>& standings);
   /// Its capabilities, unasked.
   void nnve_shows();
   void nnve_frame(ecp::Operation operation, EcpSequence number, Octets payload) {

@@ -62,6 +62,8 @@ class BpfSwitch final : public Datapath {
   bool is_shared(unsigned ifindex) const override;
   bool shut(PortId port, bool down) override;
   bool is_shut(PortId port) const override;
+  int strays_fd() const override;
+  void drain_strays(const std::function<void(const Stray&)>& tell) override;
   DropCounters drops() const override;
   datapath::InstanceCounters instance_counters(InstanceId instance) const override;
   void clear_counters(InstanceId instance) override;

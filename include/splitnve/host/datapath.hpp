@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +60,14 @@ struct KernelFault {
 };
 using KernelFaults = std::vector<KernelFault>;
 
+/// A tagged frame came to an access port where its source is nobody's: its station may have moved (S37). A hint: not
+/// every frame is told.
+struct Stray {
+  PortId port;
+  Vid vid;
+  MacAddress mac;
+};
+
 /// One forwarding plane of one daemon instance. Called on the loop thread only; calls block for the time of a few
 /// system calls. What exists in the kernel outlives the object: destroying it forwards on (S34).
 class Datapath {
@@ -96,6 +105,10 @@ class Datapath {
   virtual bool shut(PortId port, bool down) = 0;
   /// Whether it is down because of `shut`, also of an earlier life of the daemon.
   virtual bool is_shut(PortId port) const = 0;
+
+  /// Readable when there are strays; -1: this datapath tells of none.
+  virtual int strays_fd() const { return -1; }
+  virtual void drain_strays(const std::function<void(const Stray&)>& /*tell*/) {}
 
   virtual DropCounters drops() const = 0;
   /// Zeros for an instance that the datapath does not know.

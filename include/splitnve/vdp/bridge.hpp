@@ -19,6 +19,7 @@
 #include "splitnve/vdp/exchange.hpp"
 #include "splitnve/vdp/extensions.hpp"
 #include "splitnve/vdp/index_list.hpp"
+#include "splitnve/vdp/standing_queue.hpp"
 #include "splitnve/vdp/statement.hpp"
 #include "splitnve/vdp/timers.hpp"
 #include "splitnve/vdp/vn_bridge.hpp"
@@ -95,7 +96,8 @@ class Bridge {
   }
   std::optional<Request> poll_request();
   /// `entries` must repeat the request's in order, VIDs filled (G6); a refusal may leave them out. An id that was
-  /// cancelled or expired is ignored. A refusal may say why, to a peer that understands it.
+  /// cancelled or expired is ignored. A refusal may say why, to a peer that understands it; so may a success, of what
+  /// is held of its entries (S7).
   void respond(RequestId id, ResponseStatus status, std::span<const FilterEntry> entries, ReasonText why = {});
   /// A request whose decision deadline passed (S29); it has been answered code 3 (KEEP for an existing VSI is the
   /// caller's knowledge: `keep_on_expiry` below). Later respond() calls for it are ignored.
@@ -127,22 +129,34 @@ class Bridge {
   void set_offered(Flags offered) {
     offered_ = offered;
     vns_.set_offered(offered);
+    standings_.set_offered(offered);
   }
   /// What the station has shown (E7).
   void set_peer(Flags peer) {
     peer_ = peer;
     vns_.set_peer(peer);
+    standings_.set_peer(peer);
   }
   /// What answers tell of the VNs that they grant, to a station with the flag. Null: nothing. It outlives this.
   void set_attributes(const VnAttributesOf* of) { attributes_ = of; }
   /// Whole VNs, which share the VDPDUs.
   VnBridge& vns() { return vns_; }
   const VnBridge& vns() const { return vns_; }
+  /// What is held of the station, which shares the VDPDUs as well.
+  StandingQueue& standings() { return standings_; }
+  const StandingQueue& standings() const { return standings_; }
+  /// An entry of a deactivate of ours that the station has answered.
+  struct LetGo {
+    VsiId vsi;
+    GroupId group;
+    MacAddress mac;
+  };
+  std::optional<LetGo> poll_let_go();
   /// Of one VDPDU, at most and by default limits::kVdpduOctetsMax: what is added behind compose() needs room.
   void set_vdpdu_octets_max(std::size_t octets) { vdpdu_octets_max_ = octets; }
 
   std::optional<Instant> next_deadline() const;
-  bool queued() const { return !ready_.empty() || vns_.queued(); }
+  bool queued() const { return !ready_.empty() || vns_.queued() || standings_.queued(); }
   /// Requests handed out by poll_request() and not answered yet.
   std::size_t deciding() const { return deciding_; }
   /// Where a request is; `nullopt` when it is gone.
@@ -186,6 +200,7 @@ class Bridge {
   };
   bool admit(Request request, Kind kind, std::optional<Verdict> verdict, Instant now);
   void overtake(const Request& deassociate);
+  void take_let_go(const Tlv& answer);
   void command(const Request& base, std::span<const FilterEntry> entries, ReasonText why);
   void answer(std::uint32_t index, ResponseStatus status, ReasonText why);
   void explain(std::uint32_t index, ReasonText why);
@@ -203,6 +218,8 @@ class Bridge {
   Flags peer_;
   const VnAttributesOf* attributes_ = nullptr;
   VnBridge vns_;
+  StandingQueue standings_;
+  std::deque<LetGo> let_go_;
   Rows rows_;
   boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;
   struct Why {

@@ -98,6 +98,7 @@ inline constexpr Flags kAble = Flags()
                                    .set(Flag::kVnRequests)
                                    .set(Flag::kReasonText)
                                    .set(Flag::kIncrementalFilter)
+                                   .set(Flag::kStanding)
                                    .set(Flag::kVnAttributes);
 
 /// Names a system, whatever port or address it speaks from.

@@ -86,6 +86,11 @@ class Station {
     IpPrefix ip{};
     std::string why{};  ///< as above
   };
+  struct Released {  ///< the bridge grants again what it had lowered: the first answer that does not call it held (S7)
+    Handle handle;
+    MacAddress mac;
+    IpPrefix ip{};
+  };
   struct Unconfirmed {  ///< no answer in time (`true`), or answered again (`false`); forwarding does not change (S8)
     Handle handle;
     bool unconfirmed;
@@ -93,7 +98,7 @@ class Station {
   struct Closed {  ///< close() is complete; the handle is free
     Handle handle;
   };
-  using Event = std::variant<Confirmed, Refused, Revoked, Lowered, Unconfirmed, Closed>;
+  using Event = std::variant<Confirmed, Refused, Revoked, Lowered, Released, Unconfirmed, Closed>;
 
   enum class State : std::uint8_t { kSettled, kQueued, kAwaitingResponse, kUnconfirmed, kRefused };
 
@@ -126,6 +131,8 @@ class Station {
   /// Takes levels for confirmed that a store remembered; the association is queued for re-assertion with its VIDs.
   void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip = {},
                      Priority priority = Priority());
+  /// The bridge had lowered the entry before a restart of ours: Released follows when it is let back.
+  void restore_held(Handle handle, MacAddress mac, const IpPrefix& ip = {});
   /// The bridge may have lost everything (link flap, restart): queues every association again with its assigned VIDs.
   void reassert_all(Instant now);
   /// Another bridge is there: what is sent from now on asks it for VIDs (S13).
@@ -147,6 +154,8 @@ class Station {
   std::optional<Instant> next_deadline() const;
 
   std::optional<Event> poll_event();
+  /// What the bridge says that it holds, or lets back, in the order in which it says so.
+  std::optional<Standing> poll_standing();
   /// An answer that fits no request, with what it says: the last one since this was asked for (S45).
   struct Unmatched {
     VsiId vsi;
@@ -223,6 +232,7 @@ class Station {
     bool null_vid : 1 = false;      ///< asks for another VID after code 5 (S13)
     bool lost : 1 = false;          ///< gone at the peer though wanted; Revoked follows unless it comes back
     bool owed : 1 = false;          ///< the owner waits for Confirmed
+    bool held : 1 = false;          ///< lowered by the bridge, and not let back yet
     bool mute : 1 = false;          ///< has an IP that the peer does not understand: nothing is asked for it (S20)
     bool was_associated() const { return held_active || maybe_active; }
     bool wanted() const { return desired != Level::kNone; }
@@ -317,6 +327,7 @@ class Station {
   // Answers (station_answers.cpp).
   void handle_association(const ManagerId& manager, const Association& association, Instant now);
   void handle_vn_request(const Statement& statement, Instant now);
+  void handle_standing(const Tlv& tlv);
   void handle_undecodable(const Tlv& tlv, Instant now);
   void handle_response(const ManagerId& manager, const Association& association, Instant now);
   void handle_deassociate_response(const ManagerId& manager, const Association& association, Instant now);
@@ -336,7 +347,7 @@ class Station {
   void learn_attributes(GroupId group);
   TlvType take_answer(Handle handle);
   void accept(Handle handle, const Association* answer, Instant now);
-  static void accept_entry(Entry& entry, TlvType command, const FilterEntry& answer);
+  void accept_entry(Handle handle, Entry& entry, TlvType command, const FilterEntry& answer);
   void refuse(Handle handle, ResponseStatus status, Instant now);
   void refuse_entry(Handle handle, Entry& entry, TlvType command, bool keep);
   bool retry_with_null_vid(Row& row, ResponseStatus status);
@@ -358,6 +369,7 @@ class Station {
   DeadlineHeap deadlines_;
   std::vector<std::pair<Handle, Instant>> due_;  ///< during handle_time
   std::deque<Event> events_;
+  std::deque<Standing> standings_;
   std::deque<Reply> replies_;
   std::size_t replies_sent_ = 0;       ///< of these the first are in the VDPDU under way
   std::vector<Handle> composed_;       ///< associations of the VDPDU under way

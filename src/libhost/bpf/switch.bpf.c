@@ -406,6 +406,7 @@ static __always_inline bool takes_part(__u32 id, const struct switch_fdb* owner,
 #include "switch_ip.h"
 #include "switch_host.h"
 #include "switch_storm.h"
+#include "switch_stray.h"
 
 /* S6: a frame passes if the guard names an instance here and the fdb names the same one as the owner. */
 static __always_inline int check_source(struct __sk_buff* skb, const struct frame* frame,
@@ -472,11 +473,15 @@ int switch_port(struct __sk_buff* skb) {
   if (port->role == SWITCH_ROLE_ACCESS && frame.vid == 0 && (!row || is_link_protocol(&frame)))
     return to_host(skb, &frame, port);
   if (is_control(&frame) || is_to_or_from_us(&frame)) return drop(SWITCH_DROP_CONTROL_FRAME);
+  if (!row && port->role == SWITCH_ROLE_ACCESS && !is_group_or_zero(frame.eth.h_source)) note_stray(&frame, source.ifindex);
   if (!row) return drop(frame.vid == 0 ? SWITCH_DROP_UNTAGGED : SWITCH_DROP_UNKNOWN_TAG);
   reason = unclean(&frame);
   if (reason != SWITCH_DROP_COUNT) return drop(reason);
   domain = row->domain;
-  if (check_source(skb, &frame, row, &source) != TC_ACT_OK) return TC_ACT_SHOT;
+  if (check_source(skb, &frame, row, &source) != TC_ACT_OK) {
+    if (port->role == SWITCH_ROLE_ACCESS && frame.vid != 0) note_stray(&frame, source.ifindex);
+    return TC_ACT_SHOT;
+  }
   if ((frame.eth.h_dest[0] & 1) && is_storm(skb, port, &source)) return drop_storm(skb, source.instance);
   if (!strip_tag(skb, &frame)) return drop(SWITCH_DROP_REDIRECT);
   count_rx(skb, source.instance);

@@ -106,6 +106,14 @@ struct switch_access_key {
   __u32 ifindex;
   __u32 vid;
 };
+/* Of switch_stray.h: not pinned, told once. */
+struct switch_stray {
+  __u32 ifindex;
+  __u32 vid;
+  __u8 mac[6];
+  __u16 zero;
+};
+
 #define SWITCH_UNGUARDED 1u
 struct switch_access {
   __u32 domain;
