@@ -199,6 +199,7 @@ class Runtime {
         });
         driver_->kick();
       });
+      strays_->want_read(true);
     }
   }
 

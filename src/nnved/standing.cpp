@@ -83,16 +83,16 @@ void Impl::tell_held(Index peer) {
   if (!standings.able()) return;
   const PeerKey place{peers[peer].port_index, peers[peer].station};
   const std::string& interface_name = config.ports[place.port_index].interface_name;
-  std::vector<Standing> held;
-  if (draining) held.push_back({Standing::What::kHeld, Standing::Scope::kAll, {}, {}});
+  std::vector<Standing> list;
+  if (draining) list.push_back({Standing::What::kHeld, Standing::Scope::kAll, {}, {}});
   latches.rows().for_each([&](Index, const Latch& latch) {
     if (!latch.vsi && latch.interface_name == interface_name)
-      held.push_back({Standing::What::kHeld, Standing::Scope::kVn, {}, latch.vn});
+      list.push_back({Standing::What::kHeld, Standing::Scope::kVn, {}, latch.vn});
   });
   for (const auto& [key, told] : told_latched)
     if (std::ranges::find(told, place) != told.end())
-      held.push_back({Standing::What::kHeld, Standing::Scope::kVsi, key.first, key.second});
-  standings.tell_list(held);
+      list.push_back({Standing::What::kHeld, Standing::Scope::kVsi, key.first, key.second});
+  standings.tell_list(list);
 }
 
 void Impl::undrain(Instant now) {

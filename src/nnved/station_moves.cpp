@@ -92,6 +92,7 @@ bool Impl::admits_move(Index from, Index to, Instant now) {
   if (mover.moved_from == from) return true;
   if (!ports[mover.port_index].station_moves.take(now)) return false;
   mover.moved_from = from;
+  peers[from].moved_from = kNoIndex;
   journal.notice("nnved.station_moved", agent::Notice::Level::kInfo,
                  "station " + mover.station.to_string() + " speaks at port " +
                      config.ports[mover.port_index].interface_name + " instead of " + peers[from].station.to_string() +

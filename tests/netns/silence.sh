@@ -41,10 +41,11 @@ superseded() {
   cut_over=$(now_ms)
   wait_for 3 "blue1 is Activated at p2" at_is blue1 p2 state activated
   not_active_at blue1 p1 || fail "blue1 is Activated at both ports"
-  # Ten keep-alives of the source: each is refused.
+  # Ten keep-alives of the source, which knows by now: each is granted as a reservation.
   holds 1700 not_active_at blue1 p1
   expect "blue1 at p2" "$(at blue1 p2 state)" activated
-  [[ $(last_refusal reason) =~ moved|"active at another" ]] || fail "the switch does not say why: $(last_refusal reason)"
+  expect "blue1 as hv1 shows it" "$(tsi_field hv1 "$(vsi_of blue1)" state) $(tsi_field hv1 "$(vsi_of blue1)" held)" "associated true"
+  [[ $(tsi_field hv1 "$(vsi_of blue1)" reason) == *moved* ]] || fail "hv1 does not say why"
 
   step "The winner leaves: the latch clears and the source is Activated again"
   tsi hv2 shutdown blue1

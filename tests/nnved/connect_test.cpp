@@ -260,7 +260,9 @@ TEST(NnvedConnect, TheOperatorsDisconnectIsToldToTheStationsOfThePortAndEndsThei
 }
 
 TEST(NnvedConnect, AStationWithoutTheFlagHearsOfTheOperatorsDisconnectByDeAssociateAlone) {
-  Rig rig(make_config(1));
+  AgentConfig config = make_config(1);
+  config.legacy_hold = LegacyHold::kDeassociate;
+  Rig rig(config);
   Station& legacy = rig.station(3);
   legacy.shows.reset();
   ASSERT_TRUE(rig.ask(legacy, Tlv{vdp::TlvType::kAssociate, vsi(3), {entry(70001, mac(3))}})->response().success());

@@ -174,10 +174,10 @@ TEST(Standings, WhatIsLostOnTheWayIsToldAgain) {
 }
 
 TEST(Standings, UndrainLetsAllBackAtOnce) {
-  Rig rig(make_config(2));
+  Rig rig(make_config(3));
   Station& one = rig.station(1);
   Station& other = rig.station(2, 2);
-  Station& old = rig.station(3, 1);
+  Station& old = rig.station(3, 3);
   old.shows->flags = vdp::Flags::all().without(vdp::Flags().set(vdp::Flag::kStanding));
   rig.ask(one, blue(TlvType::kAssociate));
   rig.ask(other, {TlvType::kAssociate, vsi(2), {entry(70001, mac(2))}});

@@ -192,10 +192,10 @@ TEST_F(StationMove, ASignalledMigrationDoesNotAskTheOldPlace) {
   EXPECT_TRUE(rig->tsi(vsi(1), 1)->superseded) << "both places answer: it is a takeover (S6)";
 }
 
-TEST_F(StationMove, ThirtyMovesAMinute) {
+TEST_F(StationMove, ThirtyMovesAMinuteToEachPort) {
   begin(segment_of_two());
   unsigned moves = 0;
-  for (unsigned i = 0; i < 40; ++i) {
+  for (unsigned i = 0; i < 100; ++i) {
     Station& from = rig->station(1, 1 + i % 2);
     Station& to = rig->station(1, 2 - i % 2);
     from.acks = false;
@@ -203,8 +203,8 @@ TEST_F(StationMove, ThirtyMovesAMinute) {
     const auto answer = ask_there(to, blue());
     if (answer && answer->response().success()) ++moves;
   }
-  EXPECT_GE(moves, 30u);
-  EXPECT_LE(moves, 33u);
+  EXPECT_GE(moves, 60u);
+  EXPECT_LE(moves, 72u) << "and a few that come in time meanwhile";
 }
 
 TEST_F(StationMove, ManyRequestsWaitForOneAnswerAndKeepTheirOrder) {

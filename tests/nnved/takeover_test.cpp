@@ -137,8 +137,9 @@ TEST_F(Migration, ASourceThatAssociatesWhileTheTakeoverWaitsIsAnsweredAfterIt) {
   EXPECT_TRUE(source.received.empty());
   EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated) << "still the owner";
   rig.release_publishes();
-  ASSERT_EQ(source.received.size(), 1u);
-  EXPECT_EQ(source.received[0].response(), kKept);
+  ASSERT_EQ(source.received.size(), 2u);
+  EXPECT_EQ(source.received[0].command, TlvType::kPreAssociateRr) << "it has lost, and is told";
+  EXPECT_EQ(source.received[1].response(), kKept);
   EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
 }
 

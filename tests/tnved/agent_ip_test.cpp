@@ -138,6 +138,8 @@ TEST(AgentIps, FollowAMacThatTheNnveDeactivates) {
   named.entries.clear();
   named.entries.push_back({GroupId(70001), Bench::mac(1), Vid(101), false, 0});
   bench.requests.clear();
+  bench.why = "noisy";
+  bench.holds = [](const Request& request) { return request.command == TlvType::kPreAssociateRr; };
   bench.nnve_sends(TlvType::kPreAssociateRr, 0, named);
   bench.settle();
   EXPECT_STREQ(bench.view(1)->state, "associated");

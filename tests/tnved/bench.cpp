@@ -74,6 +74,7 @@ Bench::Bench(std::function<void(AgentConfig&)> change) {
   config.uplinks.push_back(uplink);
   shows.role = vdp::Role::kBridge;
   shows.flags = vdp::Flags::all();
+  shows.system[0] = 0xB1;
   if (change) change(config);
   restart();
 }
@@ -282,8 +283,9 @@ void Bench::respond(PortId port, Octets vdpdu) {
     else
       writer.association(request.command, status.octet(), association->type, association->vsi, association->format,
                          entries);
-    const bool held = status.success() && far.holds && far.holds(request);
-    if (!far.why.empty() && (!status.success() || held)) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
+    const bool called_held = status.success() && far.holds && far.holds(request);
+    if (!far.why.empty() && (!status.success() || called_held))
+      vdp::write_extension(writer, vdp::ReasonText{1, far.why});
   }
   if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);
   if (far.mute && !asked) return;
