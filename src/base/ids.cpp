@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <span>
 
 namespace splitnve {
 namespace {
@@ -51,6 +54,33 @@ std::string MacAddress::to_string() const {
   return text;
 }
 
+namespace {
+
+/// Before an IPv4 address in 16 octets (RFC 4291, IPv4-mapped).
+constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+constexpr std::string_view kFormat = "format";
+
+std::string hexadecimal(const VsiId& id) {
+  std::string text = std::string(kFormat) + std::to_string(id.format) + ":";
+  for (const auto octet : id.octets) append_hex(text, octet);
+  return text;
+}
+
+std::optional<VsiId> from_hexadecimal(std::string_view text) {
+  if (!text.starts_with(kFormat)) return std::nullopt;
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || text.size() != colon + 33) return std::nullopt;
+  VsiId id;
+  const char* end = text.data() + colon;
+  const auto [stopped, failure] = std::from_chars(text.data() + kFormat.size(), end, id.format);
+  if (failure != std::errc() || stopped != end) return std::nullopt;
+  for (std::size_t i = 0; i < id.octets.size(); ++i)
+    if (!hex_octet(text, colon + 1 + 2 * i, id.octets[i])) return std::nullopt;
+  return id;
+}
+
+}  // namespace
+
 std::optional<VsiId> VsiId::from_uuid(std::string_view text) {
   if (text.size() != 36) return std::nullopt;
   VsiId id;
@@ -65,13 +95,38 @@ std::optional<VsiId> VsiId::from_uuid(std::string_view text) {
   return id;
 }
 
+std::optional<VsiId> VsiId::from_string(std::string_view text) {
+  if (const auto uuid = from_uuid(text)) return uuid;
+  VsiId id;
+  if (const auto mac = MacAddress::from_string(text)) {
+    id.format = 3;
+    std::ranges::copy(mac->octets(), id.octets.begin() + 10);
+    return id;
+  }
+  const std::string terminated(text);
+  if (inet_pton(AF_INET, terminated.c_str(), id.octets.data() + 12) == 1) {
+    id.format = 1;
+    std::ranges::copy(kMapped, id.octets.begin());
+    return id;
+  }
+  if (inet_pton(AF_INET6, terminated.c_str(), id.octets.data()) == 1) {
+    id.format = 2;
+    return id;
+  }
+  return from_hexadecimal(text);
+}
+
 std::string VsiId::to_string() const {
   std::string text;
   char address[INET6_ADDRSTRLEN];
   switch (format) {
-    case 1: return inet_ntop(AF_INET, octets.data() + 12, address, sizeof address);
+    case 1:
+      if (!std::ranges::equal(kMapped, std::span(octets).first<12>())) return hexadecimal(*this);
+      return inet_ntop(AF_INET, octets.data() + 12, address, sizeof address);
     case 2: return inet_ntop(AF_INET6, octets.data(), address, sizeof address);
     case 3: {
+      if (std::ranges::any_of(std::span(octets).first<10>(), [](std::uint8_t octet) { return octet != 0; }))
+        return hexadecimal(*this);
       MacAddress::Bytes mac{};
       std::copy(octets.begin() + 10, octets.end(), mac.begin());
       return MacAddress(mac).to_string();
@@ -83,10 +138,7 @@ std::string VsiId::to_string() const {
         append_hex(text, octets[i]);
       }
       return text;
-    default:
-      text = "format" + std::to_string(format) + ":";
-      for (auto octet : octets) append_hex(text, octet);
-      return text;
+    default: return hexadecimal(*this);
   }
 }
 

@@ -25,9 +25,9 @@ Result<VsiId> vsi_argument(const json& args) {
         Error{"there is no TSI instance " + args["instance"].dump(), "args.instance", "take it from tsi.show"});
   const auto text = text_argument(args, "vsi");
   if (!text) return unexpected<Error>(text.error());
-  if (const auto vsi = VsiId::from_uuid(*text)) return *vsi;
-  return unexpected<Error>(
-      Error{"\"" + *text + "\" is no UUID", "args.vsi", "write it like 11111111-2222-3333-4444-555555555501"});
+  if (const auto vsi = VsiId::from_string(*text)) return *vsi;
+  return unexpected<Error>(Error{"\"" + *text + "\" is no VSI-ID", "args.vsi",
+                                 "write it as tsi.show does, a UUID like 11111111-2222-3333-4444-555555555501"});
 }
 
 Result<InstanceId> instance_argument(const json& args) {

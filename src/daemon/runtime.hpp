@@ -133,7 +133,7 @@ class Runtime {
 
   /// How an agent drains: begins or ends it; has nothing left.
   struct Drain {
-    std::function<void(bool on)> set;
+    std::function<void(bool on, bool removes)> set;
     std::function<bool()> done;
   };
   /// The verbs `drain {"remove"}`, answered when nothing is left or after kDrainTime, and `undrain` (S34).
@@ -144,13 +144,13 @@ class Runtime {
       remove_when_drained_ = args.value("remove", false) || (remove_when_drained_ && !drain_asked_.empty());
       drain_asked_.push_back(std::move(respond));
       drain_ends_ = host::Loop::now() + kDrainTime;
-      drain_how_.set(true);
+      drain_how_.set(true, remove_when_drained_);
       driver_->kick();
       drain_.arm(host::Loop::now() + kDrainLook);
     });
     control_->add("undrain", host::Access::kAdmin, [this](const nlohmann::json&, host::Responder respond) {
       draining_ = remove_when_drained_ = false;
-      drain_how_.set(false);
+      drain_how_.set(false, false);
       driver_->kick();
       respond.ok();
     });

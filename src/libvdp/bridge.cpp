@@ -157,7 +157,7 @@ void Bridge::handle_statement(const ManagerId& manager, const Statement& stateme
 
 void Bridge::take_let_go(const Tlv& answer) {
   const auto association = decode_association(answer);
-  if (!association || !has_group(association->format) || !has_mac(association->format)) return;
+  if (!association || !association->response().success()) return;
   for (std::size_t i = 0; i < association->count; ++i)
     let_go_.push_back({association->vsi, association->entry(i).group, association->entry(i).mac});
 }

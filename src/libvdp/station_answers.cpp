@@ -297,7 +297,8 @@ void Station::refuse(Handle handle, ResponseStatus status, Instant now) {
   const TlvType command = take_answer(handle);
   ++stats_.refused;
   if (!retry_with_null_vid(row, status)) {
-    events_.push_back(Refused{handle, command, status, std::string(why_)});
+    const std::uint16_t cause = told_ != nullptr && told_->reason ? told_->reason->cause : std::uint16_t{0};
+    events_.push_back(Refused{handle, command, status, std::string(why_), cause});
     for (Entry& entry : row.entries)
       if (entry.in_flight || (whole && !status.keep)) refuse_entry(handle, entry, command, status.keep);
   }

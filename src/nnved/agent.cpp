@@ -72,7 +72,8 @@ void Impl::handle_frame(PortId port, Octets octets, Instant now) {
   const auto verdict = from.session.handle_frame(*frame, now);
   from.authentication.handled(verdict, *counter);
   from.hear(verdict, *counter != 0);
-  note_place(peer, true, now);
+  if (verdict == ecp::Session::Verdict::kAck || verdict == ecp::Session::Verdict::kDelivered)
+    note_place(peer, true, now);  // what is repeated anybody can repeat
   if (from.proven) segments.handle_station(*port_index, from.station, now);
   // A station that speaks to us alone, or looks for us behind bridges, is answered alone, too.
   if (verdict == ecp::Session::Verdict::kDelivered) from.session.set_destination(answered_at(*frame));
@@ -442,7 +443,7 @@ void Impl::schedule(Index peer, Instant now) {
   at = earliest(at, to.exchange.next_deadline());
   if (to.session.idle() && ports[to.port_index].up && to.authentication.may_send())
     if (const auto speak = to.exchange.speak_at()) at = earliest(at, std::max(*speak, to.next_send));
-  if (to.bridge.queued() && to.next_send > now) at = earliest(at, to.next_send);
+  if ((to.bridge.queued() || to.asked) && to.next_send > now) at = earliest(at, to.next_send);
   if (to.tsis == 0)
     at = earliest(at, std::max(to.heard_or_begun() + kIdlePeerForgotten, now + std::chrono::seconds(1)));
   if (at) {

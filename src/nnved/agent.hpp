@@ -179,7 +179,8 @@ class Agent {
   bool release_tsi(const VsiId& vsi, GroupId vn, Instant now);
   bool release_vn(PortId port, GroupId vn, Instant now);
   /// Removes all TSIs as above and refuses new ones until `undrain` or a restart (S34). Returns how many there were.
-  std::size_t drain(const std::string& reason, Instant now);
+  /// `removes`: nothing of ours stays, so that legacy stations lose their VSIs too.
+  std::size_t drain(const std::string& reason, Instant now, bool removes = false);
   void undrain(Instant now);
   /// A tagged frame of a source that has nothing on the port: if it is a TSI's of another port, both are asked (S37).
   void handle_stray(PortId port, Vid vid, const MacAddress& mac, Instant now);

@@ -292,12 +292,13 @@ struct Agent::Impl {
   void command(Index instance, std::span<const MacAddress> macs, bool deactivate, vdp::ReasonText why);
   bool latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now);
   bool release(GroupId vn, const std::string& interface_name, const std::optional<VsiId>& vsi, Instant now);
-  std::size_t drain(const std::string& reason, Instant now);
+  std::size_t drain(const std::string& reason, Instant now, bool removes);
   bool is_drained() const;
 
   // --- standing.cpp: what stations hear of what we hold of them (S6, S7) ---
   vdp::ReasonText held_words(Index peer, const VsiId& vsi, std::span<const vdp::FilterEntry> entries);
-  void tell_loser(Index loser, Index winner, const VsiId& vsi, const AddressKey& key);
+  void tell_loser(Index loser, const VsiId& vsi, const AddressKey& key, Index winner = kNoIndex);
+  bool is_known_legacy(Index peer) const;
   void take_let_go(Index peer);
   void let_back();
   void note_told(Index peer, const VsiId& vsi, GroupId vn);
@@ -314,7 +315,11 @@ struct Agent::Impl {
   bool is_proven_by_key(Index from, Index to) const;
   bool may_move_unsigned(std::uint32_t from, std::uint32_t to) const;
   bool is_left(Index from, Index to) const;
+  bool has_to_sign(Index peer) const;
+  bool may_yet_be_same(Index from, Index to) const;
+  bool is_silent(Index place, Instant now) const;
   StationMove judge_move(Index from, Index to, Instant now);
+  std::pair<std::uint32_t, MacAddress> place_of_peer(Index peer) const;
   bool admits_move(Index from, Index to, Instant now);
   void note_twice(Index from, Index to, Instant now);
   void park(Index peer, vdp::Request request);
@@ -363,7 +368,7 @@ struct Agent::Impl {
   ConnectTable connects;
   SegmentWatch segments{config};
   agent::HeldRecords held;
-  bool draining = false;
+  bool draining = false, removing = false;
   Recovery recovery;
 
   struct PeerKey {

@@ -491,6 +491,9 @@ void Impl::cancel(Index peer, const VsiId& vsi, Cancel which, Reason reason, Ins
     asked(peer, waiting.request.id);
     return true;
   };
+  std::erase_if(parked, [&](const Parked& one) {
+    return one.to == peer && one.request.vsi == vsi && take_back({one.to, one.request});
+  });
   const auto busy = inflight.find(vsi);
   if (busy == inflight.end()) return;
   busy->second.erase_if(peers[peer].port_index, take_back);

@@ -106,9 +106,9 @@ Result<daemon::ExitStatus> run(nnved::FileConfig& file) {
   });
   nnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
-  runtime.add_drain_verbs({[&](bool on) {
+  runtime.add_drain_verbs({[&](bool on, bool removes) {
                              if (!on) return runtime.agent().undrain(host::Loop::now());
-                             runtime.agent().drain("drained by the operator", host::Loop::now());
+                             runtime.agent().drain("drained by the operator", host::Loop::now(), removes);
                            },
                            [&] { return runtime.agent().is_drained(); }});
   return runtime.run();

@@ -57,7 +57,7 @@ void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const st
   }
   if (open.empty()) return;
   const bool understands = peers[peer].exchange.flags().has(vdp::Flag::kBridgeDeactivate);
-  const bool silently = !understands && is_legacy(peer) && config.legacy_hold == LegacyHold::kSilent;
+  const bool silently = !understands && is_known_legacy(peer) && config.legacy_hold == LegacyHold::kSilent;
   const std::string text = words(Reason::kAdminDown, reason);
   if (!silently) command(instance, open, understands, said(Reason::kAdminDown, text));
   tsis[instance].last_refusal = Reason::kAdminDown;
@@ -152,7 +152,8 @@ bool Impl::release(GroupId vn, const std::string& interface_name, const std::opt
   return true;
 }
 
-std::size_t Impl::drain(const std::string& reason, Instant now) {
+std::size_t Impl::drain(const std::string& reason, Instant now, bool removes) {
+  removing = removing || removes;
   if (!std::exchange(draining, true)) journal.notice("nnved.draining", agent::Notice::Level::kWarning, reason);
   const std::size_t count = withdraw_all([](const TsiRow&) { return true; }, reason, now);
   for (std::uint32_t i = 0; i < config.ports.size(); ++i) remove_connects_of_port(i, std::nullopt, Reason::kNone, now);
@@ -164,7 +165,7 @@ bool Impl::is_drained() const {
   bool quiet = draining && works.empty() && connects.rows().empty();
   tsis.rows().for_each([&](Index, const TsiRow& row) {
     // One that is held silently has nothing open, and nothing to answer.
-    const bool silent = config.legacy_hold == LegacyHold::kSilent && is_legacy(row.peer);
+    const bool silent = !removing && config.legacy_hold == LegacyHold::kSilent && is_known_legacy(row.peer);
     quiet = quiet && silent && row.state() != TsiState::kActivated;
   });
   peers.for_each(
@@ -193,7 +194,9 @@ bool Agent::release_vn(PortId port, GroupId vn, Instant now) {
   const auto port_index = impl_->policy.port_index(port);
   return port_index && impl_->release(vn, impl_->config.ports[*port_index].interface_name, std::nullopt, now);
 }
-std::size_t Agent::drain(const std::string& reason, Instant now) { return impl_->drain(reason, now); }
+std::size_t Agent::drain(const std::string& reason, Instant now, bool removes) {
+  return impl_->drain(reason, now, removes);
+}
 void Agent::undrain(Instant now) { impl_->undrain(now); }
 bool Agent::draining() const { return impl_->draining; }
 bool Agent::is_drained() const { return impl_->is_drained(); }

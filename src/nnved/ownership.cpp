@@ -40,8 +40,10 @@ std::optional<Refused> Impl::check_owner(Index peer, const vdp::Request& request
   const AddressRow* own = step.instance == kNoIndex ? nullptr : tsis.find_address(step.instance, key.mac);
   // Back to where it came from, if the station knows that it lost it and says so: the new place may be dead.
   const bool returns = own != nullptr && own->let_go && request.migration == vdp::Migration::kArriving;
-  if (step.level == Level::kActive && own != nullptr && own->superseded && !returns)
+  if (step.level == Level::kActive && own != nullptr && own->superseded && !returns) {
+    tell_loser(step.instance, request.vsi, key);  // again: it may not have heard it
     return Refused{Reason::kSuperseded, step.vn, ""};
+  }
   Index forbids = kNoIndex;
   bool asks = false;
   tsis.for_each_holder(key, [&](Index holder, const AddressRow&) {

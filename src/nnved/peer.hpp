@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/authentication.hpp"
@@ -67,11 +68,11 @@ struct Peer {
   std::optional<agent::SignedTimers> timers;
 
   // Whether the station is still here, should it speak from somewhere else (S37).
-  Instant session_since{};             ///< when its signed session began
-  bool unanswered = false;             ///< what was last sent to it was not acknowledged, and nothing was heard since
-  bool asked = false;                  ///< requests at another place wait for whether it answers
-  std::optional<Instant> answered_at;  ///< when it did
-  std::uint32_t moved_from = 0xFFFFFFFF;  ///< the place that it has come from
+  Instant session_since{};                          ///< when its signed session began
+  std::optional<Instant> unanswered_at;             ///< it was asked, and did not answer; nothing was heard since
+  bool asked = false;                               ///< requests at another place wait for whether it answers
+  std::optional<Instant> answered_at;               ///< when it did
+  std::pair<std::uint32_t, MacAddress> moved_from;  ///< the place that it has come from: port and 1, station; or zeros
 
   bool proven = false;  ///< has acknowledged or signed something, so it is there; or it is restored
   /// Frames that it may still be sent for those that it has sent, while it is not proven: whoever sends in another's
@@ -148,7 +149,7 @@ struct Port {
   Instant down_since{};
   std::deque<MacAddress> unproven;  ///< stations as they became known; bounded
   std::optional<Instant> unsigned_noticed_at, twice_noticed_at;
-  Pace station_moves{0.5, 30};          ///< of stations to this port
+  Pace station_moves{0.25, 15};         ///< of stations to this port: at most 30 in a minute
   Pace strays{10, 10};                  ///< that are looked into
   unsigned hellos = 0;                  ///< plain ones of stations that are not remembered, since a session was made
   std::vector<std::uint32_t> members;   ///< its peers

@@ -58,9 +58,11 @@ void Impl::finish(Index index) {
   leave_old_places(work);
   for (const Touch& touch : work.touches) {
     machine.release(touch.instance, touch.name);
-    if (touch.loser != kNoIndex) tell_loser(touch.loser, work.peer, work.vsi, {touch.vn, touch.name.mac});
+    if (touch.loser != kNoIndex) tell_loser(touch.loser, work.vsi, {touch.vn, touch.name.mac}, work.peer);
   }
-  answer(index, {vdp::Code::kSuccess, false, false}, {});
+  const bool reserves = work.command == vdp::TlvType::kPreAssociate || work.command == vdp::TlvType::kPreAssociateRr;
+  answer(index, {vdp::Code::kSuccess, false, false},
+         reserves ? held_words(work.peer, work.vsi, work.entries) : vdp::ReasonText());
   close_work(index);
 }
 
@@ -173,8 +175,9 @@ void Impl::asked(Index peer, vdp::RequestId request) {
 /// The bridge has answered code 3 (S29): what is open closes again, what is reserved stays for the station's next try.
 void Impl::expire(Index peer, vdp::RequestId request, Instant now) {
   const auto known = vsi_of_request.find(RequestKey{peer, request});
-  if (known == vsi_of_request.end() || unpark(peer, request)) return;
+  if (known == vsi_of_request.end()) return;
   const VsiId vsi = known->second;
+  if (unpark(peer, request)) return void(note_refusal(peer, vsi, {Reason::kDeadline, GroupId()}, now));
   const bool stood = peers[peer].bridge.succeeded(request);
   const auto is_it = [&](const Inflight::Waiting& one) { return one.peer == peer && one.request.id == request; };
   const auto at = inflight.find(vsi);

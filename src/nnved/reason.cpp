@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnved/reason.hpp"
 
+#include "splitnve/vdp/extensions.hpp"
+
 namespace splitnve::nnved {
 namespace {
 
 using vdp::Code;
+
+// What stations act on has these numbers for good.
+static_assert(static_cast<std::uint16_t>(Reason::kSuperseded) == vdp::kCauseSuperseded);
+static_assert(static_cast<std::uint16_t>(Reason::kAdminDown) == vdp::kCauseAdminDown);
+static_assert(static_cast<std::uint16_t>(Reason::kDraining) == vdp::kCauseDraining);
+
 constexpr bool kHard = true, kSoft = false;
 
 constexpr ReasonInfo kNoReason{Code::kSuccess, kSoft, "none", ""};

@@ -14,12 +14,14 @@ using vdp::Standing;
 vdp::ReasonText Impl::held_words(Index peer, const VsiId& vsi, std::span<const vdp::FilterEntry> entries) {
   if (!peers[peer].bridge.standings().able()) return {};
   const std::string& interface_name = config.ports[peers[peer].port_index].interface_name;
-  for (const vdp::FilterEntry& entry : entries) {
-    if (const Latch* latch = latches.find(entry.group, interface_name, vsi, entry.mac, true))
-      return said(Reason::kAdminDown, words_for_station(Reason::kAdminDown, latch->reason));
-    const Index instance = tsis.find(vsi, entry.group, peer);
-    const AddressRow* address = instance == kNoIndex ? nullptr : tsis.find_address(instance, entry.mac);
-    if (address != nullptr && address->superseded) return said(Reason::kSuperseded, info(Reason::kSuperseded).text);
+  for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
+    for (const vdp::FilterEntry& entry : entries) {  // what its format lacks names all
+      if (!entry.group.is_null() && entry.group != tsis[i].vn) continue;
+      if (const Latch* latch = latches.find(tsis[i].vn, interface_name, vsi, entry.mac, true))
+        return said(Reason::kAdminDown, words_for_station(Reason::kAdminDown, latch->reason));
+      const AddressRow* address = tsis.find_address(i, entry.mac);
+      if (address != nullptr && address->superseded) return said(Reason::kSuperseded, info(Reason::kSuperseded).text);
+    }
   }
   return {};
 }
@@ -27,9 +29,9 @@ vdp::ReasonText Impl::held_words(Index peer, const VsiId& vsi, std::span<const v
 // --- a VSI that has moved (S6) ---
 
 /// The winner stands: who lost to it closes its port, and sends what is for the address to us.
-void Impl::tell_loser(Index loser, Index winner, const VsiId& vsi, const AddressKey& key) {
+void Impl::tell_loser(Index loser, const VsiId& vsi, const AddressKey& key, Index winner) {
   if (!tsis.rows().contains(loser) || tsis[loser].vsi != vsi || tsis[loser].vn != key.vn) return;
-  if (is_left(tsis[loser].peer, winner)) return;  // the station itself is there now
+  if (winner != kNoIndex && is_left(tsis[loser].peer, winner)) return;  // the station itself is there now
   const AddressRow* lost = tsis.find_address(loser, key.mac);
   if (lost == nullptr || !lost->superseded) return;
   if (!peers[tsis[loser].peer].exchange.flags().has(vdp::Flag::kBridgeDeactivate)) return;
@@ -39,9 +41,11 @@ void Impl::tell_loser(Index loser, Index winner, const VsiId& vsi, const Address
 /// The station has answered: what it asks for from now on it asks for in the knowledge that it had lost it.
 void Impl::take_let_go(Index peer) {
   while (const auto gone = peers[peer].bridge.poll_let_go()) {
-    const Index instance = tsis.find(gone->vsi, gone->group, peer);
-    AddressRow* address = instance == kNoIndex ? nullptr : tsis.find_address(instance, gone->mac);
-    if (address != nullptr) address->let_go = address->superseded;
+    for (Index i = tsis.first_of_vsi(gone->vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
+      if (!gone->group.is_null() && tsis[i].vn != gone->group) continue;
+      for (AddressRow& address : tsis[i].addresses)
+        if (gone->mac.is_zero() || address.mac == gone->mac) address.let_go = address.superseded;
+    }
   }
 }
 
@@ -61,8 +65,7 @@ void Impl::note_told(Index peer, const VsiId& vsi, GroupId vn) {
   auto& told = told_latched[{vsi, vn}];
   const PeerKey key{peers[peer].port_index, peers[peer].station};
   if (std::ranges::find(told, key) != told.end()) return;
-  if (told.size() >= limits::kPlacesPerAddressMax) told.erase(told.begin());
-  told.push_back(key);
+  if (told.size() < limits::kPlacesPerAddressMax) told.push_back(key);  // who had it comes before who asks for it
 }
 
 void Impl::tell_released(const VsiId& vsi, GroupId vn) {
@@ -96,6 +99,7 @@ void Impl::tell_held(Index peer) {
 }
 
 void Impl::undrain(Instant now) {
+  removing = false;
   if (!std::exchange(draining, false)) return;
   journal.notice("nnved.undrained", agent::Notice::Level::kInfo, "TSIs are taken again");
   peers.for_each([&](Index peer, const Peer&) {
@@ -107,10 +111,16 @@ void Impl::undrain(Instant now) {
 
 // --- legacy stations ---
 
+/// One that has not spoken yet may be capable.
+bool Impl::is_known_legacy(Index peer) const {
+  return peers[peer].exchange.verdict() == vdp::Exchange::Verdict::kLegacy;
+}
+
 /// Nothing revives a VSI after a De-Associate: a legacy station is let believe that its VSI stands, and the port is
 /// closed here.
 bool Impl::is_held_silently(Index peer, Index instance, const VsiId& vsi, GroupId vn, const MacAddress& mac) const {
-  if (instance == kNoIndex || config.legacy_hold != LegacyHold::kSilent || !is_legacy(peer)) return false;
+  if (instance == kNoIndex || removing || config.legacy_hold != LegacyHold::kSilent || !is_known_legacy(peer))
+    return false;
   if (tsis.find_address(instance, mac) == nullptr) return false;
   return draining || latches.find(vn, config.ports[peers[peer].port_index].interface_name, vsi, mac, true) != nullptr;
 }
@@ -129,7 +139,7 @@ void Impl::silence(Index instance, const std::string& reason, Instant now) {
 
 /// Out of service as its station bears it: told and removed here, or closed without a word.
 void Impl::take_out(Index instance, const std::string& reason, Instant now) {
-  if (config.legacy_hold == LegacyHold::kSilent && is_legacy(tsis[instance].peer))
+  if (!removing && config.legacy_hold == LegacyHold::kSilent && is_known_legacy(tsis[instance].peer))
     silence(instance, reason, now);
   else
     withdraw(instance, reason, now);

@@ -20,12 +20,19 @@ constexpr const char* kMovedWords = "its station speaks from another place";
 
 }  // namespace
 
-/// Do both places say that they are one system? One that has not said who it is is known by its MAC.
+/// Do both places say that they are one system? Only where the old one has not said who it is does its MAC tell.
 bool Impl::is_same_station(Index from, Index to) const {
   if (from == to) return false;
   const auto& new_place = peers[to].exchange.peer();
   const auto& old_place = peers[from].exchange.peer();
-  return new_place && old_place ? old_place->system == new_place->system : peers[from].station == peers[to].station;
+  if (old_place) return new_place && old_place->system == new_place->system;
+  return peers[from].station == peers[to].station;
+}
+
+/// It has said nothing yet at the new place: while the old one is asked it is, too.
+bool Impl::may_yet_be_same(Index from, Index to) const {
+  return from != to && peers[from].exchange.peer() && !peers[to].exchange.peer() &&
+         peers[from].station == peers[to].station && !config.ports[peers[to].port_index].legacy;
 }
 
 /// (a) The session at the new place is the younger one, under the station's own key, or a shared one of the same port.
@@ -61,20 +68,34 @@ bool Impl::may_move_unsigned(std::uint32_t from, std::uint32_t to) const {
   return segments.is_direct(from) && segments.is_direct(to);
 }
 
+/// A place that has signed, or has to: restored ones have no session yet.
+bool Impl::has_to_sign(Index peer) const {
+  const auto& authenticator = peers[peer].authentication.authenticator();
+  return authenticator.session() != nullptr || authenticator.mode() == auth::Mode::kRequire;
+}
+
+/// Its link is down, or it was asked just now and has not answered. An old silence proves nothing.
+bool Impl::is_silent(Index place, Instant now) const {
+  const Peer& one = peers[place];
+  return !ports[one.port_index].up || (one.unanswered_at && now < *one.unanswered_at + kAnsweredHolds);
+}
+
 /// Has the station left the old place, as far as we know without asking?
 bool Impl::is_left(Index from, Index to) const {
   if (!is_same_station(from, to)) return false;
   if (is_authenticated(to)) return is_authenticated(from) && is_proven_by_key(from, to);
-  if (is_authenticated(from)) return false;  // (c)
+  if (has_to_sign(from)) return false;  // (c)
   return may_move_unsigned(peers[from].port_index, peers[to].port_index) &&
-         (peers[from].unanswered || !ports[peers[from].port_index].up);
+         (peers[from].unanswered_at || !ports[peers[from].port_index].up);
 }
 
 /// May what is at the old place follow to the new one? Where only silence can tell, the old place is asked first.
 Impl::StationMove Impl::judge_move(Index from, Index to, Instant now) {
-  if (!is_same_station(from, to)) return StationMove::kNone;
-  if (is_left(from, to)) return admits_move(from, to, now) ? StationMove::kAdmitted : StationMove::kNone;
-  const bool unsigned_move = !is_authenticated(to) && !is_authenticated(from);
+  const bool same = is_same_station(from, to);
+  if (!same && (!may_yet_be_same(from, to) || is_silent(from, now))) return StationMove::kNone;
+  if (is_left(from, to) && (is_authenticated(to) || is_silent(from, now)))
+    return admits_move(from, to, now) ? StationMove::kAdmitted : StationMove::kNone;
+  const bool unsigned_move = !is_authenticated(to) && !has_to_sign(from);
   if (!unsigned_move || !may_move_unsigned(peers[from].port_index, peers[to].port_index)) return StationMove::kNone;
   if (peers[from].answered_at && now < *peers[from].answered_at + kAnsweredHolds) {
     note_twice(from, to, now);
@@ -86,13 +107,17 @@ Impl::StationMove Impl::judge_move(Index from, Index to, Instant now) {
   return StationMove::kAsks;
 }
 
+std::pair<std::uint32_t, MacAddress> Impl::place_of_peer(Index peer) const {
+  return {peers[peer].port_index + 1, peers[peer].station};
+}
+
 /// The move of a station counts once, not each of its TSIs.
 bool Impl::admits_move(Index from, Index to, Instant now) {
   Peer& mover = peers[to];
-  if (mover.moved_from == from) return true;
+  if (mover.moved_from == place_of_peer(from)) return true;
   if (!ports[mover.port_index].station_moves.take(now)) return false;
-  mover.moved_from = from;
-  peers[from].moved_from = kNoIndex;
+  mover.moved_from = place_of_peer(from);
+  peers[from].moved_from = {};
   journal.notice("nnved.station_moved", agent::Notice::Level::kInfo,
                  "station " + mover.station.to_string() + " speaks at port " +
                      config.ports[mover.port_index].interface_name + " instead of " + peers[from].station.to_string() +
@@ -134,12 +159,15 @@ void Impl::unpark_all(Index peer) {
   });
 }
 
-/// A frame came from there, or what was sent there was not acknowledged.
+/// Something new came from there, or what was sent there was not acknowledged. Only an answer to a question counts: an
+/// old silence proves nothing now.
 void Impl::note_place(Index peer, bool answers, Instant now) {
   Peer& place = peers[peer];
-  place.unanswered = !answers;
+  if (answers) place.unanswered_at.reset();
   if (!std::exchange(place.asked, false)) return;
-  if (answers) place.answered_at = now;
+  const bool awaited = std::ranges::any_of(parked, [peer](const Parked& one) { return one.from == peer; });
+  if (!answers) place.unanswered_at = now;
+  if (answers && awaited) place.answered_at = now;
   places_heard.push_back(peer);
 }
 
@@ -172,10 +200,13 @@ void Impl::resume_moves(Instant now) {
 void Impl::leave_old_places(const Work& work) {
   for (const Touch& touch : work.touches) {
     if (!touch.name.ip.is_none() || touch.name.mac.is_zero()) continue;
+    if (told_latched.contains({work.vsi, touch.vn})) note_told(work.peer, work.vsi, touch.vn);
     const AddressKey key{touch.vn, touch.name.mac};
-    tsis.for_each_holder(key, [&](Index holder, const AddressRow&) {
-      if (holder != touch.instance && is_left(tsis[holder].peer, work.peer))
-        left_places.push_back({holder, work.vsi, key});
+    const AddressRow* here = tsis.find_address(touch.instance, touch.name.mac);
+    tsis.for_each_holder(key, [&](Index holder, const AddressRow& there) {
+      // What is active there does not end by a reservation here.
+      if (holder == touch.instance || here == nullptr || there.level > here->level) return;
+      if (is_left(tsis[holder].peer, work.peer)) left_places.push_back({holder, work.vsi, key});
     });
   }
 }
@@ -198,13 +229,15 @@ Index Impl::place_of_stray(std::uint32_t port_index, Vid vid, const MacAddress& 
 void Impl::handle_stray(std::uint32_t port_index, Vid vid, const MacAddress& mac, Instant now) {
   if (!ports[port_index].up || !ports[port_index].strays.take(now)) return;
   const Index place = place_of_stray(port_index, vid, mac);
-  if (place == kNoIndex || is_legacy(place)) return;
+  if (place == kNoIndex) return;
+  const bool by_key = config.ports[port_index].authentication.mode != auth::Mode::kOff;
+  if (!by_key && !may_move_unsigned(peers[place].port_index, port_index)) return;
   vdp::Capabilities own = own_capabilities(port_index);
   own.nonce = announced_nonce;
   OctetString question = agent::announcement(own, config.ports[port_index].mac, peers[place].station);
   config.wire.to_wire(ecp::payload_of(question));
   journal.effects.push_back(agent::Transmit{config.ports[port_index].id, std::move(question)});
-  peers[place].asked = true;
+  peers[place].asked = ports[peers[place].port_index].up;
   touch(place);
   settle(now);
 }

@@ -214,7 +214,7 @@ void TsiMachine::restore_address(Index instance, const AddressName& name, Level 
                                  std::uint32_t generation, Instant now) {
   AddressRow& address = add_address(instance, name);
   address.renewed = now;
-  address.superseded = address.let_go = superseded;  // whether its station knows is not stored: it may ask
+  address.superseded = superseded;  // its station is told again when it asks
   Owner* owner = address.owns() ? tsis_.owner({tsis_[instance].vn, name.mac}) : nullptr;
   // One transaction holds both sides of a takeover; were a store to name two owners all the same, the first stays.
   if (owner != nullptr && owner->active != kNoIndex && level == Level::kActive) level = Level::kReserved;

@@ -94,7 +94,9 @@ void Impl::handle_link(PortId port, bool up, Instant now) {
   for (const Index peer : state.members) {
     Peer& one = peers[peer];
     one.silent_since = now;
-    if (!up) {
+    if (up) {
+      one.unanswered_at.reset();
+    } else {
       note_place(peer, false, now);
       one.session.link_down();
       one.exchange.reset(new_nonce());

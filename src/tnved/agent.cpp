@@ -112,7 +112,6 @@ void Agent::Impl::handle_announcement(Uplink& uplink, const ecp::Frame& frame, I
   if (!shown) return;
   uplink.nnves_heard.handle(frame.source, *shown, uplink.timing.keepalive_interval(), now);
   note_other_port(uplink, frame, now);
-  if (uplink.other_port) compose(uplink, now);
   const std::string conflict = uplink.nnves_heard.conflict(now);
   if (!conflict.empty() && !std::exchange(uplink.conflict_noted, true) && now >= uplink.conflict_quiet_until) {
     uplink.conflict_quiet_until = now + kConflictNoticePause;
@@ -168,7 +167,6 @@ void Agent::Impl::drain_session(Uplink& uplink, Instant now) {
         // Requests wait for what it can do, so that none of them ever times out.
         if (uplink.exchange.verdict() == vdp::Exchange::Verdict::kUnknown) uplink.station.handle_silence();
         uplink.authentication.handle_delivery_failed();
-        known_port_is_silent(uplink, now);
         break;
     }
   }
@@ -260,7 +258,7 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
       vdp::write_capabilities_only(*show, scratch_);
     } else {
       const auto due = uplink.probe_at();
-      if (!uplink.other_port && (!due || *due > now)) return;
+      if (!uplink.questions_path && (!due || *due > now)) return;
       // A VDPDU without TLVs: its acknowledgement is all that is wanted.
       uplink.probed_at = now;
       show = nullptr;
@@ -282,7 +280,10 @@ void Agent::Impl::exchanged(Uplink& uplink, const vdp::Exchange::Change& change,
       uplink.exchange.flags().has(vdp::Flag::kVnRequests) && config_.offer.has(vdp::Flag::kVnRequests);
   using VnPeer = vdp::VnStation::Peer;
   uplink.station.vns().set_peer(unknown ? VnPeer::kUnknown : takes_vns ? VnPeer::kCapable : VnPeer::kIncapable, now);
-  if (change.verdict || change.session || change.state_lost) uplink.station.vns().begin_anew(now);
+  if (change.verdict || change.session || change.state_lost) {
+    uplink.station.vns().begin_anew(now);
+    uplink.listed = {};
+  }
   uplink.session.set_in_order(capable);
   if (change.verdict)
     emit(agent::Transition{"peer", uplink.config.interface_name, "known", capable ? "capable" : "legacy",

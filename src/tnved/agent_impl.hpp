@@ -37,6 +37,8 @@ namespace splitnve::tnved {
 /// Back-off between repeats of what a datapath, a store or a nNVE refused: doubled from the first to the last.
 inline constexpr Duration kRetryFirst = std::chrono::seconds(1);
 inline constexpr Duration kRetryMax = std::chrono::seconds(30);
+/// Between two questions whether the known port of the nNVE is still there, when another one is heard.
+inline constexpr Duration kOtherPortPause = std::chrono::seconds(1);
 
 struct Agent::Impl {
   using Slot = std::uint32_t;
@@ -154,9 +156,8 @@ struct Agent::Impl {
   std::string use_uplink(PortId id, Instant now);
 
   // --- agent_moves.cpp ---
-  static void note_other_port(Uplink& uplink, const ecp::Frame& frame, Instant now);
-  static bool other_port_answers(Uplink& uplink, const ecp::Frame& frame);
-  void known_port_is_silent(Uplink& uplink, Instant now);
+  void note_other_port(Uplink& uplink, const ecp::Frame& frame, Instant now);
+  static bool other_port_answers(const Uplink& uplink, const ecp::Frame& frame);
 
   // --- agent_standing.cpp ---
   void handle_standing(std::size_t via, const vdp::Standing& standing, Instant now);
@@ -166,6 +167,7 @@ struct Agent::Impl {
   enum class Holds : std::uint8_t { kGone, kAll };
   void let_back(Slot slot, Holds which, Instant now);
   void let_back(Slot slot, const vdp::Station::Released& event, Instant now);
+  void refused_as_held(Slot slot, const std::string& why, Instant now);
 
   // --- agent_vns.cpp ---
   bool connects_by_configuration(GroupId vn) const;

@@ -85,4 +85,21 @@ void Agent::Impl::let_back(Slot slot, const vdp::Station::Released& event, Insta
   pursue(slot, now);
 }
 
+/// What it has not granted the nNVE holds: it is not asked for before it is let back, but kept reserved where it is.
+void Agent::Impl::refused_as_held(Slot slot, const std::string& why, Instant now) {
+  Tsi& tsi = tsis_[slot];
+  for (Address& address : tsi.addresses) {
+    if (address.removing() || address.confirmed >= wanted(tsi, address)) continue;
+    address.hold = address.confirmed == vdp::Level::kNone ? Hold::kGone : Hold::kReserved;
+    if (address.hold == Hold::kReserved)
+      uplink(tsi).station.restore_held(tsi.handle, address.mac, tsis_.ip(slot, address));
+  }
+  retries_.clear(slot);
+  set_reason(slot, why);
+  to_store(slot);
+  refresh_ports(slot, why);
+  answer_if(slot, [](const Asker& asker) { return asker.wait == Wait::kSettled; }, false, why);
+  pursue(slot, now);
+}
+
 }  // namespace splitnve::tnved

@@ -40,7 +40,6 @@ std::optional<std::uint64_t> Agent::Impl::authenticate(Uplink& uplink, const ecp
   const bool follows = other_port_answers(uplink, frame);
   if (!follows && !uplink.admits(frame, may_sign, now)) {
     note_other_port(uplink, frame, now);
-    if (uplink.other_port) compose(uplink, now);
     return foreign();
   }
   const auto heard = uplink.authentication.handle_frame(frame, uplink.session, uplink.exchange.own(), now, effects_);

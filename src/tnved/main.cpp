@@ -40,7 +40,7 @@ Result<daemon::ExitStatus> run(tnved::FileConfig& file) {
     return unexpected<Error>(started.error());
   tnved::add_verbs(runtime, file);
   runtime.add_audit_verb();
-  runtime.add_drain_verbs({[&](bool on) {
+  runtime.add_drain_verbs({[&](bool on, bool /*removes*/) {
                              if (on) tnved::shut_down_all(runtime.agent(), host::Loop::now());
                            },
                            [&] { return tnved::has_no_tsi(runtime.agent()); }});

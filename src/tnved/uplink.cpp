@@ -43,9 +43,14 @@ bool acknowledges(const ecp::Frame& frame, const ecp::Transmitter& transmitter) 
 bool Uplink::admits(const ecp::Frame& frame, bool is_signed, Instant now) const {
   if (config.nnve) return frame.source == *config.nnve;
   if (nnve == frame.source) return true;
-  if (nnve_before == frame.source) return is_signed || awaits(frame);
+  if (other_port == frame.source && is_signed) return true;
   if (nnve && now - session.last_heard() < limits::kDeadPeerTime) return false;
   return is_signed || awaits(frame);
+}
+
+bool Uplink::is_last_try() const {
+  const auto* awaiting = std::get_if<ecp::Transmitter::AwaitingAck>(&session.transmitter().state());
+  return awaiting != nullptr && awaiting->retries_left == 0;
 }
 
 bool Uplink::awaits(const ecp::Frame& frame) const { return acknowledges(frame, session.transmitter()); }
@@ -53,6 +58,7 @@ bool Uplink::awaits(const ecp::Frame& frame) const { return acknowledges(frame, 
 ecp::Session::Verdict Uplink::accept(ecp::Frame frame, std::uint64_t counter, Instant now) {
   nnve = frame.source;
   other_port.reset();
+  questions_path = false;
   // It is back: what it missed, De-Associates above all, does not wait for a back-off.
   if (std::exchange(death_noted, false)) station.reassert_all(now);
   ++ecpdus_received;

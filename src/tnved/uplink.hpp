@@ -74,16 +74,13 @@ struct Uplink {  // NOLINT(clang-analyzer-optin.performance.Padding): there are 
   std::string signed_refusal;              ///< of the nNVE's own timers, where they count
   std::optional<MacAddress> nnve;          ///< who acknowledged us
   std::optional<MacAddress> speaks_alone;  ///< an nNVE that speaks to us alone: what it sends to the group is another's
-  /// Another port of the nNVE, heard since the known one was: the path may end there now (S37).
-  struct OtherPort {
-    MacAddress mac;
-    EcpSequence answered{};  ///< of ours, that it has acknowledged
-    unsigned answers = 0;    ///< to that one
-  };
-  std::optional<OtherPort> other_port;
-  std::optional<MacAddress> nnve_before;  ///< the port that was silent: it may come back
+  std::optional<MacAddress> other_port;    ///< of the nNVE, heard since the known one was: the path may end there (S37)
+  bool questions_path = false;             ///< an acknowledgement of the known port is wanted
+  Instant may_question_at{};
   /// Does the frame acknowledge what is outstanding?
   bool awaits(const ecp::Frame& frame) const;
+  /// What is outstanding has been sent for the last time.
+  bool is_last_try() const;
   /// What the nNVE lists at the start of a session, until the end of the list (S7).
   struct Listed {
     std::vector<std::pair<VsiId, GroupId>> vsis;

@@ -98,6 +98,20 @@ TEST(VsiId, ShowsEachFormatInItsOwnText) {
   EXPECT_EQ(unknown.to_string(), "format200:dead0000000000000000000000000001");
 }
 
+TEST(VsiId, IsReadAsItIsShownInEveryFormat) {
+  VsiId ipv4{1, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 1}};
+  VsiId mac{3, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0xAA, 0, 0, 0, 4}};
+  const VsiId ipv6{2, {0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+  const VsiId local{4, {0xDE, 0xAD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+  for (const VsiId& id : {ipv4, mac, ipv6, local, VsiId{5, local.octets}, VsiId{200, local.octets}, VsiId{0, {}}})
+    EXPECT_EQ(VsiId::from_string(id.to_string()), id) << id.to_string();
+  ipv4.octets[0] = mac.octets[3] = 7;  // an address text would not tell them from others
+  for (const VsiId& id : {ipv4, mac}) EXPECT_EQ(VsiId::from_string(id.to_string()), id) << id.to_string();
+  for (const char* text : {"", "1", "format:dead0000000000000000000000000001", "format4:dead", "02:aa:00:00:00",
+                           "format256:dead0000000000000000000000000001", "format4:dead000000000000000000000000000g"})
+    EXPECT_FALSE(VsiId::from_string(text)) << text;
+}
+
 TEST(VsiId, HasTheFormatInItsIdentity) {
   const VsiId local{4, {}};
   const VsiId uuid{5, {}};

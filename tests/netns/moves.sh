@@ -104,7 +104,7 @@ restarted() {
   daemon_start sw1 sw1 nnved
   wait_for 3 "the switch has refused it once more" last_refusal_is administratively_down
   ! forwards hv1 blue1 || fail "blue1 forwards although the latch stands"
-  wait_for 3 "hv1 holds it" vm_is hv1 blue1 port_open false
+  wait_for 3 "hv1 holds it" vm_is hv1 blue1 held true
   ctl sw1 tsi release "$(vsi_of blue1)" >/dev/null
   wait_for 3 "blue1 forwards" forwards hv1 blue1
 }

@@ -137,6 +137,18 @@ TEST(Standings, WhoWasRefusedIsToldOfTheRelease) {
   EXPECT_TRUE(heard(one, vsi_standing(What::kReleased)));
 }
 
+TEST(Standings, StrangersWhoAskForAHeldVsiDoNotTakeItsReleaseAway) {
+  Rig rig(make_config(2));
+  Station& one = rig.station(1);
+  rig.ask(one, blue(TlvType::kAssociate));
+  rig.agent.latch_tsi(vsi(1), GroupId(70001), "test", rig.now);
+  rig.run();
+  for (unsigned n = 2; n < 20; ++n) rig.ask(rig.station(n, 2), blue(TlvType::kAssociate));
+  rig.agent.release_tsi(vsi(1), GroupId(70001), rig.now);
+  rig.run();
+  EXPECT_TRUE(heard(one, vsi_standing(What::kReleased)));
+}
+
 TEST(Standings, ASessionBeginsWithTheListOfWhatIsHeld) {
   Rig rig(make_config(1));
   Station& one = rig.station(1);

@@ -137,9 +137,11 @@ TEST_F(Migration, ASourceThatAssociatesWhileTheTakeoverWaitsIsAnsweredAfterIt) {
   EXPECT_TRUE(source.received.empty());
   EXPECT_EQ(rig.tsi(vsi(1), 1)->state, TsiState::kActivated) << "still the owner";
   rig.release_publishes();
-  ASSERT_EQ(source.received.size(), 2u);
+  const auto answer =
+      std::ranges::find_if(source.received, [](const Tlv& tlv) { return (tlv.status & vdp::kStatusResponse) != 0; });
+  ASSERT_NE(answer, source.received.end());
+  EXPECT_EQ(answer->response(), kKept);
   EXPECT_EQ(source.received[0].command, TlvType::kPreAssociateRr) << "it has lost, and is told";
-  EXPECT_EQ(source.received[1].response(), kKept);
   EXPECT_EQ(rig.tsi(vsi(1), 2)->state, TsiState::kActivated);
 }
 

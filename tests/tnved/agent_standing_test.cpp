@@ -131,11 +131,43 @@ TEST(AgentStanding, AReleaseThatIsNotTrueEndsInARefusalAndTheVsiWaits) {
   Bench bench;
   start(bench, 1);
   remove(bench, 1);
-  bench.verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kOther, false, true}; };
+  bench.verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kOther, false, false}; };
+  bench.why = "taken out of service";
+  bench.cause = vdp::kCauseAdminDown;
   bench.nnve_tells({of_vsi(What::kReleased, 1)});
   bench.settle();
   EXPECT_FALSE(bench.view(1)->port_open);
   EXPECT_TRUE(bench.view(1)->held);
+  const std::size_t asked = bench.requests_of(1).size();
+  bench.run(seconds(60));
+  EXPECT_EQ(bench.requests_of(1).size(), asked) << "nothing is asked for that is held";
+  bench.verdict = {};
+  bench.nnve_tells({of_vsi(What::kReleased, 1)});
+  bench.settle();
+  EXPECT_TRUE(bench.view(1)->port_open);
+}
+
+TEST(AgentStanding, ALateAssociateOfAVsiThatHasMovedIsKeptReserved) {
+  Bench bench;
+  start(bench, 1);
+  bench.why = "the VSI has moved";
+  bench.cause = vdp::kCauseSuperseded;
+  bench.holds = [](const Request& request) { return request.command == TlvType::kPreAssociateRr; };
+  bench.verdict = [](const Request& request) {
+    return request.command == TlvType::kAssociate ? vdp::ResponseStatus{vdp::Code::kOther, true, false}
+                                                  : vdp::ResponseStatus{};
+  };
+  bench.nnve_sends(TlvType::kPreAssociateRr, 0, bench.requests_of(1).back());
+  bench.settle();
+  bench.ask(1, Verb::kStart);  // somebody insists
+  bench.run(seconds(30));
+  EXPECT_TRUE(bench.view(1)->held);
+  EXPECT_STREQ(bench.view(1)->state, "associated");
+  EXPECT_EQ(bench.requests_of(1).back().command, TlvType::kPreAssociateRr);
+  bench.verdict = {};
+  bench.holds = {};
+  bench.run(seconds(30));
+  EXPECT_TRUE(bench.view(1)->port_open) << "the first renewal that is not called held";
 }
 
 TEST(AgentStanding, AVsiThatMovedAwayComesBackAsAMigrationWhenThatIsAborted) {

@@ -257,7 +257,7 @@ void Bench::respond(PortId port, Octets vdpdu) {
       if (status.success() && asked_vn.connects()) asked_vn.vid = Vid(far.vids[asked_vn.group.value()]);
       vdp::write_extension(writer, asked_vn);
       if (far.vn_named && far.vn_requests.back().request.group.is_null()) vdp::write_extension(writer, *far.vn_named);
-      if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{1, far.why});
+      if (!far.why.empty() && !status.success()) vdp::write_extension(writer, vdp::ReasonText{far.cause, far.why});
     }
     if (!vdp::is_association(static_cast<TlvType>(tlv->type))) continue;
     const auto association = vdp::decode_association(*tlv);
@@ -285,7 +285,7 @@ void Bench::respond(PortId port, Octets vdpdu) {
                          entries);
     const bool called_held = status.success() && far.holds && far.holds(request);
     if (!far.why.empty() && (!status.success() || called_held))
-      vdp::write_extension(writer, vdp::ReasonText{1, far.why});
+      vdp::write_extension(writer, vdp::ReasonText{far.cause, far.why});
   }
   if (tlvs > 0) tlvs_per_ecpdu.push_back(tlvs);
   if (far.mute && !asked) return;
@@ -298,7 +298,7 @@ void Bench::nnve_sends(TlvType command, std::uint8_t status, const Request& like
   std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
   vdp::VdpduWriter writer(buffer, config.manager);
   writer.association(command, status, config.type, like.vsi, vdp::FilterFormat::kGroupMacVid, like.entries);
-  if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{1, why});
+  if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{cause, why});
   nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
   work();
 }
@@ -307,7 +307,7 @@ void Bench::nnve_says(vdp::VnRequest::Operation operation, unsigned vn) {
   std::array<std::uint8_t, limits::kVdpduOctetsMax> buffer{};
   vdp::VdpduWriter writer(buffer, ManagerId{});
   vdp::write_extension(writer, vdp::VnRequest{operation, GroupId(vn), 0, Vid()});
-  if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{1, why});
+  if (!why.empty()) vdp::write_extension(writer, vdp::ReasonText{cause, why});
   nnve_frame(ecp::Operation::kRequest, EcpSequence(sequence++), writer.finish());
   work();
 }

@@ -64,6 +64,7 @@ struct Nnve {
   std::function<vdp::ResponseStatus(const Request&)> verdict;
   /// What it says of a refusal, to whoever understands it; default nothing.
   std::string why{};
+  std::uint16_t cause = 1;  ///< and its number
   /// Of a success: does it call the entries held (S7), with `why`? Default: no.
   std::function<bool(const Request&)> holds{};
   bool bare_refusals = false;                      ///< its refusals name no entries, as of what cannot be read

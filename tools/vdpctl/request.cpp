@@ -40,13 +40,13 @@ bool is_number(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// A TSI as people name it: its UUID, or the instance number of `tsi show`.
+/// A TSI as people name it: its VSI-ID as `tsi show` has it (a UUID, mostly), or the instance number of `tsi show`.
 const CLI::Validator& is_tsi() {
   static const CLI::Validator kCheck(
       [](const std::string& text) {
-        return VsiId::from_uuid(text) || (is_number(text) && std::stoul(text) > 0)
+        return VsiId::from_string(text) || (is_number(text) && std::stoul(text) > 0)
                    ? std::string()
-                   : "'" + text + "' is neither a UUID nor an instance number of `tsi show`";
+                   : "'" + text + "' is neither a VSI-ID nor an instance number of `tsi show`";
       },
       "UUID|INSTANCE");
   return kCheck;
@@ -175,18 +175,22 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
   for (const Known& known : kVerbs) {
     CLI::App* verb = tsi.add_subcommand(known.name, known.help);
     const bool names_new = known.add == add_description || known.add == add_create;
-    verb->add_option("TSI", options.vsi, names_new ? "its UUID" : "its UUID or instance number")
+    verb->add_option("TSI", options.vsi, names_new ? "its UUID" : "its VSI-ID or instance number, as tsi show has it")
         ->required()
         ->check(names_new ? is_uuid() : is_tsi());
     if (known.add != nullptr) known.add(*verb, options);
   }
   CLI::App* remove = tsi.add_subcommand("remove", "nnved: de-associate an instance at its station and remove it");
-  remove->add_option("TSI", options.vsi, "its instance number or UUID")->required()->check(is_tsi());
+  remove->add_option("TSI", options.vsi, "its instance number or VSI-ID, as tsi show has it")
+      ->required()
+      ->check(is_tsi());
   remove->add_option("--vn", options.vn, "with a UUID that is in several VNs: this one");
   remove->add_option("--reason", options.reason, "what log and station shall say");
   CLI::App* deactivate =
       tsi.add_subcommand("deactivate", "nnved: close addresses of an instance, reserved until `release`");
-  deactivate->add_option("TSI", options.vsi, "its instance number or UUID")->required()->check(is_tsi());
+  deactivate->add_option("TSI", options.vsi, "its instance number or VSI-ID, as tsi show has it")
+      ->required()
+      ->check(is_tsi());
   deactivate->add_option("--vn", options.vn, "with a UUID that is in several VNs: this one");
   deactivate->add_option("--mac", options.macs, "this address only; may be repeated")
       ->check(is_mac())
@@ -194,7 +198,9 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       ->expected(1, -1);
   deactivate->add_option("--reason", options.reason, "what log and station shall say");
   CLI::App* release = tsi.add_subcommand("release", "nnved: let a removed or deactivated TSI come back");
-  release->add_option("TSI", options.vsi, "its UUID or instance number")->required()->check(is_tsi());
+  release->add_option("TSI", options.vsi, "its VSI-ID or instance number, as tsi show has it")
+      ->required()
+      ->check(is_tsi());
   release->add_option("--vn", options.vn, "in this VN only: alias or ID");
   tsi.add_subcommand("apply", "tnved: bring every TSI of a file to the state it names")
       ->add_option("FILE", options.apply_file, "a JSON array of {vsi, vn, macs, ips, interface, guest_tag, state}")

@@ -141,8 +141,10 @@ struct VsiId {
 
   /// A UUID in its 36-character text form gives format 5; `nullopt` for anything else.
   static std::optional<VsiId> from_uuid(std::string_view text);
-  /// UUID text for format 5, address text for 1..3, hexadecimal for the others.
+  /// UUID text for format 5, address text for 1..3, hexadecimal for the others and for what no address text shows.
   std::string to_string() const;
+  /// What to_string() shows, in every format; `nullopt` for anything else.
+  static std::optional<VsiId> from_string(std::string_view text);
   friend constexpr auto operator<=>(const VsiId&, const VsiId&) = default;
   friend bool operator==(const VsiId& a, const VsiId& b) {
     return a.format == b.format && Octets16(a.octets) == Octets16(b.octets);

@@ -189,6 +189,12 @@ struct ReasonText {
   friend bool operator==(const ReasonText&, const ReasonText&) = default;
 };
 
+/// Causes that a station acts on: the bridge holds what was asked for, and says when it may be had (S6, S7).
+inline constexpr std::uint16_t kCauseSuperseded = 13, kCauseAdminDown = 19, kCauseDraining = 20;
+inline constexpr bool calls_held(std::uint16_t cause) {
+  return cause == kCauseSuperseded || cause == kCauseAdminDown || cause == kCauseDraining;
+}
+
 /// The shape only; keys and coverage: S16.
 struct Authentication {
   std::uint16_t key = 0;

@@ -21,7 +21,10 @@ class StandingQueue {
  public:
   void set_offered(Flags offered) { offered_ = offered; }
   void set_peer(Flags peer);
-  bool able() const { return offered_.has(Flag::kStanding) && peer_.has(Flag::kStanding); }
+  /// Both sides have the flag, and the station understands what an answer calls held.
+  bool able() const {
+    return offered_.has(Flag::kStanding) && peer_.has(Flag::kStanding) && peer_.has(Flag::kReasonText);
+  }
 
   void tell(const Standing& standing);
   /// At the start of a session: all that is held, and the end of the list. What was to be told before is out of date.

@@ -71,7 +71,8 @@ class Station {
     Handle handle;
     TlvType command;
     ResponseStatus status;
-    std::string why;  ///< what the bridge said of it: at most 64 octets, anything a peer wrote (S33)
+    std::string why;          ///< what the bridge said of it: at most 64 octets, anything a peer wrote (S33)
+    std::uint16_t cause = 0;  ///< and its number: calls_held()
   };
   struct Revoked {  ///< the bridge de-associated the entry by itself, or refused its keep-alive without KEEP
     Handle handle;

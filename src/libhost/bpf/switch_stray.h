@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Strays, included by switch.bpf.c: tagged frames that an access port refuses because their source is nobody's there.
+ * Strays, included by switch.bpf.c: tagged frames that an access port refuses, mostly as their source is nobody's there.
  * Their station may have moved (S37), so the daemon is told: of each source once a second, of each port a few. What finds
  * no room is not told; the next frame tells it again. Nothing of it is pinned: it is news, no state.
  */
@@ -56,7 +56,6 @@ static __always_inline void note_stray(const struct frame* frame, __u32 ifindex)
   told = bpf_map_lookup_elem(&stray_told, &key);
   if (told && now - *told < NANOSECONDS) return;
   if (!paces_stray(ifindex, now)) return;
-  bpf_map_update_elem(&stray_told, &key, &now, BPF_ANY);
   stray = bpf_ringbuf_reserve(&strays, sizeof(*stray), 0);
   if (!stray) return;
   stray->ifindex = ifindex;
@@ -64,6 +63,7 @@ static __always_inline void note_stray(const struct frame* frame, __u32 ifindex)
   __builtin_memcpy(stray->mac, key.mac, sizeof(stray->mac));
   stray->zero = 0;
   bpf_ringbuf_submit(stray, 0);
+  bpf_map_update_elem(&stray_told, &key, &now, BPF_ANY);
 }
 
 #endif
