@@ -49,30 +49,30 @@ struct Peer {
   vdp::Bridge bridge;
   vdp::Exchange exchange;
   agent::Authentication authentication;
+  // Whether the station is still here, should it speak from somewhere else (S37).
+  Instant session_since{};               ///< when its signed session began
+  std::optional<Instant> unanswered_at;  ///< it was asked, and did not answer; nothing was heard since
+  std::optional<Instant> answered_at;    ///< when it did
+
   Instant silent_since;     ///< restored, or its link came up: silence counts from here, or from the last frame
   Instant renewed_since{};  ///< nothing of it counts as renewed before: it has lost its state, or the timers changed
   Instant told_latches{};   ///< when it was last told what is disconnected
-  bool owes_latches = false;
   std::size_t waiting_octets = 0;  ///< of its requests and answers, as its port's share counts them
-  bool held_back = false;          ///< has VDPDUs, but its port has no room for requests
   Instant back_since{};  ///< heard again after a silence: it may have restarted and has to renew everything yet
   Instant next_send{};   ///< pacing of stations without our capabilities
   std::uint32_t tsis = 0;
-  std::uint32_t connects = 0;  ///< VNs that it has connected by itself
-  std::uint32_t works = 0;     ///< requests of it on their way or waiting for another
-  bool queued = false;         ///< has VDPDUs to work on and stands in the queue
-  bool touched = false;        ///< its output has to be looked at
+  std::uint32_t connects = 0;                       ///< VNs that it has connected by itself
+  std::uint32_t works = 0;                          ///< requests of it on their way or waiting for another
+  std::pair<std::uint32_t, MacAddress> moved_from;  ///< the place that it has come from: port and 1, station; or zeros
+  bool queued = false;                              ///< has VDPDUs to work on and stands in the queue
+  bool touched = false;                             ///< its output has to be looked at
+  bool held_back = false;                           ///< has VDPDUs, but its port has no room for requests
+  bool owes_latches = false;                        ///< it is to be told what is disconnected, a little later
+  bool asked = false;                               ///< requests at another place wait for whether it answers
 
   /// What holds with it, where that does not come from its port: where a signature is required, the greater of both
   /// sides' own values, as its signed capabilities tell them (S40).
   std::optional<agent::SignedTimers> timers;
-
-  // Whether the station is still here, should it speak from somewhere else (S37).
-  Instant session_since{};                          ///< when its signed session began
-  std::optional<Instant> unanswered_at;             ///< it was asked, and did not answer; nothing was heard since
-  bool asked = false;                               ///< requests at another place wait for whether it answers
-  std::optional<Instant> answered_at;               ///< when it did
-  std::pair<std::uint32_t, MacAddress> moved_from;  ///< the place that it has come from: port and 1, station; or zeros
 
   bool proven = false;  ///< has acknowledged or signed something, so it is there; or it is restored
   /// Frames that it may still be sent for those that it has sent, while it is not proven: whoever sends in another's
