@@ -9,9 +9,9 @@ namespace {
 using vdp::Code;
 
 // What stations act on has these numbers for good.
-static_assert(static_cast<std::uint16_t>(Reason::kSuperseded) == vdp::kCauseSuperseded);
-static_assert(static_cast<std::uint16_t>(Reason::kAdminDown) == vdp::kCauseAdminDown);
-static_assert(static_cast<std::uint16_t>(Reason::kDraining) == vdp::kCauseDraining);
+static_assert(static_cast<std::uint16_t>(Reason::kSuperseded) == vdp::Cause::kSuperseded);
+static_assert(static_cast<std::uint16_t>(Reason::kAdminDown) == vdp::Cause::kAdminDown);
+static_assert(static_cast<std::uint16_t>(Reason::kDraining) == vdp::Cause::kDraining);
 
 constexpr bool kHard = true, kSoft = false;
 

@@ -133,7 +133,7 @@ TEST(AgentStanding, AReleaseThatIsNotTrueEndsInARefusalAndTheVsiWaits) {
   remove(bench, 1);
   bench.verdict = [](const Request&) { return vdp::ResponseStatus{vdp::Code::kOther, false, false}; };
   bench.why = "taken out of service";
-  bench.cause = vdp::kCauseAdminDown;
+  bench.cause = vdp::Cause::kAdminDown;
   bench.nnve_tells({of_vsi(What::kReleased, 1)});
   bench.settle();
   EXPECT_FALSE(bench.view(1)->port_open);
@@ -151,7 +151,7 @@ TEST(AgentStanding, ALateAssociateOfAVsiThatHasMovedIsKeptReserved) {
   Bench bench;
   start(bench, 1);
   bench.why = "the VSI has moved";
-  bench.cause = vdp::kCauseSuperseded;
+  bench.cause = vdp::Cause::kSuperseded;
   bench.holds = [](const Request& request) { return request.command == TlvType::kPreAssociateRr; };
   bench.verdict = [](const Request& request) {
     return request.command == TlvType::kAssociate ? vdp::ResponseStatus{vdp::Code::kOther, true, false}

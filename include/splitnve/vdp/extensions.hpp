@@ -190,9 +190,11 @@ struct ReasonText {
 };
 
 /// Causes that a station acts on: the bridge holds what was asked for, and says when it may be had (S6, S7).
-inline constexpr std::uint16_t kCauseSuperseded = 13, kCauseAdminDown = 19, kCauseDraining = 20;
+struct Cause {
+  enum : std::uint16_t { kSuperseded = 13, kAdminDown = 19, kDraining = 20 };
+};
 inline constexpr bool calls_held(std::uint16_t cause) {
-  return cause == kCauseSuperseded || cause == kCauseAdminDown || cause == kCauseDraining;
+  return cause == Cause::kSuperseded || cause == Cause::kAdminDown || cause == Cause::kDraining;
 }
 
 /// The shape only; keys and coverage: S16.
