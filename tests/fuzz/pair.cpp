@@ -111,7 +111,7 @@ void Pair::operator_acts() {
     case 2: switch_->latch_vn(port, vn, "held", now_); break;
     case 3: switch_->release_vn(port, vn, now_); break;
     case 4: switch_->drain("maintenance", now_); break;
-    case 5: switch_->undrain(); break;
+    case 5: switch_->undrain(now_); break;
     case 6: switch_->deactivate_tsi(InstanceId(1 + choices_.below(kVms)), {}, "noisy", now_); break;
     case 8:
     case 9:
