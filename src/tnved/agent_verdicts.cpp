@@ -169,10 +169,11 @@ void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant
     if (!listed) set_confirmed(slot, address, vdp::Level::kNone, Vid());
   }
   announce_level(slot, why);
-  if (vdp::calls_held(event.cause) && tsi.phase == Phase::kSteady && tsi.vm != VmState::kLeaving)
-    return refused_as_held(slot, why, now);
   const bool reverted = restore_attributes(slot, now), dropped = drop_entering(slot, now);
-  if ((!reverted && !dropped) || !event.status.keep) return meet(slot, word_of(event.status), why, now);
+  const bool gave_up = reverted || dropped;
+  if (vdp::calls_held(event.cause) && !gave_up && tsi.phase == Phase::kSteady && tsi.vm != VmState::kLeaving)
+    return refused_as_held(slot, why, now);
+  if (!gave_up || !event.status.keep) return meet(slot, word_of(event.status), why, now);
   // What was new is given up, what was there before is kept: the TSI itself was refused nothing.
   set_reason(slot, why);
   to_store(slot);

@@ -96,10 +96,13 @@ TEST_F(Annotation, ARefusalSaysWhyToAPeerThatUnderstandsItAndToNobodyElse) {
   EXPECT_THAT(sent(), ElementsAre("54")) << "somebody else may be there now";
 }
 
-TEST_F(Annotation, ASuccessSaysNothingAndALongReasonIsCutBetweenCharacters) {
+TEST_F(Annotation, ASuccessMaySayWhatIsHeldAndALongReasonIsCutBetweenCharacters) {
   bridge_.set_peer(kReasons);
   const Request granted = ask(1);
-  bridge_.respond(granted.id, {}, granted.entries, {7, "not said"});
+  bridge_.respond(granted.id, {}, granted.entries, {7, "held"});
+  EXPECT_THAT(sent(), ElementsAre("40 held"));
+  const Request again = ask(1);
+  bridge_.respond(again.id, {}, again.entries);
   EXPECT_THAT(sent(), ElementsAre("40"));
   bridge_.respond(ask(1).id, kRefused, {}, {7, std::string(63, 'x') + "\xC3\xBC"});
   EXPECT_THAT(sent(), ElementsAre("54 " + std::string(63, 'x')));
