@@ -55,15 +55,24 @@ def revoked(world, vsi, answer):
     forgotten(world, world.st1, vsi)
 
 
-@case("bridge-initiated De-Associate of a whole VN on the port", "procedures")
+@case("a whole VN is disconnected at the port: lldpad hears success, nothing forwards until the release (S7)", "procedures")
 def disconnected(world):
     vsis = [world.ids.vsi() for _ in range(3)]
-    answers = [associate(world, vsi, filter_text(4, 0, world.ids.mac(), RED))[1] for vsi in vsis]
+    answers, rows = {}, {}
+    for vsi in vsis:
+        _, answers[vsi], rows[vsi] = associate(world, vsi, filter_text(4, 0, world.ids.mac(), RED))
     world.link1.begin()
     world.bridge.ctl("vn", "disconnect", "--port", "p1", "--vn", "red", "--reason", "interop")
-    for vsi, answer in zip(vsis, answers):
-        revoked(world, vsi, answer)
+    for vsi in vsis:
+        keep_alives(world, vsi, 2)
+        need("state while the VN is disconnected", world.bridge.tsi(vsi)["state"], "associated")
+        need("De-Associates that lldpad hears", len(world.link1.associations(vsi, False, wire.DE_ASSOCIATE)), 0)
     world.bridge.ctl("vn", "release", "--port", "p1", "--vn", "red")
+    for vsi in vsis:
+        keep_alives(world, vsi, 1)
+        row = activated(world, vsi)
+        need("instance and VID after the release", (row["instance"], row["vid"]), (rows[vsi]["instance"], rows[vsi]["vid"]))
+        deassociate(world, vsi, answers[vsi])
 
 
 @case("migration: the source hears success while it is held and then that its VSI is gone, the destination stays", "procedures")

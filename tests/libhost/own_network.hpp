@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sched.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -47,10 +49,12 @@ inline bool wait_readable(int fd, int timeout_ms = 5000) {
 /// An Ethernet frame with the given header after the addresses (EtherType, perhaps tags) and a payload of `size`
 /// octets.
 inline OctetString frame_of(MacAddress to, std::vector<std::uint8_t> types, std::size_t size, std::uint8_t fill) {
-  OctetString frame(to.octets().begin(), to.octets().end());
-  frame.insert(frame.end(), {0x02, 0, 0, 0, 0, 0x99});
-  frame.insert(frame.end(), types.begin(), types.end());
-  frame.resize(frame.size() + size, fill);
+  constexpr std::array<std::uint8_t, 6> kFrom{0x02, 0, 0, 0, 0, 0x99};
+  const auto to_octets = to.octets();
+  OctetString frame(12 + types.size() + size, fill);
+  std::ranges::copy(to_octets, frame.begin());
+  std::ranges::copy(kFrom, frame.begin() + 6);
+  std::ranges::copy(types, frame.begin() + 12);
   return frame;
 }
 

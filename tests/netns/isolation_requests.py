@@ -275,17 +275,17 @@ class Catalogue:
         self.throw(seat, "the word of another switch", [ecp(seat.mac[:5] + b"\x77", 1, pdu(bridge))])
 
 
-def record(seconds=1.0):
-    """What hv3 signs."""
+def record(seconds=1.0, patience=10.0):
+    """What hv3 signs: all of one second and, should that have been silent, of the time up to its next keep-alive."""
     listening = wire("sw1", "p3", 0x8940)
-    frames, until = [], time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    frames, start = [], time.monotonic()
+    while (left := start + (seconds if frames else patience) - time.monotonic()) > 0:
         if select.select([listening], [], [], left)[0]:
             frame, address = listening.recvfrom(2048)
             if address[2] != socket.PACKET_OUTGOING:
                 frames.append(frame)
     if not frames:
-        sys.exit("isolation: hv3 has said nothing")
+        sys.exit(f"isolation: hv3 has said nothing for {patience:.0f} s")
     return frames
 
 

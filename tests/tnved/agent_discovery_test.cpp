@@ -19,9 +19,9 @@ struct Segment : Bench {
   std::size_t asked(MacAddress where) const {
     return static_cast<std::size_t>(std::count(asked_at.begin(), asked_at.end(), where));
   }
-  std::size_t seen(const char* cause) const {
+  std::size_t seen(const char* drop) const {
     for (const auto& [name, count] : agent->frame_drops())
-      if (name == cause) return count;
+      if (name == drop) return count;
     return 0;
   }
 };
