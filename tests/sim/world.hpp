@@ -79,6 +79,7 @@ class World {
     bool alive = true;
     std::array<bool, 2> link_up{true, true};  ///< a host's uplinks
     std::array<Instant, 2> link_changed{};
+    Instant path_changed{};   ///< when a VN of a host last went over to its other uplink
     Instant programs_done{};  ///< back ends answer in order
     Instant commits_done{};
     Instant claims_done{};

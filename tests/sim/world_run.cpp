@@ -181,8 +181,10 @@ void World::execute(Node& node, agent::Effect effect) {
     if (holding_ && transition->machine == std::string_view("tsi"))
       fail("a TSI that nobody touched changed: " + to_string(transition->subject) + " from " + transition->from +
            " to " + transition->to);
-    if (transition->machine == std::string_view("path") && transition->to == std::string_view("active"))
+    if (transition->machine == std::string_view("path") && transition->to == std::string_view("active")) {
       count("path-switch");
+      node.path_changed = now_;
+    }
     if (transition->to == std::string_view("authenticated")) count("session");
     trace((node.is_switch ? "switch " : "host ") + std::to_string(node.index) + " " + transition->machine + " " +
           to_string(transition->subject) + " " + transition->from + " -> " + transition->to + ": " +
