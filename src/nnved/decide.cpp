@@ -314,10 +314,11 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
 void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant now) {
   for (const Step& step : plan.steps) request.entries[step.entry].vid = step.vid;
   Index work = kNoIndex;  // a keep-alive needs none
-  // A VID that came to a VAP is told to the datapath before the answer.
+  // A VID that came to a VAP is told to the datapath and stored before the answer.
   bool raises = false, attributes = std::ranges::any_of(plan.vaps, [&](const Plan::Joined& joined) {
                          return vaps[joined.vap].more.size() > joined.vids_before;
                        });
+  const bool stores_vids = attributes;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     const Index vap = plan.vap_of(step.vn);
@@ -326,6 +327,7 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
     if (repeated) continue;
     const Index instance = instance_for(peer, request, step, vap, now);
     attributes = update_attributes(instance, request) || attributes;
+    if (stores_vids) changes.records.push_back(instance);
     AddressRow* address = tsis.find_address(instance, step.name);
     const Level level = address == nullptr ? Level::kNone : address->level;
     if (level == step.level) {
@@ -355,9 +357,8 @@ void Impl::keep(AddressRow& address, const Step& step, Index vap, Instant now) {
 
 /// At once, for nothing has to be told to anybody first.
 void Impl::grant(Index peer, const vdp::Request& request) {
-  const bool reserves = request.command != vdp::TlvType::kAssociate;
   peers[peer].bridge.respond(request.id, {vdp::Code::kSuccess, false, false}, request.entries,
-                             reserves ? held_words(peer, request.vsi, request.entries) : vdp::ReasonText());
+                             held_words(peer, request.vsi, request.command, request.entries));
   touch(peer);
 }
 

@@ -189,6 +189,7 @@ agent::StoreRecord Projection::record(Index instance) const {
   record.type = tsi.type;
   record.vn = tsi.vn;
   record.vid = vap.vid;
+  record.further_vids = vap.more;
   record.format = tsi.format;
   record.station = tsi.station;
   record.port = vap.port;

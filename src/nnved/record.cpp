@@ -2,6 +2,7 @@
 #include "nnved/record.hpp"
 
 #include "agent/record_fields.hpp"
+#include "nnved/vap.hpp"
 #include "splitnve/base/limits.hpp"
 
 namespace splitnve::nnved {
@@ -12,7 +13,8 @@ constexpr std::uint8_t kActive = 1, kSuperseded = 2, kWinner = 4;
 constexpr std::size_t kFixedOctets = 60;
 constexpr std::size_t kAddressOctets = 11;
 constexpr std::size_t kIpFixedOctets = 7;
-constexpr std::uint8_t kWithoutIps = 1;
+constexpr std::size_t kVidOctets = 2;
+constexpr std::uint8_t kWithoutIps = 1, kWithIps = 2;
 
 std::uint8_t flag(bool set, std::uint8_t bit) { return set ? bit : std::uint8_t{0}; }
 
@@ -28,9 +30,18 @@ Decoded<AddressRecord> decode_address(BoundedReader& reader) {
   return address;
 }
 
-std::size_t octets_of(const std::vector<IpRecord>& ips) {
-  std::size_t octets = ips.empty() ? 0 : 1;
-  for (const IpRecord& ip : ips) octets += kIpFixedOctets + agent::ip_octets(ip.ip);
+/// The oldest version that holds it, so that an older daemon reads what it can.
+std::uint8_t version_of(const TsiRecord& record) {
+  if (!record.further_vids.empty()) return kTsiRecordVersion;
+  return record.ips.empty() ? kWithoutIps : kWithIps;
+}
+
+std::size_t octets_of(const TsiRecord& record) {
+  const std::uint8_t version = version_of(record);
+  std::size_t octets = kFixedOctets + record.interface_name.size() + kAddressOctets * record.addresses.size();
+  if (version >= kWithIps) ++octets;
+  for (const IpRecord& ip : record.ips) octets += kIpFixedOctets + agent::ip_octets(ip.ip);
+  if (version > kWithIps) octets += 1 + kVidOctets * record.further_vids.size();
   return octets;
 }
 
@@ -55,15 +66,33 @@ Decoded<IpRecord> decode_ip(BoundedReader& reader) {
   return out;
 }
 
+void write_vids(BoundedWriter& writer, const std::vector<Vid>& vids) {
+  writer.u8(static_cast<std::uint8_t>(vids.size()));
+  for (const Vid vid : vids) writer.u16(vid.value());
+}
+
+Decoded<std::vector<Vid>> decode_vids(BoundedReader& reader) {
+  std::uint8_t count = 0;
+  if (!reader.u8(count)) return reader.error("truncated");
+  if (count == 0 || count >= kVidsPerVapMax) return reader.error("not as many VIDs as a VN may have");
+  std::vector<Vid> vids(count);
+  for (Vid& vid : vids) {
+    if (!agent::read_id(reader, vid)) return reader.error("truncated");
+    if (!vid.is_assignable()) return reader.error("a VID that no VN may have");
+  }
+  return vids;
+}
+
 }  // namespace
 
 OctetString encode_record(const TsiRecord& record) {
-  ensure(record.addresses.size() <= limits::kAddressesPerInstanceMax && record.ips.size() <= limits::kIpsPerInstanceMax,
+  ensure(record.addresses.size() <= limits::kAddressesPerInstanceMax &&
+             record.ips.size() <= limits::kIpsPerInstanceMax && record.further_vids.size() < kVidsPerVapMax,
          "a TSI record within its limits");
-  OctetString octets(kFixedOctets + record.interface_name.size() + kAddressOctets * record.addresses.size() +
-                     octets_of(record.ips));
+  const std::uint8_t version = version_of(record);
+  OctetString octets(octets_of(record));
   BoundedWriter writer(octets);
-  writer.u8(record.ips.empty() ? kWithoutIps : kTsiRecordVersion);
+  writer.u8(version);
   writer.u8(static_cast<std::uint8_t>(flag(record.migrating, kMigrating) | flag(record.suspended, kSuspended)));
   agent::write_vsi(writer, record.vsi);
   writer.octets(record.manager.octets);
@@ -82,7 +111,8 @@ OctetString encode_record(const TsiRecord& record) {
                                         flag(address.winner, kWinner)));
     writer.u32(address.generation);
   }
-  if (!record.ips.empty()) write_ips(writer, record.ips);
+  if (version >= kWithIps) write_ips(writer, record.ips);
+  if (version > kWithIps) write_vids(writer, record.further_vids);
   ensure(!writer.overflowed() && writer.room() == 0, "a TSI record has the size that was reckoned");
   return octets;
 }
@@ -93,7 +123,7 @@ Decoded<TsiRecord> decode_record(Octets octets) {
   std::uint8_t version = 0, flags = 0, format = 0;
   std::uint16_t count = 0;
   if (!reader.u8(version)) return reader.error("truncated");
-  if (version != kWithoutIps && version != kTsiRecordVersion) return reader.error("unknown record version");
+  if (version < kWithoutIps || version > kTsiRecordVersion) return reader.error("unknown record version");
   if (!reader.u8(flags) || !agent::read_vsi(reader, record.vsi) || !reader.array(record.manager.octets) ||
       !reader.u32(record.type.id) || !reader.u8(record.type.version) || !agent::read_id(reader, record.vn) ||
       !agent::read_id(reader, record.vid) || !reader.u8(format) || !agent::read_mac(reader, record.station) ||
@@ -118,6 +148,11 @@ Decoded<TsiRecord> decode_record(Octets octets) {
     const auto ip = decode_ip(reader);
     if (!ip) return unexpected(ip.error());
     record.ips.push_back(*ip);
+  }
+  if (version > kWithIps) {
+    auto vids = decode_vids(reader);
+    if (!vids) return unexpected(vids.error());
+    record.further_vids = std::move(*vids);
   }
   if (!reader.empty()) return reader.error("octets left over");
   return record;

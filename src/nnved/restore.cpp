@@ -191,6 +191,7 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
   if (!vap) return info(vap.error()).text;
   tsis.create_at(instance, record.vsi, record.vn, peer, *vap);
   vaps.instance_added(*vap);
+  vaps.restore_further(*vap, record.further_vids, now);
   ++peers[peer].tsis;
   tables.tsis.add(*port_index, 1);
   tsis.set_manager(instance, record.manager);

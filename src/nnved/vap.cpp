@@ -144,6 +144,16 @@ Result<VapTable::Granted, Reason> VapTable::acquire_distinct(std::uint32_t port_
   return Granted{known, *vid};
 }
 
+void VapTable::restore_further(Index vap, std::span<const Vid> vids, Instant now) {
+  VapRow& row = rows_[vap];
+  for (const Vid vid : vids) {
+    if (row.has(vid) || row.more.size() + 1 >= kVidsPerVapMax) continue;
+    if (!pool(row.port_index).acquire_more(row.vn, vid, now)) continue;
+    row.more.push_back(vid);
+    count_vid(row.port_index, true);
+  }
+}
+
 void VapTable::trim(Index vap, std::size_t keep, Instant now) {
   VapRow& row = rows_[vap];
   if (row.more.size() <= keep) return;

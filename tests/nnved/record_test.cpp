@@ -29,6 +29,8 @@ TsiRecord make_record(std::mt19937& random) {
   for (unsigned i = 0; i < random() % 3; ++i)
     record.ips.push_back(
         {MacAddress(std::uint64_t{random()}), *IpPrefix::from_string(kIps[random() % 5]), random() % 2 == 0});
+  for (unsigned i = 0; i < random() % 4; ++i)
+    record.further_vids.push_back(Vid(static_cast<std::uint16_t>(2 + random() % 4000)));
   return record;
 }
 
@@ -47,6 +49,7 @@ TEST(TsiRecord, EveryPrefixAndEveryExtraOctetIsRefused) {
   TsiRecord record = make_record(random);
   record.addresses.assign(3, {MacAddress(0x02AA00000001ull), true, false, true, 9});
   record.ips.assign(1, {MacAddress(0x02AA00000001ull), *IpPrefix::from_string("2001:db8::7"), true});
+  record.further_vids = {Vid(101), Vid(102)};
   OctetString octets = encode_record(record);
   for (std::size_t n = 0; n < octets.size(); ++n) {
     const auto decoded = decode_record(Octets(octets.data(), n));
@@ -80,6 +83,31 @@ TEST(TsiRecord, UnknownVersionFlagsAndFormatAreRefusedAndRandomOctetsNeverCrash)
     EXPECT_TRUE(decode_record(encode_record(*decoded)));
   }
   EXPECT_GT(accepted, 0u);
+}
+
+TEST(TsiRecord, TheVersionIsTheOldestThatHoldsIt) {
+  TsiRecord record;
+  record.addresses.push_back({});
+  EXPECT_EQ(encode_record(record)[0], 1);
+  record.ips.push_back({MacAddress(), *IpPrefix::from_string("192.0.2.7"), true});
+  EXPECT_EQ(encode_record(record)[0], 2);
+  record.ips.clear();
+  record.further_vids = {Vid(101)};
+  EXPECT_EQ(encode_record(record)[0], 3);
+}
+
+TEST(TsiRecord, VidsThatNoVnMayHaveAreRefused) {
+  TsiRecord record;
+  record.addresses.push_back({});
+  record.further_vids = {Vid(101), Vid(102)};
+  OctetString octets = encode_record(record);
+  OctetString bad = octets;
+  bad[bad.size() - 1] = 0xFF;
+  bad[bad.size() - 2] = 0x0F;
+  EXPECT_STREQ(decode_record(bad).error().cause, "a VID that no VN may have");
+  bad = octets;
+  bad[bad.size() - 5] = 8;
+  EXPECT_STREQ(decode_record(bad).error().cause, "not as many VIDs as a VN may have");
 }
 
 TEST(TsiRecord, AOneAddressRecordIsCompact) {
