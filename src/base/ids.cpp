@@ -32,30 +32,6 @@ void append_hex(std::string& out, std::uint8_t octet) {
   out += kDigits[octet & 0x0F];
 }
 
-}  // namespace
-
-std::optional<MacAddress> MacAddress::from_string(std::string_view text) {
-  if (text.size() != 17) return std::nullopt;
-  Bytes octets{};
-  for (std::size_t i = 0; i < 6; ++i) {
-    if (!hex_octet(text, 3 * i, octets[i])) return std::nullopt;
-    if (i < 5 && text[3 * i + 2] != ':') return std::nullopt;
-  }
-  return MacAddress(octets);
-}
-
-std::string MacAddress::to_string() const {
-  std::string text;
-  text.reserve(17);
-  for (std::size_t i = 0; i < 6; ++i) {
-    if (i > 0) text += ':';
-    append_hex(text, octets_[i]);
-  }
-  return text;
-}
-
-namespace {
-
 /// Before an IPv4 address in 16 octets (RFC 4291, IPv4-mapped).
 constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 constexpr std::string_view kFormat = "format";
@@ -80,6 +56,26 @@ std::optional<VsiId> from_hexadecimal(std::string_view text) {
 }
 
 }  // namespace
+
+std::optional<MacAddress> MacAddress::from_string(std::string_view text) {
+  if (text.size() != 17) return std::nullopt;
+  Bytes octets{};
+  for (std::size_t i = 0; i < 6; ++i) {
+    if (!hex_octet(text, 3 * i, octets[i])) return std::nullopt;
+    if (i < 5 && text[3 * i + 2] != ':') return std::nullopt;
+  }
+  return MacAddress(octets);
+}
+
+std::string MacAddress::to_string() const {
+  std::string text;
+  text.reserve(17);
+  for (std::size_t i = 0; i < 6; ++i) {
+    if (i > 0) text += ':';
+    append_hex(text, octets_[i]);
+  }
+  return text;
+}
 
 std::optional<VsiId> VsiId::from_uuid(std::string_view text) {
   if (text.size() != 36) return std::nullopt;

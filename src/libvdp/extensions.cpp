@@ -320,6 +320,11 @@ void write_capabilities_only(const Capabilities& capabilities, OctetString& out)
   out.resize(writer.finish().size());
 }
 
+void write_question(OctetString& out) {
+  out.resize(limits::kVdpduOctetsMax);
+  out.resize(VdpduWriter(out, ManagerId{}).finish().size());
+}
+
 std::size_t extension_octets(const Extension& extension) {
   std::array<std::uint8_t, kValueOctetsMax> buffer;
   return 2 + encode(extension, buffer).size();

@@ -191,7 +191,7 @@ void Station::restore_entry(Handle handle, MacAddress mac, Level level, Vid vid,
   touch(handle, true, now);
 }
 
-void Station::restore_held(Handle handle, MacAddress mac, const IpPrefix& ip) {
+void Station::note_held(Handle handle, MacAddress mac, const IpPrefix& ip) {
   if (Entry* entry = find_entry(handle, mac, ip)) entry->held = true;
 }
 

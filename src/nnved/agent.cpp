@@ -367,19 +367,19 @@ void Impl::touch(Index peer) {
 
 void Impl::settle(Instant now) {
   settle_segments(now);
-  let_back();
   do {
-    take_turns(now);
-    flush_claims(now);
-    flush_commits();
-  } while (!turns.empty() || !claims.empty() || !commits.empty() || !connect_commits.empty());
-  for (const Index peer : std::exchange(touched, {})) {
-    peers[peer].touched = false;
-    pump(peer, now);
-  }
-  if (places_heard.empty() && left_places.empty()) return;
-  resume_moves(now);
-  settle(now);
+    resume_moves(now);
+    let_back();
+    do {
+      take_turns(now);
+      flush_claims(now);
+      flush_commits();
+    } while (!turns.empty() || !claims.empty() || !commits.empty() || !connect_commits.empty());
+    for (const Index peer : std::exchange(touched, {})) {
+      peers[peer].touched = false;
+      pump(peer, now);
+    }
+  } while (!places_heard.empty() || !left_places.empty());
 }
 
 /// The next VDPDU into `scratch`: what the bridge has to say, or our capabilities alone.
@@ -390,10 +390,9 @@ bool Impl::compose(Index peer, Instant now) {
     if (!ports[to.port_index].up) return false;
     if (show != nullptr && to.exchange.speaks(now)) {
       vdp::write_capabilities_only(*show, scratch);
-    } else if (to.asked) {  // a VDPDU without TLVs: its acknowledgement is all that is wanted
+    } else if (to.asked) {
       show = nullptr;
-      scratch.resize(limits::kVdpduOctetsMax);
-      scratch.resize(vdp::VdpduWriter(scratch, ManagerId{}).finish().size());
+      vdp::write_question(scratch);
     } else {
       return false;
     }

@@ -283,8 +283,8 @@ struct Agent::Impl {
 
   // --- operator.cpp ---
   void withdraw(Index instance, const std::string& reason, Instant now);
-  template <class Which>
-  std::size_t withdraw_all(Which&& which, const std::string& reason, Instant now);
+  template <class Which, class Visit>
+  std::size_t for_each_tsi(Which&& which, Visit&& visit);
   bool remove_tsi(InstanceId instance, const std::string& reason, Instant now);
   bool latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now);
   bool deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const std::string& reason, Instant now);
@@ -296,9 +296,11 @@ struct Agent::Impl {
   bool is_drained() const;
 
   // --- standing.cpp: what stations hear of what we hold of them (S6, S7) ---
-  vdp::ReasonText held_words(Index peer, const VsiId& vsi, std::span<const vdp::FilterEntry> entries);
+  vdp::ReasonText held_words(Index peer, const VsiId& vsi, vdp::TlvType command,
+                             std::span<const vdp::FilterEntry> entries);
+  void tell(Index peer, const vdp::Standing& standing);
   void tell_loser(Index loser, const VsiId& vsi, const AddressKey& key, Index winner = kNoIndex);
-  bool is_known_legacy(Index peer) const;
+  bool holds_silently(Index peer) const;
   void take_let_go(Index peer);
   void let_back();
   void note_told(Index peer, const VsiId& vsi, GroupId vn);
@@ -306,7 +308,6 @@ struct Agent::Impl {
   void tell_held(Index peer);
   void undrain(Instant now);
   bool is_held_silently(Index peer, Index instance, const VsiId& vsi, GroupId vn, const MacAddress& mac) const;
-  void silence(Index instance, const std::string& reason, Instant now);
   void take_out(Index instance, const std::string& reason, Instant now);
 
   // --- station_moves.cpp: a station at another place (S37) ---
@@ -319,12 +320,10 @@ struct Agent::Impl {
   bool may_yet_be_same(Index from, Index to) const;
   bool is_silent(Index place, Instant now) const;
   StationMove judge_move(Index from, Index to, Instant now);
-  std::pair<std::uint32_t, MacAddress> place_of_peer(Index peer) const;
   bool admits_move(Index from, Index to, Instant now);
   void note_twice(Index from, Index to, Instant now);
   void park(Index peer, vdp::Request request);
   bool unpark(Index peer, vdp::RequestId request);
-  void unpark_all(Index peer);
   void note_place(Index peer, bool answers, Instant now);
   void resume_moves(Instant now);
   void leave_old_places(const Work& work);
@@ -371,14 +370,6 @@ struct Agent::Impl {
   bool draining = false, removing = false;
   Recovery recovery;
 
-  struct PeerKey {
-    std::uint32_t port_index = 0;
-    MacAddress station;
-    friend bool operator==(const PeerKey&, const PeerKey&) = default;
-    friend std::size_t hash_value(const PeerKey& key) {
-      return boost::hash<std::uint64_t>()(key.station.value() ^ (std::uint64_t{key.port_index} << 48));
-    }
-  };
   /// The stations that have heard that an operator holds a VSI of theirs. Not stored: who has not is refused.
   boost::unordered_flat_map<std::pair<VsiId, GroupId>, boost::container::small_vector<PeerKey, 1>> told_latched;
   Slab<Peer, 16> peers;

@@ -57,7 +57,7 @@ void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const st
   }
   if (open.empty()) return;
   const bool understands = peers[peer].exchange.flags().has(vdp::Flag::kBridgeDeactivate);
-  const bool silently = !understands && is_known_legacy(peer) && config.legacy_hold == LegacyHold::kSilent;
+  const bool silently = !understands && holds_silently(peer);
   const std::string text = words(Reason::kAdminDown, reason);
   if (!silently) command(instance, open, understands, said(Reason::kAdminDown, text));
   tsis[instance].last_refusal = Reason::kAdminDown;
@@ -70,12 +70,13 @@ void Impl::deactivate(Index instance, std::span<const MacAddress> macs, const st
     if (remove_address(instance, mac, Reason::kNone, down, now)) return;
 }
 
-template <class Which>
-std::size_t Impl::withdraw_all(Which&& which, const std::string& reason, Instant now) {
+/// Visits those that `which` chooses; they may go meanwhile. Returns how many there were.
+template <class Which, class Visit>
+std::size_t Impl::for_each_tsi(Which&& which, Visit&& visit) {
   std::size_t count = 0;
   for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
     if (!tsis.rows().contains(instance) || !which(tsis[instance])) continue;
-    take_out(instance, reason, now);
+    visit(instance);
     ++count;
   }
   return count;
@@ -92,11 +93,11 @@ bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, In
   if (!latches.set({vn, "", vsi, std::string(vdp::cut_reason_text(reason)), false, {}})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + ": " + reason);
-  for (Index instance = 0; instance < tsis.rows().slots(); ++instance) {
-    if (!tsis.rows().contains(instance) || tsis[instance].vsi != vsi || tsis[instance].vn != vn) continue;
-    note_told(tsis[instance].peer, vsi, vn);
-    withdraw(instance, reason, now);
-  }
+  for_each_tsi([&](const TsiRow& row) { return row.vsi == vsi && row.vn == vn; },
+               [&](Index instance) {
+                 note_told(tsis[instance].peer, vsi, vn);
+                 withdraw(instance, reason, now);
+               });
   settle(now);
   return true;
 }
@@ -117,11 +118,11 @@ bool Impl::deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const
   }
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + " reserved only: " + reason);
-  for (Index instance = 0; instance < tsis.rows().slots(); ++instance)
-    if (tsis.rows().contains(instance) && tsis[instance].vsi == vsi && tsis[instance].vn == vn) {
-      note_told(tsis[instance].peer, vsi, vn);
-      deactivate(instance, macs, reason, now);
-    }
+  for_each_tsi([&](const TsiRow& one) { return one.vsi == vsi && one.vn == vn; },
+               [&](Index instance) {
+                 note_told(tsis[instance].peer, vsi, vn);
+                 deactivate(instance, macs, reason, now);
+               });
   settle(now);
   return true;
 }
@@ -132,8 +133,8 @@ bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& rea
     return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
-  withdraw_all([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; }, reason,
-               now);
+  for_each_tsi([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; },
+               [&](Index instance) { take_out(instance, reason, now); });
   remove_connects_of_port(port_index, vn, Reason::kAdminDown, now);
   tell_stations(port_index, vn, vdp::VnRequest::Operation::kDisconnect,
                 said(Reason::kAdminDown, words(Reason::kAdminDown, reason)));
@@ -155,18 +156,19 @@ bool Impl::release(GroupId vn, const std::string& interface_name, const std::opt
 std::size_t Impl::drain(const std::string& reason, Instant now, bool removes) {
   removing = removing || removes;
   if (!std::exchange(draining, true)) journal.notice("nnved.draining", agent::Notice::Level::kWarning, reason);
-  const std::size_t count = withdraw_all([](const TsiRow&) { return true; }, reason, now);
+  const std::size_t count =
+      for_each_tsi([](const TsiRow&) { return true; }, [&](Index instance) { take_out(instance, reason, now); });
   for (std::uint32_t i = 0; i < config.ports.size(); ++i) remove_connects_of_port(i, std::nullopt, Reason::kNone, now);
   settle(now);
   return count;
 }
 
 bool Impl::is_drained() const {
-  bool quiet = draining && works.empty() && connects.rows().empty();
+  if (!draining || !works.empty() || !connects.rows().empty()) return false;
+  bool quiet = true;
+  // One that is held silently has nothing open, and nothing to answer.
   tsis.rows().for_each([&](Index, const TsiRow& row) {
-    // One that is held silently has nothing open, and nothing to answer.
-    const bool silent = !removing && config.legacy_hold == LegacyHold::kSilent && is_known_legacy(row.peer);
-    quiet = quiet && silent && row.state() != TsiState::kActivated;
+    quiet = quiet && holds_silently(row.peer) && row.state() != TsiState::kActivated;
   });
   peers.for_each(
       [&](Index, const Peer& peer) { quiet = quiet && !peer.bridge.queued() && peer.session.transmitter().ready(); });

@@ -6,7 +6,6 @@
 #include <deque>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "agent/authentication.hpp"
@@ -30,6 +29,16 @@ inline constexpr unsigned kCreditMax = 12;
 /// about 3 ms.
 inline constexpr Duration kLegacyPace = std::chrono::milliseconds(4);
 
+/// What names a station behind a port.
+struct PeerKey {
+  std::uint32_t port_index = 0;
+  MacAddress station;
+  friend bool operator==(const PeerKey&, const PeerKey&) = default;
+  friend std::size_t hash_value(const PeerKey& key) {
+    return boost::hash<std::uint64_t>()(key.station.value() ^ (std::uint64_t{key.port_index} << 48));
+  }
+};
+
 /// A station behind a port: its ECP conversation and its VDP transactions.
 struct Peer {
   Peer(std::uint32_t port_index_, const MacAddress& station_, const ecp::Session::Config& session_,
@@ -45,6 +54,7 @@ struct Peer {
 
   std::uint32_t port_index;
   MacAddress station;
+  PeerKey key() const { return {port_index, station}; }
   ecp::Session session;
   vdp::Bridge bridge;
   vdp::Exchange exchange;
@@ -61,14 +71,14 @@ struct Peer {
   Instant back_since{};  ///< heard again after a silence: it may have restarted and has to renew everything yet
   Instant next_send{};   ///< pacing of stations without our capabilities
   std::uint32_t tsis = 0;
-  std::uint32_t connects = 0;                       ///< VNs that it has connected by itself
-  std::uint32_t works = 0;                          ///< requests of it on their way or waiting for another
-  std::pair<std::uint32_t, MacAddress> moved_from;  ///< the place that it has come from: port and 1, station; or zeros
-  bool queued = false;                              ///< has VDPDUs to work on and stands in the queue
-  bool touched = false;                             ///< its output has to be looked at
-  bool held_back = false;                           ///< has VDPDUs, but its port has no room for requests
-  bool owes_latches = false;                        ///< it is to be told what is disconnected, a little later
-  bool asked = false;                               ///< requests at another place wait for whether it answers
+  std::uint32_t connects = 0;         ///< VNs that it has connected by itself
+  std::uint32_t works = 0;            ///< requests of it on their way or waiting for another
+  std::optional<PeerKey> moved_from;  ///< the place that it has come from
+  bool queued = false;                ///< has VDPDUs to work on and stands in the queue
+  bool touched = false;               ///< its output has to be looked at
+  bool held_back = false;             ///< has VDPDUs, but its port has no room for requests
+  bool owes_latches = false;          ///< it is to be told what is disconnected, a little later
+  bool asked = false;                 ///< requests at another place wait for whether it answers
 
   /// What holds with it, where that does not come from its port: where a signature is required, the greater of both
   /// sides' own values, as its signed capabilities tell them (S40).

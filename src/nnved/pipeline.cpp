@@ -60,9 +60,7 @@ void Impl::finish(Index index) {
     machine.release(touch.instance, touch.name);
     if (touch.loser != kNoIndex) tell_loser(touch.loser, work.vsi, {touch.vn, touch.name.mac}, work.peer);
   }
-  const bool reserves = work.command == vdp::TlvType::kPreAssociate || work.command == vdp::TlvType::kPreAssociateRr;
-  answer(index, {vdp::Code::kSuccess, false, false},
-         reserves ? held_words(work.peer, work.vsi, work.entries) : vdp::ReasonText());
+  answer(index, {vdp::Code::kSuccess, false, false}, held_words(work.peer, work.vsi, work.command, work.entries));
   close_work(index);
 }
 

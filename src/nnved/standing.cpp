@@ -11,8 +11,10 @@ using Impl = Agent::Impl;
 using vdp::Standing;
 
 /// What an answer to a reservation says of its entries that may not be active: nothing, if all may.
-vdp::ReasonText Impl::held_words(Index peer, const VsiId& vsi, std::span<const vdp::FilterEntry> entries) {
-  if (!peers[peer].bridge.standings().able()) return {};
+vdp::ReasonText Impl::held_words(Index peer, const VsiId& vsi, vdp::TlvType command,
+                                 std::span<const vdp::FilterEntry> entries) {
+  const bool reserves = command == vdp::TlvType::kPreAssociate || command == vdp::TlvType::kPreAssociateRr;
+  if (!reserves || !peers[peer].bridge.standings().able()) return {};
   const std::string& interface_name = config.ports[peers[peer].port_index].interface_name;
   for (Index i = tsis.first_of_vsi(vsi, peer); i != kNoIndex; i = tsis[i].next_of_vsi) {
     for (const vdp::FilterEntry& entry : entries) {  // what its format lacks names all
@@ -49,13 +51,17 @@ void Impl::take_let_go(Index peer) {
   }
 }
 
+void Impl::tell(Index peer, const Standing& standing) {
+  peers[peer].bridge.standings().tell(standing);
+  touch(peer);
+}
+
 /// The winners of these have left.
 void Impl::let_back() {
   for (const Index instance : std::exchange(changes.let_back, {})) {
     if (!tsis.rows().contains(instance)) continue;
     const TsiRow& row = tsis[instance];
-    peers[row.peer].bridge.standings().tell({Standing::What::kReleased, Standing::Scope::kVsi, row.vsi, row.vn});
-    touch(row.peer);
+    tell(row.peer, {Standing::What::kReleased, Standing::Scope::kVsi, row.vsi, row.vn});
   }
 }
 
@@ -63,7 +69,7 @@ void Impl::let_back() {
 
 void Impl::note_told(Index peer, const VsiId& vsi, GroupId vn) {
   auto& told = told_latched[{vsi, vn}];
-  const PeerKey key{peers[peer].port_index, peers[peer].station};
+  const PeerKey key = peers[peer].key();
   if (std::ranges::find(told, key) != told.end()) return;
   if (told.size() < limits::kPlacesPerAddressMax) told.push_back(key);  // who had it comes before who asks for it
 }
@@ -71,12 +77,9 @@ void Impl::note_told(Index peer, const VsiId& vsi, GroupId vn) {
 void Impl::tell_released(const VsiId& vsi, GroupId vn) {
   const auto told = told_latched.find({vsi, vn});
   if (told == told_latched.end()) return;
-  for (const PeerKey& key : told->second) {
-    const auto known = peer_index.find(key);
-    if (known == peer_index.end()) continue;
-    peers[known->second].bridge.standings().tell({Standing::What::kReleased, Standing::Scope::kVsi, vsi, vn});
-    touch(known->second);
-  }
+  for (const PeerKey& key : told->second)
+    if (const auto known = peer_index.find(key); known != peer_index.end())
+      tell(known->second, {Standing::What::kReleased, Standing::Scope::kVsi, vsi, vn});
   told_latched.erase(told);
 }
 
@@ -84,7 +87,7 @@ void Impl::tell_released(const VsiId& vsi, GroupId vn) {
 void Impl::tell_held(Index peer) {
   vdp::StandingQueue& standings = peers[peer].bridge.standings();
   if (!standings.able()) return;
-  const PeerKey place{peers[peer].port_index, peers[peer].station};
+  const PeerKey place = peers[peer].key();
   const std::string& interface_name = config.ports[place.port_index].interface_name;
   std::vector<Standing> list;
   if (draining) list.push_back({Standing::What::kHeld, Standing::Scope::kAll, {}, {}});
@@ -102,47 +105,33 @@ void Impl::undrain(Instant now) {
   removing = false;
   if (!std::exchange(draining, false)) return;
   journal.notice("nnved.undrained", agent::Notice::Level::kInfo, "TSIs are taken again");
-  peers.for_each([&](Index peer, const Peer&) {
-    peers[peer].bridge.standings().tell({Standing::What::kReleased, Standing::Scope::kAll, {}, {}});
-    touch(peer);
-  });
+  peers.for_each(
+      [&](Index peer, const Peer&) { tell(peer, {Standing::What::kReleased, Standing::Scope::kAll, {}, {}}); });
   settle(now);
 }
 
 // --- legacy stations ---
 
-/// One that has not spoken yet may be capable.
-bool Impl::is_known_legacy(Index peer) const {
-  return peers[peer].exchange.verdict() == vdp::Exchange::Verdict::kLegacy;
+/// Nothing revives a VSI after a De-Associate: a legacy station is let believe that its VSI stands, and the port is
+/// closed here. One that has not spoken yet may be capable.
+bool Impl::holds_silently(Index peer) const {
+  return !removing && config.legacy_hold == LegacyHold::kSilent &&
+         peers[peer].exchange.verdict() == vdp::Exchange::Verdict::kLegacy;
 }
 
-/// Nothing revives a VSI after a De-Associate: a legacy station is let believe that its VSI stands, and the port is
-/// closed here.
 bool Impl::is_held_silently(Index peer, Index instance, const VsiId& vsi, GroupId vn, const MacAddress& mac) const {
-  if (instance == kNoIndex || removing || config.legacy_hold != LegacyHold::kSilent || !is_known_legacy(peer))
-    return false;
+  if (instance == kNoIndex || !holds_silently(peer)) return false;
   if (tsis.find_address(instance, mac) == nullptr) return false;
   return draining || latches.find(vn, config.ports[peers[peer].port_index].interface_name, vsi, mac, true) != nullptr;
 }
 
-void Impl::silence(Index instance, const std::string& reason, Instant now) {
-  const Index peer = tsis[instance].peer;
-  cancel(peer, tsis[instance].vsi, Cancel::kAll, Reason::kAdminDown, now);
-  if (!tsis.rows().contains(instance)) return;  // it was only on its way
-  journal.notice("nnved.tsi_silenced", agent::Notice::Level::kInfo, tsis[instance].vsi.to_string() + ": " + reason);
-  tsis[instance].last_refusal = Reason::kAdminDown;
-  std::vector<AddressName> open;
-  for (const AddressRow& address : tsis[instance].addresses)
-    if (address.level == Level::kActive) open.push_back(tsis.name(instance, address));
-  for (const AddressName& name : open) machine.lower(instance, name, info(Reason::kAdminDown).text);
-}
-
 /// Out of service as its station bears it: told and removed here, or closed without a word.
 void Impl::take_out(Index instance, const std::string& reason, Instant now) {
-  if (!removing && config.legacy_hold == LegacyHold::kSilent && is_known_legacy(tsis[instance].peer))
-    silence(instance, reason, now);
-  else
-    withdraw(instance, reason, now);
+  if (!holds_silently(tsis[instance].peer)) return withdraw(instance, reason, now);
+  deactivate(instance, {}, reason, now);
+  if (!tsis.rows().contains(instance)) return;  // it was only on its way
+  tsis[instance].last_refusal = Reason::kAdminDown;
+  journal.notice("nnved.tsi_silenced", agent::Notice::Level::kInfo, tsis[instance].vsi.to_string() + ": " + reason);
 }
 
 }  // namespace splitnve::nnved

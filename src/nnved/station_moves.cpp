@@ -107,17 +107,13 @@ Impl::StationMove Impl::judge_move(Index from, Index to, Instant now) {
   return StationMove::kAsks;
 }
 
-std::pair<std::uint32_t, MacAddress> Impl::place_of_peer(Index peer) const {
-  return {peers[peer].port_index + 1, peers[peer].station};
-}
-
 /// The move of a station counts once, not each of its TSIs.
 bool Impl::admits_move(Index from, Index to, Instant now) {
   Peer& mover = peers[to];
-  if (mover.moved_from == place_of_peer(from)) return true;
+  if (mover.moved_from == peers[from].key()) return true;
   if (!ports[mover.port_index].station_moves.take(now)) return false;
-  mover.moved_from = place_of_peer(from);
-  peers[from].moved_from = {};
+  mover.moved_from = peers[from].key();
+  peers[from].moved_from.reset();
   journal.notice("nnved.station_moved", agent::Notice::Level::kInfo,
                  "station " + mover.station.to_string() + " speaks at port " +
                      config.ports[mover.port_index].interface_name + " instead of " + peers[from].station.to_string() +
@@ -151,14 +147,6 @@ bool Impl::unpark(Index peer, vdp::RequestId request) {
   return true;
 }
 
-void Impl::unpark_all(Index peer) {
-  std::erase_if(parked, [&](const Parked& one) {
-    if (one.to != peer) return false;
-    asked(peer, one.request.id);
-    return true;
-  });
-}
-
 /// Something new came from there, or what was sent there was not acknowledged. Only an answer to a question counts: an
 /// old silence proves nothing now.
 void Impl::note_place(Index peer, bool answers, Instant now) {
@@ -190,8 +178,9 @@ void Impl::resume_moves(Instant now) {
   }
   for (const Left& left : std::exchange(left_places, {})) {
     if (!tsis.rows().contains(left.instance) || tsis[left.instance].vsi != left.vsi) continue;
-    if (tsis[left.instance].vn != left.key.vn || tsis.find_address(left.instance, left.key.mac) == nullptr) continue;
-    if (tsis.busy(left.instance, *tsis.find_address(left.instance, left.key.mac))) continue;
+    if (tsis[left.instance].vn != left.key.vn) continue;
+    const AddressRow* address = tsis.find_address(left.instance, left.key.mac);
+    if (address == nullptr || tsis.busy(left.instance, *address)) continue;
     remove_address(left.instance, left.key.mac, Reason::kNone, kMovedWords, now);
   }
 }

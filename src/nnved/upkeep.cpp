@@ -141,7 +141,6 @@ void Impl::link_lost(std::uint32_t port_index, Instant now) {
 void Impl::cancel_requests_of(std::uint32_t port_index, Instant now) {
   for (const Index peer : std::vector<Index>(ports[port_index].members)) {
     std::vector<VsiId> busy;
-    unpark_all(peer);
     peers[peer].bridge.for_each_deciding([&](const vdp::Request& request) { busy.push_back(request.vsi); });
     sort_unique(busy);
     for (const VsiId& vsi : busy) cancel(peer, vsi, Cancel::kAll, Reason::kLinkDown, now);

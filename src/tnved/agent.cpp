@@ -259,11 +259,9 @@ void Agent::Impl::compose(Uplink& uplink, Instant now) {
     } else {
       const auto due = uplink.probe_at();
       if (!uplink.questions_path && (!due || *due > now)) return;
-      // A VDPDU without TLVs: its acknowledgement is all that is wanted.
       uplink.probed_at = now;
       show = nullptr;
-      scratch_.resize(limits::kVdpduOctetsMax);
-      scratch_.resize(vdp::VdpduWriter(scratch_, ManagerId{}).finish().size());
+      vdp::write_question(scratch_);
     }
   }
   OctetString vdpdu = std::exchange(scratch_, {});

@@ -86,7 +86,7 @@ void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
       address = tsis_.find(slot, ip.mac, ip.ip);
       address->entering = true;
     }
-    if (address->removing()) address->entering = address->confirmed == vdp::Level::kNone;
+    if (address->removing()) address->entering = true;
     address->hold = Hold::kFree;
   }
   address->wanted = adds(verb) ? vdp::Level::kActive : vdp::Level::kNone;
@@ -101,7 +101,7 @@ void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
   switch (verb) {
     case AddressVerb::kAdd:
       // One that the TSI had already is not given up for a refusal.
-      if (!described) address.entering = address.confirmed == vdp::Level::kNone;
+      if (!described) address.entering = true;
       address.wanted = vdp::Level::kActive;
       address.hold = Hold::kFree;
       break;
@@ -132,7 +132,7 @@ void Agent::Impl::forget_ips(Slot slot, MacAddress mac) {
   }
 }
 
-/// Addresses that were added and never confirmed are given up. True if there were any.
+/// Addresses that were added, and whose addition nobody has been told of yet, are given up. True if there were any.
 bool Agent::Impl::drop_entering(Slot slot, Instant now) {
   Tsi& tsi = tsis_[slot];
   bool any = false;
@@ -147,6 +147,7 @@ bool Agent::Impl::drop_entering(Slot slot, Instant now) {
   }
   if (!any) return false;
   to_store(slot);
+  refresh_ports(slot, "its addition was refused");
   pursue(slot, now);
   return true;
 }

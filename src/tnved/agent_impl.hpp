@@ -220,6 +220,8 @@ struct Agent::Impl {
   void refused(Slot slot, const vdp::Station::Refused& event, Instant now);
   void revoked(Slot slot, const vdp::Station::Revoked& event, Instant now);
   void lowered(Slot slot, const vdp::Station::Lowered& event, Instant now);
+  void note_loss(Slot slot, const std::string& why);
+  void refuse_waiting(Slot slot, const std::string& why, Instant now);
   void unconfirmed(Slot slot, bool now_unconfirmed);
   void closed(Slot slot);
   void set_confirmed(Slot slot, Address& address, vdp::Level level, Vid vid);

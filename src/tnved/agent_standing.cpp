@@ -92,13 +92,11 @@ void Agent::Impl::refused_as_held(Slot slot, const std::string& why, Instant now
     if (address.removing() || address.confirmed >= wanted(tsi, address)) continue;
     address.hold = address.confirmed == vdp::Level::kNone ? Hold::kGone : Hold::kReserved;
     if (address.hold == Hold::kReserved)
-      uplink(tsi).station.restore_held(tsi.handle, address.mac, tsis_.ip(slot, address));
+      uplink(tsi).station.note_held(tsi.handle, address.mac, tsis_.ip(slot, address));
   }
   retries_.clear(slot);
-  set_reason(slot, why);
-  to_store(slot);
-  refresh_ports(slot, why);
-  answer_if(slot, [](const Asker& asker) { return asker.wait == Wait::kSettled; }, false, why);
+  note_loss(slot, why);
+  refuse_waiting(slot, why, now);
   pursue(slot, now);
 }
 

@@ -25,8 +25,6 @@ Word word_of(const vdp::ResponseStatus& status) {
   return status.hard ? Word::kRefusedHard : Word::kRefused;
 }
 
-bool waits_to_settle(Wait wait) { return wait == Wait::kSettled; }
-
 /// What is known of an uplink that has not confirmed something in time; empty: it answers.
 std::string silence(const Uplink& uplink, Instant now) {
   const std::string refusal = uplink.authentication.view().refusal;
@@ -104,7 +102,6 @@ void Agent::Impl::confirmed(Slot slot, const vdp::Station::Confirmed& event) {
   const bool complete =
       std::none_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.awaited; });
   if (!complete) return;
-  for (Address& each : tsi.addresses) each.entering = each.entering && each.confirmed == vdp::Level::kNone;
   const bool any_held =
       std::any_of(tsi.addresses.begin(), tsi.addresses.end(), [](const Address& a) { return a.hold != Hold::kFree; });
   if (!tsi.program_failed && tsi.vm != VmState::kLeaving && !any_held) set_reason(slot, "");
@@ -175,10 +172,8 @@ void Agent::Impl::refused(Slot slot, const vdp::Station::Refused& event, Instant
     return refused_as_held(slot, why, now);
   if (!gave_up || !event.status.keep) return meet(slot, word_of(event.status), why, now);
   // What was new is given up, what was there before is kept: the TSI itself was refused nothing.
-  set_reason(slot, why);
-  to_store(slot);
-  refresh_ports(slot, why);
-  answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
+  note_loss(slot, why);
+  refuse_waiting(slot, why, now);
 }
 
 void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant now) {
@@ -194,12 +189,26 @@ void Agent::Impl::revoked(Slot slot, const vdp::Station::Revoked& event, Instant
   // Several addresses lose one after the other: the fate is the TSI's when none is left, else its others go on.
   if (tsi.level() != vdp::Level::kNone) {
     address->hold = address->removing() ? Hold::kFree : Hold::kGone;
-    set_reason(slot, why);
-    to_store(slot);
-    refresh_ports(slot, why);
+    note_loss(slot, why);
     return pursue(slot, now);
   }
   meet(slot, Word::kRevoked, why, now);
+}
+
+/// Something of the TSI was refused or taken: that is shown and stored, and no port stays open for it.
+void Agent::Impl::note_loss(Slot slot, const std::string& why) {
+  set_reason(slot, why);
+  to_store(slot);
+  refresh_ports(slot, why);
+}
+
+/// Who waits is told no, and what was added meanwhile is given up with it: a refused addition leaves nothing.
+void Agent::Impl::refuse_waiting(Slot slot, const std::string& why, Instant now) {
+  const auto waits = [](const Asker& asker) { return asker.wait == Wait::kSettled; };
+  const auto at = askers_.find(slot);
+  if (at == askers_.end() || std::none_of(at->second.begin(), at->second.end(), waits)) return;
+  drop_entering(slot, now);
+  answer_if(slot, waits, false, why);
 }
 
 /// The nNVE's operator lets the address be reserved only (D9): it closes here and stays so until someone asks again.
@@ -216,10 +225,8 @@ void Agent::Impl::lowered(Slot slot, const vdp::Station::Lowered& event, Instant
   const std::string why = "the nNVE deactivated " + event.mac.to_string() + said(event.why);
   announce_level(slot, why);
   if (tsi.phase != Phase::kSteady) return meet(slot, Word::kRefusedKeep, why, now);
-  set_reason(slot, why);
-  to_store(slot);
-  refresh_ports(slot, why);
-  answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
+  note_loss(slot, why);
+  refuse_waiting(slot, why, now);
   pursue(slot, now);
 }
 
@@ -227,9 +234,7 @@ void Agent::Impl::lowered(Slot slot, const vdp::Station::Lowered& event, Instant
 void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now) {
   Tsi& tsi = tsis_[slot];
   const Fate what = fate(tsi.vm, tsi.phase, word);
-  set_reason(slot, why);
-  to_store(slot);
-  refresh_ports(slot, why);
+  note_loss(slot, why);
   tsi.phase = Phase::kSteady;
   switch (what) {
     case Fate::kStay:
@@ -247,7 +252,7 @@ void Agent::Impl::meet(Slot slot, Word word, const std::string& why, Instant now
     case Fate::kDeassociate: leave(slot, why, false, now); break;
     case Fate::kForget: leave(slot, why, true, now); break;
   }
-  answer_if(slot, [](const Asker& asker) { return waits_to_settle(asker.wait); }, false, why);
+  refuse_waiting(slot, why, now);
 }
 
 void Agent::Impl::unconfirmed(Slot slot, bool is_unconfirmed) {
@@ -455,7 +460,10 @@ void Agent::Impl::check(Slot slot, Instant now) {
     return meet(slot, Word::kDeadline, std::string(reason(slot)), now);
   const bool is_settled = settled(tsi);
   count_settled(tsi, is_settled);
-  if (is_settled) tsi.phase = Phase::kSteady;
+  if (is_settled) {
+    tsi.phase = Phase::kSteady;
+    for (Address& address : tsi.addresses) address.entering = false;
+  }
   answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait, is_settled); }, true, "");
   if (!tsi.gone || tsi.vm != VmState::kLeaving || tsi.handle != kNoHandle) return;
   if (tsi.store_dirty || tsi.stores_waiting != 0 || tsi.program_dirty || tsi.programs_waiting != 0) return;
@@ -505,7 +513,7 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
                         : "not confirmed in time on uplink " + uplink(tsi).config.interface_name +
                               silence(uplink(tsi), now) + last + stray;
   if (settling && drop_entering(slot, now)) {
-    answer_if(slot, ends(Wait::kSettled), false, why);
+    refuse_waiting(slot, why, now);
   } else if (settling) {
     meet(slot, Word::kDeadline, why, now);
   }

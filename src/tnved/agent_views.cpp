@@ -148,7 +148,7 @@ std::string Agent::Impl::restore_at(Slot slot, const TsiRecord& record, Instant 
                                       tsis_.ip(slot, address), address.priority);
   for (const Address& address : tsi.addresses)
     if (address.hold == Hold::kReserved)
-      uplink(tsi).station.restore_held(tsi.handle, address.mac, tsis_.ip(slot, address));
+      uplink(tsi).station.note_held(tsi.handle, address.mac, tsis_.ip(slot, address));
   if (tsi.vm == VmState::kLeaving) {
     tsi.closing = true;
     uplink(tsi).station.close(tsi.handle, now);

@@ -35,7 +35,7 @@ struct Address {
   bool vid_used = false;    ///< `vid` is counted in the domain
   bool awaited = false;     ///< the station owes its word on what was asked last
   Hold hold = Hold::kFree;  ///< taken away by the nNVE; not asked for before someone wants it again (S7)
-  bool entering = false;    ///< added by name and not yet confirmed: a refusal drops it
+  bool entering = false;    ///< added by name and not in place yet: a refusal drops it
   Priority priority;        ///< as the nNVE answered
   IpTable::Number ip = 0;   ///< of the TSI, in the table's `ips`
 

@@ -33,9 +33,8 @@ namespace {
 
 constexpr std::size_t kVidsMax = 4094;
 
-bool acknowledges(const ecp::Frame& frame, const ecp::Transmitter& transmitter) {
-  const auto* awaiting = std::get_if<ecp::Transmitter::AwaitingAck>(&transmitter.state());
-  return frame.operation == ecp::Operation::kAck && awaiting != nullptr && awaiting->sequence == frame.sequence;
+const ecp::Transmitter::AwaitingAck* outstanding(const ecp::Session& session) {
+  return std::get_if<ecp::Transmitter::AwaitingAck>(&session.transmitter().state());
 }
 
 }  // namespace
@@ -49,11 +48,14 @@ bool Uplink::admits(const ecp::Frame& frame, bool is_signed, Instant now) const 
 }
 
 bool Uplink::is_last_try() const {
-  const auto* awaiting = std::get_if<ecp::Transmitter::AwaitingAck>(&session.transmitter().state());
-  return awaiting != nullptr && awaiting->retries_left == 0;
+  const auto* ecpdu = outstanding(session);
+  return ecpdu != nullptr && ecpdu->retries_left == 0;
 }
 
-bool Uplink::awaits(const ecp::Frame& frame) const { return acknowledges(frame, session.transmitter()); }
+bool Uplink::awaits(const ecp::Frame& frame) const {
+  const auto* ecpdu = outstanding(session);
+  return frame.operation == ecp::Operation::kAck && ecpdu != nullptr && ecpdu->sequence == frame.sequence;
+}
 
 ecp::Session::Verdict Uplink::accept(ecp::Frame frame, std::uint64_t counter, Instant now) {
   nnve = frame.source;

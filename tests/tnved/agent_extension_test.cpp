@@ -131,6 +131,25 @@ TEST(AgentDeactivated, AllAddressesCloseThePortAndTheTsiStaysAssociated) {
   EXPECT_TRUE(bench.view(1)->port_open);
 }
 
+/// Whoever is told no finds what was there before: the address that was asked for is not there afterwards either.
+TEST(AgentDeactivated, AnAdditionUnderWayIsRefusedAndLeavesNothing) {
+  Bench bench = running();
+  bench.hold_results = true;
+  AddressEvent add{AddressVerb::kAdd, Bench::vsi(1), 77, std::nullopt, {}};
+  add.macs = {Bench::mac(3)};
+  bench.agent->handle_addresses(add, bench.now);
+  bench.settle();
+  ASSERT_FALSE(bench.answer(77));
+  deactivate(bench, {Bench::mac(2)});
+  ASSERT_TRUE(bench.answer(77));
+  EXPECT_FALSE(bench.answer(77)->ok);
+  bench.hold_results = false;
+  bench.run(seconds(5));
+  EXPECT_EQ(bench.view(1)->addresses.size(), 2u);
+  EXPECT_FALSE(bench.has_row("fdb 1/70001 " + Bench::mac(3).to_string()));
+  EXPECT_TRUE(bench.consistent());
+}
+
 TEST(AgentDeactivated, AStartUnderWayIsRefusedAndTheVmIsNotLetRun) {
   Bench bench;
   bench.ask(1, Verb::kCreate);

@@ -10,11 +10,6 @@ mkdir -p "$logs"
 
 . tools/dev.d/lib/accept.sh
 
-# tail_of PATTERN: the output, whole in the log, and its last line with the pattern as evidence.
-tail_of() {
-  tee /dev/stderr >"$logs/out"
-  grep -E "$1" "$logs/out" | tail -1 >&3
-}
 netns() { tests/netns/isolate.sh "tests/netns/$1.sh" build/release "${@:2}"; }
 
 port_update() {

@@ -11,12 +11,6 @@ mkdir -p "$logs"
 
 . tools/dev.d/lib/accept.sh
 
-# tail_of PATTERN: the output, whole in the log, and its last line with the pattern as evidence.
-tail_of() {
-  tee /dev/stderr >"$logs/out"
-  grep -E "$1" "$logs/out" | tail -1 >&3
-}
-
 units() {
   tools/dev vm systemd | tail_of '^vm systemd: '
   ctest --test-dir build/release --no-tests=error -V -R '^systemd_units$' | tee /dev/stderr | grep -o 'exposure level.*' >&3

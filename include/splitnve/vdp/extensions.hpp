@@ -250,5 +250,7 @@ void write_reserved(VdpduWriter& writer, const Extension& extension);
 std::size_t extension_octets(const Extension& extension);
 /// A VDPDU of nothing but our capabilities, under the zero manager.
 void write_capabilities_only(const Capabilities& capabilities, OctetString& out);
+/// A VDPDU of nothing at all: its acknowledgement is what is wanted.
+void write_question(OctetString& out);
 
 }  // namespace splitnve::vdp

@@ -132,8 +132,9 @@ class Station {
   /// Takes levels for confirmed that a store remembered; the association is queued for re-assertion with its VIDs.
   void restore_entry(Handle handle, MacAddress mac, Level level, Vid vid, Instant now, const IpPrefix& ip = {},
                      Priority priority = Priority());
-  /// The bridge had lowered the entry before a restart of ours: Released follows when it is let back.
-  void restore_held(Handle handle, MacAddress mac, const IpPrefix& ip = {});
+  /// The bridge holds the entry, as a refusal says, or as it did before a restart of ours: Released follows when it
+  /// lets it back.
+  void note_held(Handle handle, MacAddress mac, const IpPrefix& ip = {});
   /// The bridge may have lost everything (link flap, restart): queues every association again with its assigned VIDs.
   void reassert_all(Instant now);
   /// Another bridge is there: what is sent from now on asks it for VIDs (S13).
@@ -233,7 +234,7 @@ class Station {
     bool null_vid : 1 = false;      ///< asks for another VID after code 5 (S13)
     bool lost : 1 = false;          ///< gone at the peer though wanted; Revoked follows unless it comes back
     bool owed : 1 = false;          ///< the owner waits for Confirmed
-    bool held : 1 = false;          ///< lowered by the bridge, and not let back yet
+    bool held : 1 = false;          ///< by the bridge, which has not let it back yet
     bool mute : 1 = false;          ///< has an IP that the peer does not understand: nothing is asked for it (S20)
     bool was_associated() const { return held_active || maybe_active; }
     bool wanted() const { return desired != Level::kNone; }

@@ -21,6 +21,12 @@ item() {
   fi
 }
 
+# tail_of PATTERN: the output, whole in the log, and its last line with the pattern as evidence.
+tail_of() {
+  tee /dev/stderr >"$logs/out"
+  grep -E "$1" "$logs/out" | tail -1 >&3
+}
+
 # Runs ctest of the dev build for a regular expression, verbosely.
 dev_tests() {
   tools/dev build --preset dev >/dev/null
