@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/auth/authenticator.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "splitnve/auth/hmac.hpp"
 
 namespace splitnve::auth {
 namespace {
@@ -45,10 +44,7 @@ void Authenticator::renew_nonce() {
   const std::uint64_t number = nonces_++;
   std::array<std::uint8_t, sizeof(number)> text;
   BoundedWriter(text).u64(number);
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest;
-  ensure(HMAC(EVP_sha256(), config_.seed.data(), static_cast<int>(config_.seed.size()), text.data(), text.size(),
-              digest.data(), nullptr) != nullptr,
-         "libcrypto has failed");
+  const auto digest = Hmac(config_.seed)(text);
   std::copy_n(digest.begin(), nonce_.size(), nonce_.begin());
 }
 

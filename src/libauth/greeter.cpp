@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "splitnve/auth/greeter.hpp"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <algorithm>
 
 namespace splitnve::auth {
@@ -17,9 +13,6 @@ std::int64_t slot_of(Instant now) { return now.time_since_epoch() / Greeter::kSl
 
 }  // namespace
 
-Greeter::Greeter(const Secret& secret) : secret_(secret) {}
-Greeter::~Greeter() { OPENSSL_cleanse(secret_.data(), secret_.size()); }
-
 Parties Greeter::parties(const vdp::Capabilities& shown, const vdp::Capabilities& own, const Link& link,
                          std::int64_t slot) const {
   std::array<std::uint8_t, 8 + 8 + 4 + 6 + 6 + 16 + 16> room;
@@ -31,10 +24,7 @@ Parties Greeter::parties(const vdp::Capabilities& shown, const vdp::Capabilities
   writer.octets(link.station.octets());
   writer.octets(shown.system);
   writer.octets(shown.nonce);
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest;
-  ensure(HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), room.data(), writer.size(), digest.data(),
-              nullptr) != nullptr,
-         "libcrypto has failed");
+  const auto digest = mac_(Octets(room).first(writer.size()));
   Parties out{shown.nonce, {}, shown.system, own.system, link.station, link.own_mac};
   std::copy_n(digest.begin(), out.bridge_nonce.size(), out.bridge_nonce.begin());
   return out;

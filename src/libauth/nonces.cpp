@@ -2,24 +2,18 @@
 #include "splitnve/auth/nonces.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 
 namespace splitnve::auth {
 
-Nonces::~Nonces() { OPENSSL_cleanse(secret_.data(), secret_.size()); }
+Nonces::Nonces(const Secret& secret) : mac_(secret) {}
 
 Secret Nonces::draw() {
   std::array<std::uint8_t, 8> number;
   BoundedWriter(number).u64(drawn_++);
-  Secret out;
-  static_assert(sizeof out == 32, "as long as the digest");
-  ensure(HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()), number.data(), number.size(), out.data(),
-              nullptr) != nullptr,
-         "libcrypto has failed");
-  return out;
+  static_assert(sizeof(Secret) == Hmac::kDigestOctets);
+  return mac_(number);
 }
 
 Nonce Nonces::next() {

@@ -103,28 +103,14 @@ void ReplayWindow::spend(std::uint64_t counter, ecp::Operation operation) {
   seen_ |= std::uint64_t{1} << (highest_ - counter);
 }
 
-void Session::FreeMac::operator()(evp_mac_ctx_st* mac) const { EVP_MAC_CTX_free(mac); }
-
-Session::Mac Session::prepare(Octets key) {
-  static const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr),
-                                                                      EVP_MAC_free);
-  must(hmac != nullptr);
-  Mac mac(EVP_MAC_CTX_new(hmac.get()));
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, kSha256, 0),
-                               OSSL_PARAM_construct_end()};
-  must(mac != nullptr && EVP_MAC_init(mac.get(), key.data(), key.size(), params) == 1);
-  return mac;
-}
-
 Session::Session(const Key& key, const Parties& parties, vdp::Role own)
     : key_(key.id), id_(session_id(key.id, parties)), parties_(parties), own_(own) {
   DerivedKeys keys;
   derive(key, parties, keys);
-  Mac station = prepare(Octets(keys).first(kDigestOctets));
-  Mac bridge = prepare(Octets(keys).last(kDigestOctets));
+  const Octets station = Octets(keys).first(kDigestOctets), bridge = Octets(keys).last(kDigestOctets);
+  ours_.emplace(own == vdp::Role::kStation ? station : bridge);
+  theirs_.emplace(own == vdp::Role::kStation ? bridge : station);
   OPENSSL_cleanse(keys.data(), keys.size());
-  ours_ = std::move(own == vdp::Role::kStation ? station : bridge);
-  theirs_ = std::move(own == vdp::Role::kStation ? bridge : station);
 }
 
 Session::Session(Session&&) noexcept = default;
@@ -141,7 +127,7 @@ const MacAddress& Session::peer_mac() const {
   return own_ == vdp::Role::kStation ? parties_.bridge_mac : parties_.station_mac;
 }
 
-Session::Tag Session::sign(Mac& mac, vdp::Role direction, const Envelope& envelope, Octets covered) {
+Session::Tag Session::sign(const Hmac& mac, vdp::Role direction, const Envelope& envelope, Octets covered) {
   std::array<std::uint8_t, 2 + 6 + ecp::kHeaderOctets> room;
   BoundedWriter prefix(room);
   prefix.u8(destination_class(envelope.destination));
@@ -149,13 +135,7 @@ Session::Tag Session::sign(Mac& mac, vdp::Role direction, const Envelope& envelo
   prefix.octets(envelope.source.octets());
   ecp::encode_header(
       {ecp::kVersion, static_cast<std::uint8_t>(envelope.operation), ecp::kSubtypeVdp, envelope.sequence}, prefix);
-  std::array<std::uint8_t, kDigestOctets> digest;
-  std::size_t octets = 0;
-  // Without a key it begins anew under the one it was prepared with.
-  must(EVP_MAC_init(mac.get(), nullptr, 0, nullptr) == 1 &&
-       EVP_MAC_update(mac.get(), room.data(), prefix.size()) == 1 &&
-       EVP_MAC_update(mac.get(), covered.data(), covered.size()) == 1 &&
-       EVP_MAC_final(mac.get(), digest.data(), &octets, digest.size()) == 1 && octets == digest.size());
+  auto digest = mac(Octets(room).first(prefix.size()), covered);
   Tag tag;
   std::copy_n(digest.begin(), tag.size(), tag.begin());
   OPENSSL_cleanse(digest.data(), digest.size());
@@ -177,14 +157,14 @@ void Session::seal_with(std::uint64_t counter, const Envelope& envelope, OctetSt
   writer.u16(key_.value());
   writer.u64(id_);
   writer.u64(counter);
-  writer.octets(sign(ours_, own_, envelope, Octets(vdpdu).first(before + writer.size())));
+  writer.octets(sign(*ours_, own_, envelope, Octets(vdpdu).first(before + writer.size())));
   writer.u16(0);
   ensure(writer.room() == 0 && !writer.overflowed(), "the authentication TLV and End fill their room");
 }
 
 bool Session::verify(const Envelope& envelope, Octets covered, const Tag& tag) {
   const vdp::Role peer = own_ == vdp::Role::kStation ? vdp::Role::kBridge : vdp::Role::kStation;
-  const Tag right = sign(theirs_, peer, envelope, covered);
+  const Tag right = sign(*theirs_, peer, envelope, covered);
   return CRYPTO_memcmp(right.data(), tag.data(), tag.size()) == 0;
 }
 

@@ -15,6 +15,14 @@ namespace {
 
 /// Of the stations that might give way to a new one, so many are looked at for one frame.
 constexpr unsigned kUnprovenLooks = 8;
+/// Deadlines of stations that have not acknowledged anything yet are kept at multiples of this, or of an eighth of the
+/// ack timer.
+constexpr Duration kBundled = std::chrono::milliseconds(1);
+
+Instant rounded_up(Instant at, Duration grain) {
+  const Duration past = at.time_since_epoch() % grain;
+  return past == Duration::zero() ? at : at + grain - past;
+}
 
 MacAddress answered_at(const ecp::Frame& frame) {
   return is_link_group(frame.destination) ? ecp::kNearestCustomerBridge : frame.source;
@@ -445,6 +453,9 @@ void Impl::schedule(Index peer, Instant now) {
   if ((to.bridge.queued() || to.asked) && to.next_send > now) at = earliest(at, to.next_send);
   if (to.tsis == 0)
     at = earliest(at, std::max(to.heard_or_begun() + kIdlePeerForgotten, now + std::chrono::seconds(1)));
+  // Whoever has not shown yet that it is there is served together with others of its kind: a flood of stations that
+  // say one word each costs few wake-ups.
+  if (at && !to.proven) *at = rounded_up(*at, std::max(ports[to.port_index].ecp.ack_timer() / 8, kBundled));
   if (at) {
     peer_deadlines.set(peer, *at);
   } else {

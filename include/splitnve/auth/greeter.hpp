@@ -27,10 +27,9 @@ class Greeter {
   };
 
   /// `secret`: unpredictable, of this process alone.
-  explicit Greeter(const Secret& secret);
+  explicit Greeter(const Secret& secret) : mac_(secret) {}
   Greeter(const Greeter&) = delete;
   Greeter& operator=(const Greeter&) = delete;
-  ~Greeter();
 
   /// The answer to a plain hello that showed `shown`, as a frame; `own` are our capabilities, their nonce is replaced.
   void answer(const vdp::Capabilities& shown, const Key& key, const vdp::Capabilities& own, const Link& link,
@@ -46,7 +45,7 @@ class Greeter {
   Parties parties(const vdp::Capabilities& shown, const vdp::Capabilities& own, const Link& link,
                   std::int64_t slot) const;
 
-  Secret secret_;
+  Hmac mac_;  ///< keyed with the secret
   std::uint64_t generation_ = 0;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "splitnve/auth/hmac.hpp"
 #include "splitnve/auth/session.hpp"
 
 namespace splitnve::auth {
@@ -11,10 +12,7 @@ using Secret = std::array<std::uint8_t, 32>;
 /// Nonces from a secret, by HMAC-SHA-256: none tells another, and none comes twice.
 class Nonces {
  public:
-  explicit Nonces(const Secret& secret) : secret_(secret) {}
-  Nonces(const Nonces&) = delete;
-  Nonces& operator=(const Nonces&) = delete;
-  ~Nonces();
+  explicit Nonces(const Secret& secret);
 
   Nonce next();
   /// Another secret, for a part that keeps one of its own.
@@ -23,7 +21,7 @@ class Nonces {
  private:
   Secret draw();
 
-  Secret secret_;
+  Hmac mac_;  ///< keyed with the secret
   std::uint64_t drawn_ = 0;
 };
 

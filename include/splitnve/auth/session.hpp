@@ -13,14 +13,13 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <optional>
 
+#include "splitnve/auth/hmac.hpp"
 #include "splitnve/auth/keys.hpp"
 #include "splitnve/base/bytes.hpp"
 #include "splitnve/ecp/header.hpp"
 #include "splitnve/vdp/extensions.hpp"
-
-struct evp_mac_ctx_st;
 
 namespace splitnve::auth {
 
@@ -90,20 +89,15 @@ class Session {
 
  private:
   using Tag = std::array<std::uint8_t, kTagOctets>;
-  struct FreeMac {
-    void operator()(evp_mac_ctx_st* mac) const;
-  };
-  using Mac = std::unique_ptr<evp_mac_ctx_st, FreeMac>;
 
-  static Mac prepare(Octets key);
-  static Tag sign(Mac& mac, vdp::Role direction, const Envelope& envelope, Octets covered);
+  static Tag sign(const Hmac& mac, vdp::Role direction, const Envelope& envelope, Octets covered);
   void seal_with(std::uint64_t counter, const Envelope& envelope, OctetString& vdpdu);
 
   KeyId key_;
   std::uint64_t id_ = 0;
   Parties parties_;
   vdp::Role own_;
-  Mac ours_, theirs_;
+  std::optional<Hmac> ours_, theirs_;  ///< made with the session
   std::uint64_t counter_ = 0;
 };
 

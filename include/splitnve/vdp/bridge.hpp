@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <boost/container/devector.hpp>
 #include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -219,7 +219,7 @@ class Bridge {
   const VnAttributesOf* attributes_ = nullptr;
   VnBridge vns_;
   StandingQueue standings_;
-  std::deque<LetGo> let_go_;
+  boost::container::devector<LetGo> let_go_;
   Rows rows_;
   boost::unordered_flat_map<VsiId, Chain, boost::hash<VsiId>> chains_;
   struct Why {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <boost/container/devector.hpp>
 #include <cstddef>
-#include <deque>
 #include <vector>
 
 #include "splitnve/vdp/codec.hpp"
@@ -38,7 +38,7 @@ class StandingQueue {
  private:
   Flags offered_;
   Flags peer_;
-  std::deque<Standing> waiting_;
+  boost::container::devector<Standing> waiting_;
   std::vector<Standing> sent_;
 };
 

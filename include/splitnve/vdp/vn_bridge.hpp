@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <boost/container/devector.hpp>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,8 +57,8 @@ class VnBridge {
 
   Flags offered_;
   Flags peer_;
-  std::deque<Asked> asked_;
-  std::deque<Said> answers_;
+  boost::container::devector<Asked> asked_;
+  boost::container::devector<Said> answers_;
   std::map<GroupId, Said> commands_;
   std::vector<Said> sent_answers_, sent_commands_;
   Stats stats_;
