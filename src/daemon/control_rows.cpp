@@ -188,8 +188,8 @@ void write_held(host::JsonText row, const agent::HeldRecords::Held& held, std::s
   row.close('}');
 }
 
-void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips) {
-  row.key("ips").open('[');
+void write_ips(host::JsonText& row, const char* key, const std::vector<IpPrefix>& ips) {
+  row.key(key).open('[');
   for (const IpPrefix& ip : ips) row.value(ip.to_string());
   row.close(']');
 }

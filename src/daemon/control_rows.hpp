@@ -55,8 +55,8 @@ std::vector<nlohmann::json> evb_rows(const std::vector<agent::EvbView>& ports);
 void write_counters(host::JsonText& row, const datapath::InstanceCounters& counters);
 /// A row of tsi.show for a record that is held; its state is `held`.
 void write_held(host::JsonText row, const agent::HeldRecords::Held& held, std::string_view vn_alias);
-/// The member `ips`.
-void write_ips(host::JsonText& row, const std::vector<IpPrefix>& ips);
+/// A member with IPs.
+void write_ips(host::JsonText& row, const char* key, const std::vector<IpPrefix>& ips);
 /// Adds `last_heard_ms` and counts of ECPDUs; `capable` (unknown, capable, legacy), of what the peer has shown `system,
 /// role, flags, epoch`, and `given_up`, what we could do and it has not shown (S20); `authentication` (off, none,
 /// refused, authenticated), `key` of the session, `authentication_refusal`, the last cause while there is no session,

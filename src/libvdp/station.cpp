@@ -211,7 +211,10 @@ void Station::reassert_all(Instant now) {
 void Station::forget_vids() {
   for (Handle h = 0; h < associations_.slots(); ++h) {
     if (!associations_.contains(h)) continue;
-    for (Entry& entry : associations_[h].entries) entry.null_vid = true;
+    for (Entry& entry : associations_[h].entries) {
+      entry.null_vid = true;
+      entry.known = false;
+    }
   }
 }
 

@@ -252,23 +252,23 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
   const TlvType command = take_answer(handle);
   Row& row = associations_[handle];
   if (command != TlvType::kDeAssociate) learn_attributes(row.group);
-  bool all_renewed = command != TlvType::kDeAssociate;
   std::size_t at = 0;
   for (Entry& entry : row.entries) {
-    if (entry.in_flight) {
-      accept_entry(handle, entry, command, answer == nullptr ? FilterEntry() : answer->entry(at++));
-    } else if (entry.renewable()) {
-      all_renewed = false;  // it still ages from its own last renewal
-    }
+    entry.renewed = entry.in_flight;
+    if (entry.in_flight) accept_entry(handle, entry, command, answer == nullptr ? FilterEntry() : answer->entry(at++));
   }
+  if (command != TlvType::kDeAssociate && ips_.count(handle) != 0) accept_macs(handle);
+  // One that the answer does not speak for still ages from its own last renewal.
+  const bool all_renewed = command != TlvType::kDeAssociate &&
+                           std::ranges::all_of(row.entries, [](const Entry& e) { return e.renewed || !e.renewable(); });
   if (all_renewed) row.keepalive_at = next_keepalive(handle, now);
   settle_entries(handle);
   advance(handle, now);
 }
 
 void Station::accept_entry(Handle handle, Entry& entry, TlvType command, const FilterEntry& answer) {
-  entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
   if (command == TlvType::kDeAssociate) {
+    entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
     if (entry.wanted()) {
       entry.lost = entry.lost || entry.confirmed != Level::kNone;
       entry.owed = true;
@@ -277,12 +277,42 @@ void Station::accept_entry(Handle handle, Entry& entry, TlvType command, const F
     entry.held_active = false;
     return;
   }
-  if (entry.confirmed != entry.sent || entry.vid != answer.vid || entry.priority != answer.priority() || entry.lost)
-    entry.owed = true;
+  grant_entry(handle, entry, command == TlvType::kAssociate, answer.vid, answer.priority());
+}
+
+/// To name an IP renews its MAC at the bridge, and raises it, but never lowers it: so one TLV does for both, unless the
+/// MAC may be active there, from an earlier life of ours as well, and shall not be (H7). It is granted with the last of
+/// its IPs that was asked for: it opens guarded.
+void Station::accept_macs(Handle handle) {
+  Row& row = associations_[handle];
+  for (Entry& mac : row.entries) {
+    if (mac.ip != 0 || mac.renewed || mac.refused || !mac.wanted()) continue;
+    const Entry* spoken = nullptr;
+    bool waits = false;
+    for (const Entry& ip : row.entries) {
+      if (ip.ip == 0 || ip.mac != mac.mac) continue;
+      waits = waits || ip.need() == Need::kChange;
+      const bool renews_or_raises = ip.sent == Level::kActive || (mac.known && !mac.was_associated());
+      if (ip.renewed && ip.sent == mac.target() && renews_or_raises) spoken = &ip;
+    }
+    if (spoken == nullptr || waits) continue;
+    // A MAC that is known there keeps its VID: where that may be another one, the MAC asks for itself.
+    if (mac.confirmed != Level::kNone && !mac.null_vid && mac.vid != spoken->vid) continue;
+    mac.sent = spoken->sent;
+    mac.renewed = true;
+    grant_entry(handle, mac, spoken->held_active, spoken->vid, spoken->priority);
+  }
+}
+
+/// What was sent for the entry stands at the bridge.
+void Station::grant_entry(Handle handle, Entry& entry, bool associated, Vid vid, Priority priority) {
+  entry.known = true;
+  entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
+  if (entry.confirmed != entry.sent || entry.vid != vid || entry.priority != priority || entry.lost) entry.owed = true;
   entry.confirmed = entry.sent;
-  entry.held_active = command == TlvType::kAssociate;
-  entry.vid = answer.vid;
-  entry.priority = answer.priority();
+  entry.held_active = associated;
+  entry.vid = vid;
+  entry.priority = priority;
   entry.lost = false;
   if (entry.desired == entry.sent) entry.refused = false;
   const bool still_held = told_ != nullptr && told_->reason;

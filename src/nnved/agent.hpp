@@ -30,7 +30,8 @@ struct AddressView {
   Vid vid;
   bool active = false;
   bool superseded = false;
-  std::vector<IpPrefix> ips;  ///< the only sources of their families that its frames may have
+  std::vector<IpPrefix> ips;                ///< the only sources of their families that its frames may have
+  std::vector<IpPrefix> deactivated_ips{};  ///< of these the ones that are reserved while the MAC is active (D8)
 };
 struct TsiView {
   InstanceId instance;

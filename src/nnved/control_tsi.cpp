@@ -11,7 +11,8 @@ void write_addresses(host::JsonText& row, const TsiView& tsi) {
   for (const AddressView& address : tsi.addresses) {
     row.open('{').member("mac", address.mac.to_string()).member("vid", address.vid.value());
     row.member("active", address.active).member("superseded", address.superseded);
-    daemon::write_ips(row, address.ips);
+    daemon::write_ips(row, "ips", address.ips);
+    daemon::write_ips(row, "deactivated_ips", address.deactivated_ips);
     row.member("source", "signalled").close('}');
   }
   row.close(']');

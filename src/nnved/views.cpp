@@ -68,7 +68,9 @@ std::optional<TsiView> Agent::tsi(std::uint32_t slot) const {
   view.last_refusal = info(row.last_refusal).text;
   for (const AddressRow& address : row.addresses) {
     if (address.ip != 0) {
-      view.addresses.back().ips.push_back(impl_->tsis.name(slot, address).ip);
+      AddressView& mac = view.addresses.back();
+      mac.ips.push_back(impl_->tsis.name(slot, address).ip);
+      if (mac.active && address.level != Level::kActive) mac.deactivated_ips.push_back(mac.ips.back());
       continue;
     }
     view.addresses.push_back({address.mac,

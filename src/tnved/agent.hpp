@@ -67,6 +67,7 @@ enum class AddressVerb : std::uint8_t {
   kRemove,      ///< De-Associate them
   kDeactivate,  ///< Pre-Associate them: reserved, closed, whatever the VM does
   kActivate,    ///< they follow the VM again
+  kChangeIp,    ///< `to` instead of the only IP named: the old one goes when the new one is in place (D10)
 };
 const char* to_string(AddressVerb verb);
 
@@ -76,9 +77,9 @@ struct AddressEvent {
   std::uint64_t asker = 0;    ///< as in LifecycleEvent
   std::optional<GroupId> vn;  ///< if given, it must be the TSI's
   std::vector<MacAddress> macs;
-  /// Of these MACs. kRemove takes away the IPs of a MAC of which some are named, else the MAC with all of them; the
-  /// last two verbs name MACs only, whose IPs follow.
+  /// Of these MACs. A MAC of which some are named is meant by these alone, else with all of them; kAdd means both.
   std::vector<HostIp> ips{};
+  IpPrefix to{};  ///< of kChangeIp
 };
 
 /// What an operator wants of a whole VN (S30), by its ID or its name (B9).
@@ -100,8 +101,9 @@ struct AddressView {
   vdp::Level confirmed = vdp::Level::kNone;
   Vid vid;
   bool held = false;  ///< the nNVE took it away or lets it be reserved only; asked for again only on demand (S7)
-  std::vector<IpPrefix> ips;  ///< the only sources of their families that its frames may have
-  Priority priority{};        ///< of its frames on the uplink, as the nNVE answered
+  std::vector<IpPrefix> ips;                ///< the only sources of their families that its frames may have
+  Priority priority{};                      ///< of its frames on the uplink, as the nNVE answered
+  std::vector<IpPrefix> deactivated_ips{};  ///< of `ips` the ones that are reserved only, by name (D8)
 };
 struct TsiView {
   InstanceId instance;

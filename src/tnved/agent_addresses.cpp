@@ -11,7 +11,7 @@ namespace {
 bool adds(AddressVerb verb) { return verb == AddressVerb::kAdd; }
 /// Is the MAC itself meant, and not only IPs of it?
 bool names_mac(const AddressEvent& event, MacAddress mac) {
-  return event.verb != AddressVerb::kRemove ||
+  return adds(event.verb) ||
          std::none_of(event.ips.begin(), event.ips.end(), [mac](const HostIp& ip) { return ip.mac == mac; });
 }
 bool takes_away(AddressVerb verb) { return verb == AddressVerb::kRemove || verb == AddressVerb::kDeactivate; }
@@ -26,7 +26,9 @@ void Agent::Impl::handle_addresses(const AddressEvent& event, Instant now) {
   if (auto refusal = may_change(tsis_[slot], event); !refusal.empty()) return answer(event.asker, false, refusal);
   for (MacAddress mac : event.macs)
     if (names_mac(event, mac)) change_address(slot, event.verb, mac);
-  for (const HostIp& ip : event.ips) change_ip(slot, event.verb, ip);
+  for (const HostIp& ip : event.ips)
+    event.verb == AddressVerb::kChangeIp ? begin_ip_change(slot, ip, event.to, event.asker)
+                                         : change_ip(slot, event.verb, ip);
   to_store(slot);
   refresh_ports(slot, to_string(event.verb));
   pursue(slot, now);
@@ -62,35 +64,7 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
     if (holder && tsis_[*holder].vsi != tsi.vsi)
       return mac->to_string() + " belongs to VSI " + tsis_[*holder].vsi.to_string() + " in this VN";
   }
-  if (event.ips.empty()) return "";
-  switch (event.verb) {
-    case AddressVerb::kAdd: return may_hold_ips(event.ips, event.macs, tsis_.find(tsi.vsi));
-    case AddressVerb::kRemove:
-      for (const HostIp& ip : event.ips) {
-        const Address* known = tsis_.find(*tsis_.find(tsi.vsi), ip.mac, ip.ip);
-        if (ip.ip.is_none() || known == nullptr || known->removing())
-          return ip.ip.to_string() + " is no IP of " + ip.mac.to_string();
-      }
-      return "";
-    case AddressVerb::kDeactivate:
-    case AddressVerb::kActivate: break;
-  }
-  return "an IP address follows its MAC: name the MAC alone";
-}
-
-void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
-  Address* address = tsis_.find(slot, ip.mac, ip.ip);
-  if (adds(verb)) {
-    if (address == nullptr) {
-      add_address(slot, Address(ip.mac), ip.ip);
-      address = tsis_.find(slot, ip.mac, ip.ip);
-      address->entering = true;
-    }
-    if (address->removing()) address->entering = true;
-    address->hold = Hold::kFree;
-  }
-  address->wanted = adds(verb) ? vdp::Level::kActive : vdp::Level::kNone;
-  touch_ips(slot, ip.mac);
+  return may_change_ips(*tsis_.find(tsi.vsi), event);
 }
 
 void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
@@ -111,25 +85,14 @@ void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
       address.wanted = vdp::Level::kActive;
       address.hold = Hold::kFree;
       break;
+    case AddressVerb::kChangeIp: break;  // names an IP
   }
-  for (Address& ip : tsis_[slot].addresses) {  // its IPs follow
+  for (Address& ip : tsis_[slot].addresses) {  // its IPs go with it, and wait for nobody longer than it does
     if (ip.mac != mac || ip.is_mac() || ip.removing()) continue;
-    ip.wanted = address.wanted;
+    if (address.removing()) ip.wanted = vdp::Level::kNone;
     if (address.hold == Hold::kFree) ip.hold = Hold::kFree;
   }
   touch_ips(slot, mac);
-}
-
-void Agent::Impl::forget_ips(Slot slot, MacAddress mac) {
-  if (tsis_.ips().count(slot) == 0) return;
-  touch_ips(slot, mac);
-  Tsi& tsi = tsis_[slot];
-  for (std::size_t i = tsi.addresses.size(); i-- > 0;) {
-    Address& address = tsi.addresses[i];
-    if (address.mac != mac || address.is_mac()) continue;
-    set_confirmed(slot, address, vdp::Level::kNone, Vid());
-    tsis_.erase_address(slot, address);
-  }
 }
 
 /// Addresses that were added, and whose addition nobody has been told of yet, are given up. True if there were any.
@@ -146,6 +109,7 @@ bool Agent::Impl::drop_entering(Slot slot, Instant now) {
     any = true;
   }
   if (!any) return false;
+  ip_changes_.erase(slot);
   to_store(slot);
   refresh_ports(slot, "its addition was refused");
   pursue(slot, now);

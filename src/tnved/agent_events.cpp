@@ -71,23 +71,6 @@ std::string Agent::Impl::may_hold(const LifecycleEvent& event, DomainId domain, 
   return may_hold_ips(event.ips, event.macs, self);
 }
 
-std::string Agent::Impl::may_hold_ips(const std::vector<HostIp>& ips, const std::vector<MacAddress>& macs,
-                                      std::optional<Slot> self) const {
-  std::size_t count = self ? tsis_.ips().count(*self) : 0;
-  for (auto ip = ips.begin(); ip != ips.end(); ++ip) {
-    if (!ip->ip.is_usable_source() || ip->ip.has_host_bits())
-      return ip->ip.to_string() + " is no IP address that a VM may send from";
-    if (std::find(macs.begin(), macs.end(), ip->mac) == macs.end())
-      return ip->ip.to_string() + " is of " + ip->mac.to_string() + ", which is not named";
-    if (std::find(ips.begin(), ip, *ip) != ip) return ip->ip.to_string() + " is named twice";
-    const bool known = self && tsis_.find(*self, ip->mac, ip->ip) != nullptr;
-    count += known ? 0 : 1;
-  }
-  if (count > limits::kIpsPerInstanceMax || tsis_.ips().size() + ips.size() > limits::kIpRowsMax)
-    return "too many IP addresses: a TSI has at most " + std::to_string(limits::kIpsPerInstanceMax);
-  return "";
-}
-
 std::string Agent::Impl::create(const LifecycleEvent& event, std::optional<Slot> known, Instant now) {
   if (!event.vn.is_vn_id()) return "VN " + std::to_string(event.vn.value()) + " is not in 1..16777215";
   const auto via = uplink_for(event.vn);
@@ -381,17 +364,6 @@ void Agent::Impl::add_address(Slot slot, Address address, const IpPrefix& ip) {
   if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, address.mac);
   if (!ip.is_none()) vswitch_.touch_ip(TsiTable::instance(slot), address.mac, ip);
   to_program(slot);
-}
-
-void Agent::Impl::touch_ips(Slot slot, MacAddress mac) {
-  if (tsis_.ips().count(slot) == 0) return;
-  const Tsi& tsi = tsis_[slot];
-  for (const Address& address : tsi.addresses) {
-    if (address.mac != mac || address.is_mac()) continue;
-    vswitch_.touch_ip(TsiTable::instance(slot), mac, tsis_.ip(slot, address));
-    if (tsi.port.value() != 0) vswitch_.touch_guard(domain(tsi), tsi.port, mac);
-    to_program(slot);
-  }
 }
 
 /// Brings FDB rows and flood membership in line with the VM's state and the nNVE's word. Closing is announced at once,

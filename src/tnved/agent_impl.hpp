@@ -205,7 +205,10 @@ struct Agent::Impl {
   void change_address(Slot slot, AddressVerb verb, MacAddress mac);
   /// The nNVE has let the MAC go, and its IPs with it.
   void forget_ips(Slot slot, MacAddress mac);
+  std::string may_change_ips(Slot slot, const AddressEvent& event) const;
   void change_ip(Slot slot, AddressVerb verb, const HostIp& ip);
+  void begin_ip_change(Slot slot, const HostIp& from, const IpPrefix& to, std::uint64_t asker);
+  bool complete_ip_changes(Slot slot, Instant now);
   vdp::Level wanted(const Tsi& tsi, const Address& address) const;
   bool drop_entering(Slot slot, Instant now);
   void hold(Slot slot, Instant now);
@@ -288,6 +291,12 @@ struct Agent::Impl {
   boost::unordered_flat_map<Slot, std::string> reasons_;
   /// Manager and type that the nNVE had confirmed, while it has not confirmed others.
   boost::unordered_flat_map<Slot, std::pair<ManagerId, VsiType>> attributes_before_;
+  struct IpChange {
+    HostIp from;
+    IpPrefix to;
+    std::uint64_t asker;
+  };
+  boost::unordered_flat_map<Slot, std::vector<IpChange>> ip_changes_;  ///< whose new IP is not in place yet (D10)
   boost::unordered_flat_map<Slot, boost::container::small_vector<Asker, 1>> askers_;
   boost::unordered_flat_map<std::uint64_t, Batch> batches_;
   std::uint64_t last_batch_ = 0;

@@ -463,6 +463,7 @@ void Agent::Impl::check(Slot slot, Instant now) {
   if (is_settled) {
     tsi.phase = Phase::kSteady;
     for (Address& address : tsi.addresses) address.entering = false;
+    if (complete_ip_changes(slot, now)) return to_check(slot);
   }
   answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait, is_settled); }, true, "");
   if (!tsi.gone || tsi.vm != VmState::kLeaving || tsi.handle != kNoHandle) return;
@@ -470,6 +471,7 @@ void Agent::Impl::check(Slot slot, Instant now) {
   answer_if(slot, [](const Asker&) { return true; }, true, "");
   reasons_.erase(slot);
   attributes_before_.erase(slot);
+  ip_changes_.erase(slot);
   retries_.clear(slot);
   count_settled(tsi, false);
   --uplink(tsi).tsis;

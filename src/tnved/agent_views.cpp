@@ -182,7 +182,7 @@ void Agent::Impl::add_rows(Slot slot, datapath::Rows& rows) const {
   const InstanceId instance = TsiTable::instance(slot);
   for (const Address& address : tsi.addresses) {
     if (!address.is_mac()) {
-      if (!address.removing()) rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true, domain(tsi)});
+      if (address.passes()) rows.ips.push_back({instance, address.mac, tsis_.ip(slot, address), true, domain(tsi)});
       continue;
     }
     rows.guards.push_back(
@@ -245,10 +245,13 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
                               address.vid,
                               address.hold != Hold::kFree,
                               {},
-                              address.priority});
-    for (const Address& ip : tsi.addresses)
-      if (ip.mac == address.mac && !ip.is_mac() && !ip.removing())
-        view.addresses.back().ips.push_back(tsis_.ip(slot, ip));
+                              address.priority,
+                              {}});
+    for (const Address& ip : tsi.addresses) {
+      if (ip.mac != address.mac || ip.is_mac() || ip.removing()) continue;
+      view.addresses.back().ips.push_back(tsis_.ip(slot, ip));
+      if (!ip.passes()) view.addresses.back().deactivated_ips.push_back(tsis_.ip(slot, ip));
+    }
     if (view.vid.is_null() && address.confirmed != vdp::Level::kNone) view.vid = address.vid;
   }
   return view;

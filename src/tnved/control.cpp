@@ -114,7 +114,8 @@ json with_vsi(const Agent& agent, json args) {
 }  // namespace
 
 void add_address_verbs(daemon::Runtime<Agent>& runtime) {
-  for (const auto verb : {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate, AddressVerb::kActivate})
+  for (const auto verb : {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate, AddressVerb::kActivate,
+                          AddressVerb::kChangeIp})
     runtime.control().add(
         std::string("tsi.") + to_string(verb), Access::kAdmin, [&runtime, verb](const json& args, Responder respond) {
           auto event = address_event_from(verb, with_vsi(runtime.agent(), args), runtime.agent().config());

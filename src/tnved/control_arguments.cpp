@@ -121,6 +121,12 @@ Result<AddressEvent> address_event_from(AddressVerb verb, const json& args, cons
     event.vn = vn->vn;
   }
   if (const auto read = read_addresses(args, event); !read) return unexpected<Error>(read.error());
+  if (verb != AddressVerb::kChangeIp) return event;
+  if (event.ips.size() != 1) return bad_argument("ips", "names no single IP", "the one that is to be changed");
+  const auto to = args.find("to");
+  const auto ip = to != args.end() && to->is_string() ? IpPrefix::from_string(to->get<std::string>()) : std::nullopt;
+  if (!ip) return bad_argument("to", "no IP address or prefix", "what shall take its place, such as 192.0.2.8");
+  event.to = *ip;
   return event;
 }
 

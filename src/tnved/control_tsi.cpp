@@ -15,7 +15,8 @@ void write_addresses(host::JsonText& row, const TsiView& tsi) {
       row.null();
     else
       row.value(address.priority.pcp());
-    daemon::write_ips(row, address.ips);
+    daemon::write_ips(row, "ips", address.ips);
+    daemon::write_ips(row, "deactivated_ips", address.deactivated_ips);
     row.close('}');
   }
   row.close(']');

@@ -140,6 +140,7 @@ const char* to_string(AddressVerb verb) {
     case AddressVerb::kRemove: return "remove-address";
     case AddressVerb::kDeactivate: return "deactivate-address";
     case AddressVerb::kActivate: return "activate-address";
+    case AddressVerb::kChangeIp: return "change-ip";
   }
   return "unknown";
 }

@@ -42,6 +42,8 @@ struct Address {
   bool is_mac() const { return ip == 0; }
 
   bool removing() const { return wanted == vdp::Level::kNone; }
+  /// Of an IP: may frames have it where its MAC is open?
+  bool passes() const { return wanted == vdp::Level::kActive; }
 };
 
 /// One TSI, compact. What the VM's owner wants, what the nNVE and the datapath said; strings live elsewhere.
@@ -158,7 +160,7 @@ class TsiTable final : public AddressOwners {
     const std::uint32_t slot = instance.value() - 1;
     if (!rows_.contains(slot) || rows_[slot].port.value() == 0) return false;
     const Address* address = find(slot, mac, ip);
-    return address != nullptr && !address->removing();
+    return address != nullptr && address->passes();
   }
   DomainId domain_of(InstanceId instance) const override {
     const Tsi& tsi = rows_[instance.value() - 1];

@@ -24,7 +24,7 @@ using tnved::Verb;
 constexpr Verb kVerbs[] = {Verb::kCreate,   Verb::kStart,      Verb::kPause,     Verb::kSuspend, Verb::kResume,
                            Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
 constexpr AddressVerb kAddressVerbs[] = {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate,
-                                         AddressVerb::kActivate};
+                                         AddressVerb::kActivate, AddressVerb::kChangeIp};
 
 tnved::AgentConfig make_config() {
   tnved::AgentConfig config;

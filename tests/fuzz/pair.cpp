@@ -25,7 +25,7 @@ constexpr unsigned kWakesPerInstantMax = 64;
 constexpr Verb kVerbs[] = {Verb::kCreate,   Verb::kStart,      Verb::kPause,     Verb::kSuspend, Verb::kResume,
                            Verb::kShutdown, Verb::kMigrateOut, Verb::kMigrateIn, Verb::kAbort};
 constexpr AddressVerb kAddressVerbs[] = {AddressVerb::kAdd, AddressVerb::kRemove, AddressVerb::kDeactivate,
-                                         AddressVerb::kActivate};
+                                         AddressVerb::kActivate, AddressVerb::kChangeIp};
 
 bool applied(const agent::BatchResult& result, datapath::Table table, std::size_t index) {
   return std::none_of(result.failures.begin(), result.failures.end(),
@@ -175,6 +175,7 @@ void Pair::addresses() {
   if ((bits & 0x40) != 0) event.macs.push_back(any_mac());
   if ((bits & 0x20) != 0 && !event.macs.empty())
     for (unsigned i = choices_.below(4); i > 0; --i) event.ips.push_back({event.macs[i % event.macs.size()], any_ip()});
+  if (event.verb == AddressVerb::kChangeIp) event.to = any_ip();
   unanswered_.insert(event.asker);
   host_->handle_addresses(event, now_);
   pump(false);

@@ -11,6 +11,7 @@
 netns_begin "${1:?usage: ip.sh BUILD}"
 
 more=10.0.0.101
+other=10.0.0.102
 
 # ips INSTANCE VM: the IPs of its first MAC, sorted.
 ips() {
@@ -109,6 +110,54 @@ come_and_go() {
   expect "pings of the other IP lost" "$lost" 0
 }
 
+# at_of PING first|last: when its first or last answer came, in milliseconds.
+at_of() { sed -nE 's/^\[([0-9]+)\.([0-9]{3}).*bytes from.*/\1\2/p' "$work/$1.ping" | sort -n | if [ "$2" = first ]; then head -1; else tail -1; fi; }
+deactivated_at() { [ "$(ctl_json "$1" tsi show | jq -r --arg vsi "$(vsi_of "$2")" '[.[] | select(.vsi == $vsi) | .addresses[0].deactivated_ips[]] | join(",")')" = "$3" ]; }
+
+one_of_three() {
+  step "One of three IPs is deactivated: it alone stops, on both sides, until it is activated"
+  change add blue1 "$more"
+  change add blue1 "$other"
+  in_ns blue1 ip addr add "$other/24" dev eth0
+  ping_start first blue2 "$(ip_of blue1)"
+  ping_start third blue2 "$other"
+  wait_for 5 "the pings run" ping_reached third 20
+  change deactivate blue1 "$more"
+  wait_for 3 "the switch has it reserved" deactivated_at sw1 blue1 "$more"
+  deactivated_at hv1 blue1 "$more" || fail "hv1: $(ctl_json hv1 tsi show | jq -c '.[0].addresses')"
+  expect "state of the TSI" "$(at blue1 p1 state)" activated
+  no_ping blue2 "$more" || fail "a deactivated IP still answers"
+  dropped_more sw1 spoofed_ip 10 says hv1 up0 ipv4 10 "$(mac_of blue1)" "$(mac_of blue2)" "$more" "$(at blue1 p1 vid)"
+  change activate blue1 "$more"
+  wait_for 3 "the switch has it active again" deactivated_at sw1 blue1 ""
+  pings blue2 "$more" || fail "an activated IP does not answer"
+  ping_stop first
+  expect "pings of the first IP lost" "$lost" 0
+  ping_stop third
+  expect "pings of the third IP lost" "$lost" 0
+  change remove blue1 "$other"
+}
+
+one_step() {
+  step "An IP is changed in one step: the old one answers until the new one does"
+  ping_start old blue2 "$more"
+  ping_start new blue2 "$other"
+  wait_for 5 "the ping of the old one runs" ping_reached old 20
+  expect "answers of the new one before" "$(ping_seen new)" 0
+  ctl hv1 tsi change-ip "$(vsi_of blue1)" --mac "$(mac_of blue1)" --ip "$more" --to "$other" >"$work/verdict" 2>&1 ||
+    fail "tsi change-ip: $(cat "$work/verdict")"
+  wait_for 3 "both sides have the new one alone" both_show blue1 "$(ip_of blue1),$other,2001:db8::/64"
+  ping_stop new
+  no_ping blue2 "$more" || fail "the old IP still answers"
+  kill -INT "$(cat "$work/old.ping.pid")"
+  wait "$(cat "$work/old.ping.pid")" 2>/dev/null || true
+  # Each is asked every 10 ms; that there is no moment in which neither may be used, the unit test shows by the rows.
+  local gap=$(($(at_of new first) - $(at_of old last)))
+  [ "$gap" -le 100 ] || fail "$gap ms between the last answer of the old one and the first of the new one"
+  echo "    $gap ms between the last answer of the old one and the first of the new one"
+  change remove blue1 "$other"
+}
+
 restarts() {
   step "They outlive both daemons"
   daemon_kill sw1
@@ -144,6 +193,8 @@ refused() {
 with_ips
 spoofed
 come_and_go
+one_of_three
+one_step
 restarts
 legacy
 refused

@@ -125,6 +125,7 @@ void World::complete_change(Vm& vm, const Step& step, bool ok, const std::string
       }
       break;
     case AddressVerb::kDeactivate: address.deactivated = true; break;
+    case AddressVerb::kChangeIp: break;  // not played here
     case AddressVerb::kActivate:
       address.deactivated = address.may_close = false;
       if (!vm.latched_at) vm.excused.erase(step.host);

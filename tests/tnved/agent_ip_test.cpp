@@ -52,16 +52,179 @@ TEST(AgentIps, GoOutInTheirFormatBeforeTheMacOpens) {
   ASSERT_TRUE(bench.created && bench.created->ok);
   ASSERT_TRUE(bench.started && bench.started->ok);
   const auto requests = bench.requests_of(1);
-  ASSERT_EQ(requests.size(), 4u);
+  ASSERT_EQ(requests.size(), 3u);
   EXPECT_EQ(requests[0].format, FilterFormat::kGroupMacIpv4Vid);
   EXPECT_EQ(requests[0].entries.at(0).ip, ip("192.0.2.7"));
   EXPECT_EQ(requests[0].entries.at(0).mac, Bench::mac(1));
+  EXPECT_EQ(requests[1].format, FilterFormat::kGroupMacVid) << "it might be active there, from an earlier life of ours";
+  EXPECT_EQ(requests[1].command, TlvType::kPreAssociateRr);
   EXPECT_EQ(requests[2].command, TlvType::kAssociate);
-  EXPECT_EQ(requests[2].format, FilterFormat::kGroupMacIpv4Vid);
-  EXPECT_EQ(requests[3].format, FilterFormat::kGroupMacVid);
+  EXPECT_EQ(requests[2].format, FilterFormat::kGroupMacIpv4Vid) << "one TLV names the MAC and its IP (H7)";
+  bench.requests.clear();
+  bench.run(seconds(60));
+  EXPECT_GT(bench.requests.size(), 2u);
+  EXPECT_EQ(bench.with_ip(), bench.requests.size()) << "nor has a keep-alive another one for the MAC";
   EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
   EXPECT_TRUE(bench.has_row(bench.row("192.0.2.7")));
   EXPECT_TRUE(bench.has_row("guard 1/70001 4096 " + Bench::mac(1).to_string() + ": 1 ipv4"));
+}
+
+/// Else its frames of the other family would be dropped until that is granted, too.
+TEST(AgentIps, TheMacOpensWithTheLastOfThem) {
+  OneIp bench;
+  ASSERT_TRUE(bench.change(AddressVerb::kAdd, {"2001:db8::7"})->ok);
+  ASSERT_TRUE(bench.ask(1, Verb::kSuspend)->ok);
+  std::vector<vdp::Level> mac_was;
+  bench.verdict = [&](const Request& request) {
+    if (request.command == TlvType::kAssociate) mac_was.push_back(bench.view(1)->addresses.at(0).confirmed);
+    return vdp::ResponseStatus();
+  };
+  bench.requests.clear();
+  ASSERT_TRUE(bench.ask(1, Verb::kResume)->ok);
+  EXPECT_EQ(bench.with_ip(), 2u);
+  EXPECT_EQ(bench.requests.size(), 2u);
+  EXPECT_EQ(mac_was, (std::vector{vdp::Level::kReserved, vdp::Level::kReserved}));
+  EXPECT_TRUE(bench.view(1)->port_open);
+}
+
+/// Naming an IP never lowers its MAC at the nNVE.
+TEST(AgentIps, TheMacIsReservedByATlvOfItsOwn) {
+  OneIp bench;
+  bench.requests.clear();
+  ASSERT_TRUE(bench.ask(1, Verb::kSuspend)->ok);
+  ASSERT_EQ(bench.requests.size(), 2u);
+  for (const Request& request : bench.requests) EXPECT_EQ(request.command, TlvType::kPreAssociateRr);
+  EXPECT_EQ(bench.with_ip(), 1u);
+  EXPECT_EQ(bench.requests.back().format, FilterFormat::kGroupMacVid);
+}
+
+TEST(AgentIps, OneIsDeactivatedAloneAndStaysSoUntilItIsActivated) {
+  OneIp bench;
+  ASSERT_TRUE(bench.change(AddressVerb::kAdd, {"192.0.2.8", "192.0.2.9"})->ok);
+  const auto off = bench.change(AddressVerb::kDeactivate, {"192.0.2.8"});
+  ASSERT_TRUE(off && off->ok) << (off ? off->reason : "no answer");
+  ASSERT_EQ(bench.requests.size(), 1u);
+  EXPECT_EQ(bench.requests[0].command, TlvType::kPreAssociateRr);
+  ASSERT_EQ(bench.requests[0].entries.size(), 1u);
+  EXPECT_EQ(bench.requests[0].entries[0].ip, ip("192.0.2.8"));
+  const auto stands = [&](const char* when) {
+    SCOPED_TRACE(when);
+    EXPECT_STREQ(bench.view(1)->state, "activated");
+    EXPECT_EQ(bench.shown().size(), 3u);
+    EXPECT_EQ(bench.view(1)->addresses[0].deactivated_ips, std::vector{ip("192.0.2.8")});
+    EXPECT_FALSE(bench.has_row(bench.row("192.0.2.8")));
+    EXPECT_TRUE(bench.has_row(bench.row("192.0.2.7")));
+    EXPECT_TRUE(bench.has_row(bench.row("192.0.2.9")));
+    EXPECT_TRUE(bench.consistent());
+  };
+  stands("at once");
+  ASSERT_TRUE(bench.ask(1, Verb::kSuspend)->ok);
+  ASSERT_TRUE(bench.ask(1, Verb::kResume)->ok);
+  stands("through suspend and resume");
+  bench.requests.clear();
+  bench.run(seconds(60));
+  for (const Request& request : bench.requests)
+    for (const auto& entry : request.entries)
+      EXPECT_EQ(request.command == TlvType::kAssociate, entry.ip != ip("192.0.2.8")) << "each is renewed at its level";
+  stands("through keep-alives");
+  bench.restart();
+  bench.settle();
+  stands("through a restart");
+  const auto on = bench.change(AddressVerb::kActivate, {"192.0.2.8"});
+  ASSERT_TRUE(on && on->ok) << (on ? on->reason : "no answer");
+  EXPECT_TRUE(bench.has_row(bench.row("192.0.2.8")));
+  EXPECT_TRUE(bench.view(1)->addresses[0].deactivated_ips.empty());
+}
+
+TEST(AgentIps, AFamilyWhoseOnlyIpIsDeactivatedStaysGuarded) {
+  OneIp bench;
+  ASSERT_TRUE(bench.change(AddressVerb::kDeactivate, {"192.0.2.7"})->ok);
+  EXPECT_FALSE(bench.has_row(bench.row("192.0.2.7")));
+  EXPECT_TRUE(bench.has_row("guard 1/70001 4096 " + Bench::mac(1).to_string() + ": 1 ipv4"));
+}
+
+/// VM 1 with one IP, which another one is to replace.
+struct IpChange : OneIp {
+  std::uint64_t last_asker = 700;
+  std::uint64_t begin(const char* to) {
+    AddressEvent event{AddressVerb::kChangeIp,      vsi(1), ++last_asker, std::nullopt, {mac(1)},
+                       {{mac(1), ip("192.0.2.7")}}, ip(to)};
+    requests.clear();
+    agent->handle_addresses(event, now);
+    work();
+    return event.asker;
+  }
+};
+
+TEST(AgentIps, AnotherTakesItsPlaceWithoutAMomentInWhichNeitherMayBeUsed) {
+  IpChange bench;
+  unsigned seen = 0;
+  bench.verdict = [&](const Request& request) {
+    const bool old_one = bench.has_row(bench.row("192.0.2.7")), new_one = bench.has_row(bench.row("192.0.2.8"));
+    EXPECT_TRUE(request.command == TlvType::kDeAssociate ? new_one : old_one);
+    ++seen;
+    return vdp::ResponseStatus();
+  };
+  const auto asker = bench.begin("192.0.2.8");
+  bench.run(seconds(1));
+  EXPECT_EQ(seen, 2u);
+  ASSERT_TRUE(bench.answer(asker));
+  EXPECT_TRUE(bench.answer(asker)->ok) << bench.answer(asker)->reason;
+  ASSERT_EQ(bench.requests.size(), 2u);
+  EXPECT_EQ(bench.requests[0].command, TlvType::kAssociate);
+  EXPECT_EQ(bench.requests[0].entries.at(0).ip, ip("192.0.2.8"));
+  EXPECT_EQ(bench.requests[1].command, TlvType::kDeAssociate);
+  EXPECT_EQ(bench.requests[1].entries.at(0).ip, ip("192.0.2.7"));
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.8")});
+  EXPECT_FALSE(bench.has_row(bench.row("192.0.2.7")));
+  EXPECT_TRUE(bench.consistent());
+}
+
+TEST(AgentIps, ARefusedChangeLeavesTheOldOne) {
+  IpChange bench;
+  bench.verdict = [](const Request& request) {
+    return request.entries.at(0).ip == ip("192.0.2.8")
+               ? vdp::ResponseStatus{vdp::Code::kInsufficientResources, true, false}
+               : vdp::ResponseStatus();
+  };
+  const auto asker = bench.begin("192.0.2.8");
+  bench.run(seconds(2));
+  ASSERT_TRUE(bench.answer(asker));
+  EXPECT_FALSE(bench.answer(asker)->ok);
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
+  bench.verdict = {};
+  ASSERT_TRUE(bench.change(AddressVerb::kAdd, {"192.0.2.8"})->ok);
+  EXPECT_EQ(bench.shown().size(), 2u) << "the change that was refused is over";
+}
+
+TEST(AgentIps, AChangeThatARestartCutsOffIsSaidAgain) {
+  IpChange bench;
+  bench.mute = true;
+  bench.begin("192.0.2.8");
+  bench.settle();
+  bench.mute = false;
+  bench.restart();
+  bench.run(seconds(2));
+  EXPECT_EQ(bench.shown().size(), 2u) << "neither is lost";
+  const auto asker = bench.begin("192.0.2.8");
+  bench.run(seconds(1));
+  ASSERT_TRUE(bench.answer(asker));
+  EXPECT_TRUE(bench.answer(asker)->ok) << bench.answer(asker)->reason;
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.8")});
+}
+
+TEST(AgentIps, ABadChangeIsRefusedInWords) {
+  IpChange bench;
+  const auto refusal = [&](const char* to) {
+    const auto asker = bench.begin(to);
+    bench.settle();
+    const auto answer = bench.answer(asker);
+    return answer && !answer->ok ? answer->reason : "";
+  };
+  EXPECT_NE(refusal("192.0.2.7").find("already"), std::string::npos);
+  EXPECT_NE(refusal("2001:db8::1").find("another family"), std::string::npos);
+  EXPECT_NE(refusal("224.0.0.1").find("no IP address that a VM may send from"), std::string::npos);
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
 }
 
 TEST(AgentIps, ComeAndGoOnALiveTsi) {
@@ -202,7 +365,7 @@ TEST(AgentIps, WhatIsNoIpOfTheTsiIsRefusedInWords) {
   EXPECT_TRUE(no_ip && !no_ip->ok && no_ip->reason.find("no IP of") != std::string::npos);
   const auto multicast = bench.change(AddressVerb::kAdd, {"224.0.0.1"});
   EXPECT_TRUE(multicast && !multicast->ok);
-  const auto deactivate = bench.change(AddressVerb::kDeactivate, {"192.0.2.7"});
+  const auto deactivate = bench.change(AddressVerb::kDeactivate, {"192.0.2.99"});
   EXPECT_TRUE(deactivate && !deactivate->ok);
   std::vector<std::string> texts;
   for (unsigned n = 0; n <= limits::kIpsPerInstanceMax; ++n) texts.push_back("198.51.100." + std::to_string(n + 1));

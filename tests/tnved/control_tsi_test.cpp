@@ -57,6 +57,7 @@ TEST(TnvedTsiRow, ShowsEverythingThatIsKnownOfATsi) {
                    {"active", true},
                    {"held", false},
                    {"priority", 6},
+                   {"deactivated_ips", json::array()},
                    {"ips", {"192.0.2.0/24"}}};
   const json second{{"mac", "02:aa:00:00:00:02"},
                     {"vid", 4094},
@@ -65,6 +66,7 @@ TEST(TnvedTsiRow, ShowsEverythingThatIsKnownOfATsi) {
                     {"active", false},
                     {"held", true},
                     {"priority", nullptr},
+                    {"deactivated_ips", json::array()},
                     {"ips", json::array()}};
   EXPECT_EQ(json::parse(text), (json{{"instance", 200000},
                                      {"vsi", kVsi},

@@ -23,14 +23,14 @@ struct HostileBench : Bench {
     rows = model.rows();
   }
   Scene scene(const MacAddress& from) const { return {from, config.uplinks[0].mac, 70001, vsi(77), mac(77)}; }
-  std::uint64_t dropped(const std::string& cause) const {
+  std::uint64_t dropped(const std::string& drop) const {
     for (const auto& [name, count] : agent->frame_drops())
-      if (name == cause) return count;
+      if (name == drop) return count;
     return 0;
   }
   std::uint64_t all_dropped() const {
     std::uint64_t sum = 0;
-    for (const auto& [cause, count] : agent->frame_drops()) sum += count;
+    for (const auto& [name, count] : agent->frame_drops()) sum += count;
     return sum;
   }
   void expect_unharmed() const {

@@ -21,7 +21,7 @@ struct Options {
   std::string vsi, vn, interface_name, reason, file, apply_file;
   std::vector<std::string> macs, ips;
   std::uint32_t guest_tag = 0, timeout_ms = 0;
-  std::string port, migration;
+  std::string port, migration, to;
   std::optional<unsigned> priority;
   bool fix = false, remove = false, all = false, replace = false;
 };
@@ -88,6 +88,7 @@ json args_of(const Options& options) {
   if (!options.vn.empty()) args["vn"] = vn_of(options.vn);
   if (!options.macs.empty()) args["macs"] = options.macs;
   if (!options.ips.empty()) args["ips"] = options.ips;
+  if (!options.to.empty()) args["to"] = options.to;
   if (!options.interface_name.empty()) args["interface"] = options.interface_name;
   if (options.guest_tag != 0) args["guest_tag"] = options.guest_tag;
   if (options.priority) args["priority"] = *options.priority;
@@ -145,10 +146,17 @@ void add_addresses(CLI::App& verb, Options& options) {
       ->expected(1, -1);
 }
 
-/// `add-address` and `remove-address`: with IPs, these go and their MAC stays.
+/// With IPs these are meant, and their MAC stays as it is.
 void add_addresses_and_ips(CLI::App& verb, Options& options) {
   add_addresses(verb, options);
   add_ips(verb, options, "an IP or prefix of the only --mac, or MAC=IP; may be repeated");
+}
+
+void add_ip_change(CLI::App& verb, Options& options) {
+  verb.add_option("--vn", options.vn, "refuse unless the TSI is in this virtual network");
+  verb.add_option("--mac", options.macs, "whose IP changes")->required()->check(is_mac())->expected(1);
+  verb.add_option("--ip", options.ips, "the IP or prefix that it has")->required()->check(is_ip())->expected(1);
+  verb.add_option("--to", options.to, "the one that it gets, of the same family")->required()->check(is_ip());
 }
 
 void add_tsi_verbs(CLI::App& tsi, Options& options) {
@@ -168,8 +176,9 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       {"migrate-in", "the VM arrives: reserve here, forward after resume", add_description},
       {"add-address", "one more address of a live TSI; its others go on", add_addresses_and_ips},
       {"remove-address", "remove an address; the others go on", add_addresses_and_ips},
-      {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses},
-      {"activate-address", "the address follows the VM again", add_addresses},
+      {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses_and_ips},
+      {"activate-address", "the address follows the VM again", add_addresses_and_ips},
+      {"change-ip", "another IP instead of one: the old one goes when the new one is in place", add_ip_change},
       {"abort", "the migration failed: the source stays, the destination forgets", nullptr},
   };
   for (const Known& known : kVerbs) {

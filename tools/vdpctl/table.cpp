@@ -152,6 +152,8 @@ std::string address_cell(const json& address) {
   if (address.value("active", false)) text += '*';
   if (const auto ips = address.find("ips"); ips != address.end() && ips->is_array() && !ips->empty())
     text += "(" + cell(*ips) + ")";
+  if (const auto off = address.find("deactivated_ips"); off != address.end() && off->is_array() && !off->empty())
+    text += "-(" + cell(*off) + ")";
   return text;
 }
 

@@ -235,6 +235,8 @@ class Station {
     bool lost : 1 = false;          ///< gone at the peer though wanted; Revoked follows unless it comes back
     bool owed : 1 = false;          ///< the owner waits for Confirmed
     bool held : 1 = false;          ///< by the bridge, which has not let it back yet
+    bool renewed : 1 = false;       ///< the answer that is being read speaks for it
+    bool known : 1 = false;         ///< the peer has answered for its level since we began
     bool mute : 1 = false;          ///< has an IP that the peer does not understand: nothing is asked for it (S20)
     bool was_associated() const { return held_active || maybe_active; }
     bool wanted() const { return desired != Level::kNone; }
@@ -350,6 +352,8 @@ class Station {
   TlvType take_answer(Handle handle);
   void accept(Handle handle, const Association* answer, Instant now);
   void accept_entry(Handle handle, Entry& entry, TlvType command, const FilterEntry& answer);
+  void accept_macs(Handle handle);
+  void grant_entry(Handle handle, Entry& entry, bool associated, Vid vid, Priority priority);
   void refuse(Handle handle, ResponseStatus status, Instant now);
   void refuse_entry(Handle handle, Entry& entry, TlvType command, bool keep);
   bool retry_with_null_vid(Row& row, ResponseStatus status);
