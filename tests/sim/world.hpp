@@ -100,6 +100,7 @@ class World {
     tnved::AddressVerb verb = tnved::AddressVerb::kAdd;
     unsigned which = 0;
     std::vector<IpPrefix> ips{};
+    IpPrefix to{};  ///< of kChangeIp
   };
   struct Step {
     unsigned host;
@@ -114,6 +115,7 @@ class World {
     bool certain = true;       ///< false: the process died while it was being changed
     bool may_close = false;    ///< the host was told to take it away
     std::set<IpPrefix> ips{};
+    std::set<IpPrefix> deactivated_ips{};  ///< of these, alone (D8)
   };
   static constexpr unsigned kMacs = 4;
   struct Vm {
@@ -193,6 +195,7 @@ class World {
   void describe(Vm& vm);
   void fill(tnved::LifecycleEvent& event, const Vm& vm) const;
   std::optional<Step> change_of(const Vm& vm);
+  AddressChange change_of_ip(const Vm& vm, unsigned which);
   void issue_change(std::size_t vm, const Step& step, std::uint64_t asker);
   void complete_change(Vm& vm, const Step& step, bool ok, const std::string& reason);
   void operator_deactivates(Node& node);

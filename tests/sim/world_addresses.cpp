@@ -50,12 +50,28 @@ void World::fill(tnved::LifecycleEvent& event, const Vm& vm) const {
   }
 }
 
+/// One IP that is there stops, starts, or gives its place to another one.
+World::AddressChange World::change_of_ip(const Vm& vm, unsigned which) {
+  const Address& address = vm.addresses[which];
+  const IpPrefix ip = *std::next(address.ips.begin(), below(static_cast<unsigned>(address.ips.size())));
+  if (chance(0.4)) {
+    for (unsigned n = 0; n < kIpsPerMac; ++n) {
+      const IpPrefix other = ip_of(vm.number, which, n);
+      if (other.family == ip.family && !address.ips.contains(other)) return {AddressVerb::kChangeIp, which, {ip}, other};
+    }
+  }
+  const bool off = address.deactivated_ips.contains(ip);
+  return {off ? AddressVerb::kActivate : AddressVerb::kDeactivate, which, {ip}};
+}
+
 /// Something that makes sense to do to one of the VM's addresses.
 std::optional<World::Step> World::change_of(const Vm& vm) {
   AddressChange change;
   change.which = below(kMacs);
   const Address& address = vm.addresses[change.which];
   const bool more = chance(0.6);
+  if (address.present && !address.deactivated && !address.ips.empty() && chance(0.25))
+    return Step{vm.host, {}, change_of_ip(vm, change.which)};
   for (unsigned n = 0; n < kIpsPerMac; ++n) {
     const IpPrefix ip = ip_of(vm.number, change.which, n);
     if (chance(0.4) && address.ips.contains(ip) != more) change.ips.push_back(ip);
@@ -80,9 +96,10 @@ void World::issue_change(std::size_t index, const Step& step, std::uint64_t aske
   Node& node = *nodes_[step.host];
   const AddressChange& change = *step.change;
   Address& address = vm.addresses[change.which];
-  count(std::string(tnved::to_string(change.verb)) + (change.ips.empty() ? "" : "-ip"));
-  const bool closes =
-      change.verb == AddressVerb::kDeactivate || (change.verb == AddressVerb::kRemove && change.ips.empty());
+  const bool of_mac = change.ips.empty() || change.verb == AddressVerb::kChangeIp;
+  count(std::string(tnved::to_string(change.verb)) + (of_mac ? "" : "-ip"));
+  const bool takes_away = change.verb == AddressVerb::kDeactivate || change.verb == AddressVerb::kRemove;
+  const bool closes = takes_away && change.ips.empty();
   address.may_close = address.may_close || closes;
   // S20: a nNVE without the incremental filter has the whole set taken down before it is told another one.
   const auto uplink = uplink_of(vm);
@@ -93,6 +110,7 @@ void World::issue_change(std::size_t index, const Step& step, std::uint64_t aske
   event.asker = asker;
   event.macs = {mac_of(vm, change.which)};
   for (const IpPrefix& ip : change.ips) event.ips.push_back({event.macs.front(), ip});
+  event.to = change.to;
   node.tnved->handle_addresses(event, now_);
   pump(node);
 }
@@ -112,21 +130,32 @@ void World::complete_change(Vm& vm, const Step& step, bool ok, const std::string
   switch (change.verb) {
     case AddressVerb::kAdd:
       if (!address.present) address.ips.clear();  // one that a dead process may have added stays uncertain
+      if (!address.present) address.deactivated_ips.clear();
       address.may_close = false;
       address.present = true;
       address.deactivated = false;
       address.ips.insert(change.ips.begin(), change.ips.end());
+      for (const IpPrefix& ip : change.ips) address.deactivated_ips.erase(ip);
       break;
     case AddressVerb::kRemove:
       for (const IpPrefix& ip : change.ips) address.ips.erase(ip);
+      for (const IpPrefix& ip : change.ips) address.deactivated_ips.erase(ip);
       if (change.ips.empty()) {
         address = Address();
         address.may_close = true;
       }
       break;
-    case AddressVerb::kDeactivate: address.deactivated = true; break;
-    case AddressVerb::kChangeIp: break;  // not played here
+    case AddressVerb::kDeactivate:
+      address.deactivated = address.deactivated || change.ips.empty();
+      address.deactivated_ips.insert(change.ips.begin(), change.ips.end());
+      break;
+    case AddressVerb::kChangeIp:
+      for (auto* ips : {&address.ips, &address.deactivated_ips})
+        if (ips->erase(change.ips.front()) != 0) ips->insert(change.to);
+      break;
     case AddressVerb::kActivate:
+      for (const IpPrefix& ip : change.ips) address.deactivated_ips.erase(ip);
+      if (!change.ips.empty()) break;
       address.deactivated = address.may_close = false;
       if (!vm.latched_at) vm.excused.erase(step.host);
       break;

@@ -67,6 +67,8 @@ void World::compare_vm(const Vm& vm, std::vector<std::string>& out) const {
       continue;
     }
     if (mine != nullptr && as_set(mine->ips) != address.ips) out.push_back(name + ": other IPs at its host");
+    if (mine != nullptr && as_set(mine->deactivated_ips) != address.deactivated_ips)
+      out.push_back(name + ": other IPs deactivated at its host");
     const bool want = address.present && vm.phase == Phase::kRunning && !address.deactivated;
     if (host.datapath.open_owner(tnved::domain_of(PortId(1 + uplink), vm.vn), mac).has_value() != want)
       out.push_back(name + (want ? ": its port is closed" : ": its port is open"));
@@ -147,6 +149,9 @@ void World::compare_tsi(const Node& host, const tnved::TsiView& mine, const nnve
     if (address.vid != there->vid) out.push_back(one + " has another VID there");
     if (told(address.ips, flags) != as_set(there->ips))
       out.push_back(one + " has other IPs there: " + said(there->ips) + ", told " + said(told(address.ips, flags)));
+    const bool levels = active && there->active && flags.has(vdp::Flag::kDeactivate);
+    if (levels && told(address.deactivated_ips, flags) != as_set(there->deactivated_ips))
+      out.push_back(one + " has other IPs deactivated there: " + said(there->deactivated_ips));
   }
   if (shared != theirs.addresses.size()) out.push_back(name + "has more addresses at the switch");
   const vdp::Migration migration = flags.has(vdp::Flag::kMigration) ? mine.migration : vdp::Migration::kUnknown;

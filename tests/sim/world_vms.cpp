@@ -203,7 +203,10 @@ void World::complete(std::size_t index, const Step& step, bool ok) {
       vm.phase = Phase::kRunning;
       if (vm.arriving_at == step.host && vm.host != step.host) {
         vm.host = step.host;
-        for (Address& address : vm.addresses) address.deactivated = false;  // it was described anew there
+        for (Address& address : vm.addresses) {  // it was described anew there
+          address.deactivated = false;
+          address.deactivated_ips.clear();
+        }
       }
       break;
     case Verb::kSuspend: vm.phase = Phase::kSuspended; break;
