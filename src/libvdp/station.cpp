@@ -201,7 +201,7 @@ void Station::reassert_all(Instant now) {
     if (!associations_.contains(h)) continue;
     Row& row = associations_[h];
     for (Entry& entry : row.entries) {
-      entry.refused = false;
+      entry.refused = entry.level_answered = false;
       if (entry.renewable()) entry.renew = true;
     }
     ask_again(h, now);
@@ -213,7 +213,7 @@ void Station::forget_vids() {
     if (!associations_.contains(h)) continue;
     for (Entry& entry : associations_[h].entries) {
       entry.null_vid = true;
-      entry.known = false;
+      entry.level_answered = false;
     }
   }
 }

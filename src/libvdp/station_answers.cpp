@@ -254,13 +254,14 @@ void Station::accept(Handle handle, const Association* answer, Instant now) {
   if (command != TlvType::kDeAssociate) learn_attributes(row.group);
   std::size_t at = 0;
   for (Entry& entry : row.entries) {
-    entry.renewed = entry.in_flight;
+    entry.in_answer = entry.in_flight;
     if (entry.in_flight) accept_entry(handle, entry, command, answer == nullptr ? FilterEntry() : answer->entry(at++));
   }
   if (command != TlvType::kDeAssociate && ips_.count(handle) != 0) accept_macs(handle);
   // One that the answer does not speak for still ages from its own last renewal.
-  const bool all_renewed = command != TlvType::kDeAssociate &&
-                           std::ranges::all_of(row.entries, [](const Entry& e) { return e.renewed || !e.renewable(); });
+  const bool all_renewed = command != TlvType::kDeAssociate && std::ranges::all_of(row.entries, [](const Entry& e) {
+                             return e.in_answer || !e.renewable();
+                           });
   if (all_renewed) row.keepalive_at = next_keepalive(handle, now);
   settle_entries(handle);
   advance(handle, now);
@@ -286,27 +287,27 @@ void Station::accept_entry(Handle handle, Entry& entry, TlvType command, const F
 void Station::accept_macs(Handle handle) {
   Row& row = associations_[handle];
   for (Entry& mac : row.entries) {
-    if (mac.ip != 0 || mac.renewed || mac.refused || !mac.wanted()) continue;
+    if (mac.ip != 0 || mac.in_answer || mac.refused || !mac.wanted()) continue;
     const Entry* spoken = nullptr;
     bool waits = false;
     for (const Entry& ip : row.entries) {
       if (ip.ip == 0 || ip.mac != mac.mac) continue;
       waits = waits || ip.need() == Need::kChange;
-      const bool renews_or_raises = ip.sent == Level::kActive || (mac.known && !mac.was_associated());
-      if (ip.renewed && ip.sent == mac.target() && renews_or_raises) spoken = &ip;
+      const bool renews_or_raises = ip.sent == Level::kActive || (mac.level_answered && !mac.was_associated());
+      if (ip.in_answer && ip.sent == mac.target() && renews_or_raises) spoken = &ip;
     }
     if (spoken == nullptr || waits) continue;
     // A MAC that is known there keeps its VID: where that may be another one, the MAC asks for itself.
     if (mac.confirmed != Level::kNone && !mac.null_vid && mac.vid != spoken->vid) continue;
     mac.sent = spoken->sent;
-    mac.renewed = true;
+    mac.in_answer = true;
     grant_entry(handle, mac, spoken->held_active, spoken->vid, spoken->priority);
   }
 }
 
 /// What was sent for the entry stands at the bridge.
 void Station::grant_entry(Handle handle, Entry& entry, bool associated, Vid vid, Priority priority) {
-  entry.known = true;
+  entry.level_answered = true;
   entry.in_flight = entry.uncertain = entry.maybe_active = entry.renew = entry.null_vid = false;
   if (entry.confirmed != entry.sent || entry.vid != vid || entry.priority != priority || entry.lost) entry.owed = true;
   entry.confirmed = entry.sent;

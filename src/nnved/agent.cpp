@@ -445,17 +445,17 @@ void Impl::pump(Index peer, Instant now) {
 
 void Impl::schedule(Index peer, Instant now) {
   const Peer& to = peers[peer];
-  auto at = earliest(to.session.next_deadline(), to.bridge.next_deadline());
+  // Deadlines of unproven stations are bundled, so that a flood of them costs few wake-ups.
+  auto at = to.session.next_deadline();
+  if (to.tsis == 0)
+    at = earliest(at, std::max(to.heard_or_begun() + kIdlePeerForgotten, now + std::chrono::seconds(1)));
+  if (at && !to.proven) *at = rounded_up(*at, std::max(ports[to.port_index].ecp.ack_timer() / 8, kBundled));
+  at = earliest(at, to.bridge.next_deadline());
   if (to.owes_latches) at = earliest(at, to.told_latches + kLatchesToldInterval);
   at = earliest(at, to.exchange.next_deadline());
   if (to.session.idle() && ports[to.port_index].up && to.authentication.may_send())
     if (const auto speak = to.exchange.speak_at()) at = earliest(at, std::max(*speak, to.next_send));
   if ((to.bridge.queued() || to.asked) && to.next_send > now) at = earliest(at, to.next_send);
-  if (to.tsis == 0)
-    at = earliest(at, std::max(to.heard_or_begun() + kIdlePeerForgotten, now + std::chrono::seconds(1)));
-  // Whoever has not shown yet that it is there is served together with others of its kind: a flood of stations that
-  // say one word each costs few wake-ups.
-  if (at && !to.proven) *at = rounded_up(*at, std::max(ports[to.port_index].ecp.ack_timer() / 8, kBundled));
   if (at) {
     peer_deadlines.set(peer, *at);
   } else {

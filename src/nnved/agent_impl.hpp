@@ -156,6 +156,7 @@ struct Agent::Impl {
   void use_vid(AddressRow& address, const Step& step, Index vap);
   Index instance_for(Index peer, const vdp::Request& request, const Step& step, Index vap, Instant now);
   bool update_attributes(Index instance, const vdp::Request& request);
+  bool store_vids(Index instance, const Step& step, Index vap);
   void refuse(Index peer, const vdp::Request& request, const Refused& refused, Instant now);
   /// Counts it, keeps it to be shown, and logs it if the port has not had many. What there is to say of the case is in
   /// `refusal_text` then: all of it if it was logged, else what costs nothing. True: it was logged.

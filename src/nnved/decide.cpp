@@ -78,6 +78,8 @@ bool Impl::stands(Index peer, vdp::Request& request) const {
     const AddressRow* address = tsis.find_address(instance, name);
     const VapRow& vap = vaps[tsis[instance].vap];
     if (address == nullptr || address->level != level_of(request)) return false;
+    // An answer about an IP speaks for its MAC, too.
+    if (!name.ip.is_none() && tsis.find_address(instance, entry.mac)->level < level_of(request)) return false;
     if (!entry.vid.is_null() && !vap.has(entry.vid)) return false;
     vids.push_back(entry.vid.is_null() ? vap.vid : entry.vid);
   }
@@ -314,20 +316,21 @@ std::optional<Refused> Impl::connect_vap(Index peer, Vid requested, Plan& plan, 
 void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant now) {
   for (const Step& step : plan.steps) request.entries[step.entry].vid = step.vid;
   Index work = kNoIndex;  // a keep-alive needs none
-  // A VID that came to a VAP is told to the datapath and stored before the answer.
+  // A VID that came to a VAP is told to the datapath and to the store before the answer.
   bool raises = false, attributes = std::ranges::any_of(plan.vaps, [&](const Plan::Joined& joined) {
                          return vaps[joined.vap].more.size() > joined.vids_before;
                        });
-  const bool stores_vids = attributes;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     const Index vap = plan.vap_of(step.vn);
     const bool repeated = std::any_of(plan.steps.begin(), plan.steps.begin() + static_cast<std::ptrdiff_t>(i),
                                       [&](const Step& earlier) { return same_entry(earlier, step); });
-    if (repeated) continue;
+    if (repeated) {
+      attributes = store_vids(tsis.find(request.vsi, step.vn, peer), step, vap) || attributes;
+      continue;
+    }
     const Index instance = instance_for(peer, request, step, vap, now);
     attributes = update_attributes(instance, request) || attributes;
-    if (stores_vids) changes.records.push_back(instance);
     AddressRow* address = tsis.find_address(instance, step.name);
     const Level level = address == nullptr ? Level::kNone : address->level;
     if (level == step.level) {
@@ -347,6 +350,15 @@ void Impl::apply(Index peer, vdp::Request& request, const Plan& plan, Instant no
   } else {
     commit(work, now);
   }
+}
+
+/// True if the instance uses a further VID of the VN that its record does not have yet.
+bool Impl::store_vids(Index instance, const Step& step, Index vap) {
+  const std::size_t count = vaps[vap].more.size();
+  if (step.vid == vaps[vap].vid || tsis[instance].vids_stored >= count) return false;
+  tsis[instance].vids_stored = static_cast<std::uint8_t>(count);
+  changes.records.push_back(instance);
+  return true;
 }
 
 /// What stands goes on standing.

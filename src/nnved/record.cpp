@@ -74,7 +74,7 @@ void write_vids(BoundedWriter& writer, const std::vector<Vid>& vids) {
 Decoded<std::vector<Vid>> decode_vids(BoundedReader& reader) {
   std::uint8_t count = 0;
   if (!reader.u8(count)) return reader.error("truncated");
-  if (count == 0 || count >= kVidsPerVapMax) return reader.error("not as many VIDs as a VN may have");
+  if (count == 0 || count >= kVidsPerVapMax) return reader.error("VID count out of range");
   std::vector<Vid> vids(count);
   for (Vid& vid : vids) {
     if (!agent::read_id(reader, vid)) return reader.error("truncated");

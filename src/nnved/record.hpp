@@ -3,9 +3,10 @@
 //
 //   version(1) flags(1) VSI-ID format(1) VSI-ID(16) manager(16) type id(4) type version(1) VN(4) VID(2) filter
 //   format(1) station(6) port id(4) interface length(1) interface count(2) { MAC(6) flags(1) generation(4) } x count
-//   and from version 2 on, which a TSI with IPs has: IP count(1) { MAC(6) active(1) family(1) length(1) octets(4 or 16)
-//   } and in version 3, which a TSI has whose VN has several VIDs on the port (S14): VID count(1) { VID(2) } TSI flags:
-//   1 migrating, 2 suspended; address flags: 1 active, 2 superseded, 4 winner
+//   version 2 and 3: IP count(1) { MAC(6) active(1) family(1) length(1) octets(4 or 16) }
+//   version 3: count(1) of the VN's further VIDs on the port (S14) { VID(2) }
+//
+//   TSI flags: 1 migrating, 2 suspended; address flags: 1 active, 2 superseded, 4 winner
 #pragma once
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
@@ -54,7 +55,7 @@ struct TsiRecord {
 };
 
 /// Requires at most 255 octets of interface name, limits::kAddressesPerInstanceMax addresses, kIpsPerInstanceMax IPs
-/// and kVidsPerVapMax VIDs.
+/// and fewer than kVidsPerVapMax further VIDs.
 OctetString encode_record(const TsiRecord& record);
 /// Errors: truncated, octets left over, unknown version, filter format or flags, too many addresses, IPs or VIDs, an IP
 /// that no VM may have, a VID that no VN may have.

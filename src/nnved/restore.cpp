@@ -196,6 +196,7 @@ const char* Impl::restore_tsi(Index instance, const TsiRecord& record, Instant n
   tables.tsis.add(*port_index, 1);
   tsis.set_manager(instance, record.manager);
   TsiRow& row = tsis[instance];
+  row.vids_stored = static_cast<std::uint8_t>(record.further_vids.size());
   row.station = record.station;
   row.type = record.type;
   row.format = record.format;

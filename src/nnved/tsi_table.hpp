@@ -46,6 +46,7 @@ struct TsiRow {
   VsiId vsi;
   vdp::Migration migration = vdp::Migration::kUnknown;  ///< of these only `arriving` is stored
   bool suspended = false;
+  std::uint8_t vids_stored = 0;  ///< how many further VIDs of the VN its record has
   Reason last_refusal = Reason::kNone;
   vdp::FilterFormat format = vdp::FilterFormat::kGroupMacVid;
   GroupId vn;

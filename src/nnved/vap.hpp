@@ -78,8 +78,8 @@ class VapTable {
   /// to differ; with `several` entries a VID that the VAP does not have is added to it (S14).
   Result<Granted, Reason> acquire_distinct(std::uint32_t port_index, GroupId vn, Vid requested,
                                            std::span<const Vid> others, bool several, Instant now);
-  /// The further VIDs that a store remembered, but for those that the configuration gives away no longer: who uses one
-  /// of these is refused with code 5 and asks for another one (S13).
+  /// The further VIDs that a store remembered, except those outside of the configured range: who uses one of these is
+  /// refused with code 5 and asks for another one (S13).
   void restore_further(Index vap, std::span<const Vid> vids, Instant now);
   /// Gives back the further VIDs behind the first `keep`.
   void trim(Index vap, std::size_t keep, Instant now);

@@ -77,7 +77,8 @@ struct AddressEvent {
   std::uint64_t asker = 0;    ///< as in LifecycleEvent
   std::optional<GroupId> vn;  ///< if given, it must be the TSI's
   std::vector<MacAddress> macs;
-  /// Of these MACs. A MAC of which some are named is meant by these alone, else with all of them; kAdd means both.
+  /// Of these MACs. A MAC of which some are named is not meant itself, but with kAdd. A MAC takes its IPs along when it
+  /// is removed; else they stop and start with it, but for those that were deactivated by name.
   std::vector<HostIp> ips{};
   IpPrefix to{};  ///< of kChangeIp
 };

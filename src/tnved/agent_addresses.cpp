@@ -32,7 +32,7 @@ void Agent::Impl::handle_addresses(const AddressEvent& event, Instant now) {
   to_store(slot);
   refresh_ports(slot, to_string(event.verb));
   pursue(slot, now);
-  const Wait wait = takes_away(event.verb) ? Wait::kTrimmed : Wait::kSettled;
+  const Wait wait = takes_away(event.verb) ? Wait::kTrimmed : Wait::kPlaced;
   ask(slot, {event.asker, wait, now + config_.start_deadline});
   drain_stations(now);
 }
@@ -64,7 +64,9 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
     if (holder && tsis_[*holder].vsi != tsi.vsi)
       return mac->to_string() + " belongs to VSI " + tsis_[*holder].vsi.to_string() + " in this VN";
   }
-  return may_change_ips(*tsis_.find(tsi.vsi), event);
+  const Slot slot = *tsis_.find(tsi.vsi);
+  if (const auto busy = pending_change(slot, event); !busy.empty()) return busy;
+  return may_change_ips(slot, event);
 }
 
 void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
@@ -87,10 +89,11 @@ void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
       break;
     case AddressVerb::kChangeIp: break;  // names an IP
   }
-  for (Address& ip : tsis_[slot].addresses) {  // its IPs go with it, and wait for nobody longer than it does
+  const bool asks = verb == AddressVerb::kAdd || verb == AddressVerb::kActivate;
+  for (Address& ip : tsis_[slot].addresses) {  // its IPs are removed with it, and asked for again with it
     if (ip.mac != mac || ip.is_mac() || ip.removing()) continue;
     if (address.removing()) ip.wanted = vdp::Level::kNone;
-    if (address.hold == Hold::kFree) ip.hold = Hold::kFree;
+    if (asks) ip.hold = Hold::kFree;
   }
   touch_ips(slot, mac);
 }
@@ -109,9 +112,8 @@ bool Agent::Impl::drop_entering(Slot slot, Instant now) {
     any = true;
   }
   if (!any) return false;
-  ip_changes_.erase(slot);
   to_store(slot);
-  refresh_ports(slot, "its addition was refused");
+  refresh_ports(slot, "an address's addition was refused");
   pursue(slot, now);
   return true;
 }

@@ -145,7 +145,9 @@ std::string Agent::Impl::describe_anew(Slot slot, const LifecycleEvent& event, I
                            ? std::find(event.macs.begin(), event.macs.end(), address.mac) != event.macs.end()
                            : std::find(event.ips.begin(), event.ips.end(), ip) != event.ips.end();
     address.wanted = named ? vdp::Level::kActive : vdp::Level::kNone;
+    address.entering = false;  // the description is the newest word
   }
+  ip_changes_.erase(slot);
   for (MacAddress mac : event.macs)
     if (tsi.find(mac) == nullptr) add_address(slot, Address(mac));
   for (const HostIp& ip : event.ips)
@@ -208,7 +210,9 @@ void Agent::Impl::carry_out(Slot slot, Verb verb, std::uint64_t asker, std::opti
   Tsi& tsi = tsis_[slot];
   const std::string because = to_string(verb);
   const bool ends = ends_waiting_to_run(verb);
-  const auto superseded = [ends](const Asker& waiting) {
+  const bool leaves = outcome.next == VmState::kLeaving;
+  const auto superseded = [ends, leaves](const Asker& waiting) {
+    if (leaves && waiting.wait == Wait::kPlaced) return true;
     return ends ? waiting.wait == Wait::kSettled : waiting.wait == Wait::kClosed || waiting.wait == Wait::kGone;
   };
   if (before != outcome.next && askers_.contains(slot)) answer_if(slot, superseded, false, "superseded by " + because);
@@ -308,6 +312,7 @@ void Agent::Impl::leave(Slot slot, const std::string& why, bool forget, Instant 
   tsi.vm = VmState::kLeaving;
   tsi.phase = Phase::kSteady;
   retries_.clear(slot);
+  ip_changes_.erase(slot);
   if (tsi.handle == kNoHandle) {
     tsi.gone = true;
   } else if (!tsi.closing) {

@@ -206,6 +206,8 @@ struct Agent::Impl {
   /// The nNVE has let the MAC go, and its IPs with it.
   void forget_ips(Slot slot, MacAddress mac);
   std::string may_change_ips(Slot slot, const AddressEvent& event) const;
+  std::string pending_change(Slot slot, const AddressEvent& event) const;
+  bool changes_ip(Slot slot, std::uint64_t asker) const;  ///< by a change that is not completed
   void change_ip(Slot slot, AddressVerb verb, const HostIp& ip);
   void begin_ip_change(Slot slot, const HostIp& from, const IpPrefix& to, std::uint64_t asker);
   bool complete_ip_changes(Slot slot, Instant now);

@@ -37,7 +37,9 @@ std::string Agent::Impl::may_change_ips(Slot slot, const AddressEvent& event) co
   if (event.to == from.ip) return from.ip.to_string() + " is what it is already";
   if (event.to.family != from.ip.family)
     return event.to.to_string() + " is of another family than " + from.ip.to_string();
-  return may_hold_ips({{from.mac, event.to}}, event.macs, slot);
+  auto refusal = may_hold_ips({{from.mac, event.to}}, event.macs, slot);
+  if (refusal.starts_with("too many")) refusal += ", and for a moment it has both: remove one first";
+  return refusal;
 }
 
 void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
@@ -64,16 +66,39 @@ void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
   touch_ips(slot, ip.mac);
 }
 
-/// The new one comes first, and the old one stays until it is in place: there is no moment in which neither may be
-/// used.
+/// The cause if the event names what another one is just changing.
+std::string Agent::Impl::pending_change(Slot slot, const AddressEvent& event) const {
+  const auto at = ip_changes_.find(slot);
+  if (at == ip_changes_.end()) return "";
+  for (const IpChange& change : at->second) {
+    const MacAddress mac = change.from.mac;
+    const bool names_ip = std::any_of(event.ips.begin(), event.ips.end(), [&](const HostIp& ip) {
+      return ip.mac == mac && (ip.ip == change.from.ip || ip.ip == change.to);
+    });
+    const bool removes_mac = event.verb == AddressVerb::kRemove && event.ips.empty() &&
+                             std::find(event.macs.begin(), event.macs.end(), mac) != event.macs.end();
+    if (names_ip || removes_mac || event.to == change.from.ip)
+      return change.from.ip.to_string() + " is just being changed to " + change.to.to_string() + ": try again then";
+  }
+  return "";
+}
+
+/// The new one comes first, and the old one stays until it is in place: at no moment may neither be used.
 void Agent::Impl::begin_ip_change(Slot slot, const HostIp& from, const IpPrefix& to, std::uint64_t asker) {
-  const vdp::Level wanted = tsis_.find(slot, from.mac, from.ip)->wanted;
+  const Address* there = tsis_.find(slot, from.mac, to);
+  const vdp::Level level =
+      std::max(tsis_.find(slot, from.mac, from.ip)->wanted, there == nullptr ? vdp::Level::kNone : there->wanted);
   change_ip(slot, AddressVerb::kAdd, {from.mac, to});
-  tsis_.find(slot, from.mac, to)->wanted = wanted;
+  tsis_.find(slot, from.mac, to)->wanted = level;
   ip_changes_[slot].push_back({from, to, asker});
 }
 
-/// The TSI is settled: what was to take another one's place has it. True if there was any.
+bool Agent::Impl::changes_ip(Slot slot, std::uint64_t asker) const {
+  const auto at = ip_changes_.find(slot);
+  return at != ip_changes_.end() && std::ranges::count(at->second, asker, &IpChange::asker) != 0;
+}
+
+/// The TSI is settled: what was to take another one's place has it, unless the nNVE holds it. True if there was any.
 bool Agent::Impl::complete_ip_changes(Slot slot, Instant now) {
   const auto at = ip_changes_.find(slot);
   if (at == ip_changes_.end()) return false;
@@ -83,7 +108,14 @@ bool Agent::Impl::complete_ip_changes(Slot slot, Instant now) {
   for (const IpChange& change : changes) {
     Address* from = tsis_.find(slot, change.from.mac, change.from.ip);
     const Address* to = tsis_.find(slot, change.from.mac, change.to);
-    if (from == nullptr || from->removing() || to == nullptr || to->removing()) continue;
+    const bool stands =
+        from != nullptr && !from->removing() && to != nullptr && !to->removing() && to->hold == Hold::kFree;
+    if (!stands) {
+      answer_if(
+          slot, [&](const Asker& asker) { return asker.id == change.asker; }, false,
+          change.to.to_string() + " is not in place: " + std::string(reason(slot)));
+      continue;
+    }
     from->wanted = vdp::Level::kNone;
     touch_ips(slot, change.from.mac);
     if (const auto asking = askers_.find(slot); asking != askers_.end())

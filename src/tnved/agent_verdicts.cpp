@@ -202,12 +202,13 @@ void Agent::Impl::note_loss(Slot slot, const std::string& why) {
   refresh_ports(slot, why);
 }
 
-/// Who waits is told no, and what was added meanwhile is given up with it: a refused addition leaves nothing.
+/// Who waits is told no, and what was to come is given up with it: a refused addition or change leaves nothing.
 void Agent::Impl::refuse_waiting(Slot slot, const std::string& why, Instant now) {
-  const auto waits = [](const Asker& asker) { return asker.wait == Wait::kSettled; };
+  const auto waits = [](const Asker& asker) { return asker.wait == Wait::kSettled || asker.wait == Wait::kPlaced; };
   const auto at = askers_.find(slot);
   if (at == askers_.end() || std::none_of(at->second.begin(), at->second.end(), waits)) return;
   drop_entering(slot, now);
+  ip_changes_.erase(slot);
   answer_if(slot, waits, false, why);
 }
 
@@ -441,6 +442,7 @@ bool Agent::Impl::fulfilled(const Tsi& tsi, Wait wait, bool is_settled) const {
     case Wait::kNothing: return true;
     case Wait::kStored: return stored(tsi);
     case Wait::kSettled:
+    case Wait::kPlaced:
     case Wait::kTrimmed: return is_settled;
     case Wait::kClosed: return closed_here(tsi) && is_settled;
     case Wait::kGone: return closed_here(tsi) && tsi.gone && stored(tsi);
@@ -463,9 +465,12 @@ void Agent::Impl::check(Slot slot, Instant now) {
   if (is_settled) {
     tsi.phase = Phase::kSteady;
     for (Address& address : tsi.addresses) address.entering = false;
-    if (complete_ip_changes(slot, now)) return to_check(slot);
   }
-  answer_if(slot, [&](const Asker& asker) { return fulfilled(tsi, asker.wait, is_settled); }, true, "");
+  const auto is_done = [&](const Asker& asker) {
+    return fulfilled(tsi, asker.wait, is_settled) && !changes_ip(slot, asker.id);
+  };
+  answer_if(slot, is_done, true, "");
+  if (is_settled && complete_ip_changes(slot, now)) return to_check(slot);
   if (!tsi.gone || tsi.vm != VmState::kLeaving || tsi.handle != kNoHandle) return;
   if (tsi.store_dirty || tsi.stores_waiting != 0 || tsi.program_dirty || tsi.programs_waiting != 0) return;
   answer_if(slot, [](const Asker&) { return true; }, true, "");
@@ -503,7 +508,10 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
       notice("TNVED_CLOSE_UNANSWERED", agent::Notice::Level::kWarning, "vsi=" + tsi.vsi.to_string() + " " + silent);
   }
   const auto at = askers_.find(slot);
-  const bool settling = at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(Wait::kSettled));
+  const auto any_ends = [&](Wait wait) {
+    return at != askers_.end() && std::any_of(at->second.begin(), at->second.end(), ends(wait));
+  };
+  const bool settling = any_ends(Wait::kSettled), placing = any_ends(Wait::kPlaced);
   const std::string last = reason(slot).empty() ? "" : "; last: " + reason(slot);
   const std::string unable = uplink(tsi).refusal();
   const auto& unmatched = uplink(tsi).unmatched;
@@ -514,11 +522,13 @@ void Agent::Impl::overdue(Slot slot, Instant now) {
       : !unable.empty() ? unable
                         : "not confirmed in time on uplink " + uplink(tsi).config.interface_name +
                               silence(uplink(tsi), now) + last + stray;
-  if (settling && drop_entering(slot, now)) {
-    refuse_waiting(slot, why, now);
-  } else if (settling) {
-    meet(slot, Word::kDeadline, why, now);
+  // What was to come is given up for all who asked for it: its wait is no reason to end a VM that runs or starts.
+  const bool given_up = placing && (drop_entering(slot, now) || ip_changes_.contains(slot));
+  if (given_up) {
+    ip_changes_.erase(slot);
+    answer_if(slot, [](const Asker& asker) { return asker.wait == Wait::kPlaced; }, false, why);
   }
+  if (settling || (placing && !given_up && tsi.phase == Phase::kSteady)) meet(slot, Word::kDeadline, why, now);
   answer_if(slot, due, false, why);
 }
 

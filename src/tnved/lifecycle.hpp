@@ -28,6 +28,7 @@ enum class Wait : std::uint8_t {
   kNothing,  ///< answered at once
   kStored,   ///< the new state is in the store
   kSettled,  ///< the nNVE confirmed the wanted levels, the datapath and the store have them
+  kPlaced,   ///< the same, of addresses that were added, activated or changed
   kClosed,   ///< the port is closed here; the nNVE's answer is waited for, but not for ever
   kTrimmed,  ///< the named addresses are closed here; the nNVE's answer is waited for, but not for ever
   kGone,     ///< as kClosed, and the nNVE has let go

@@ -207,6 +207,22 @@ TEST(NnvedSeveralVids, ARestartKeepsThemAllBeforeTheStationSaysAWord) {
   EXPECT_EQ(vids(rig.ask(rig.station(1), three_vids())), given) << "one whose answer was lost gets the same";
 }
 
+TEST(NnvedSeveralVids, WhoUsesThemKeepsThemWhoeverAskedFirst) {
+  Rig before(make_config(1));
+  const Tlv one{vdp::TlvType::kAssociate, vsi(1), {entry(70001, mac(1))}};
+  ASSERT_EQ(vids(before.ask(before.station(1), one)).size(), 1u);
+  const Tlv other{vdp::TlvType::kAssociate, vsi(2), std::vector(3, entry(70001, mac(2)))};
+  const auto given = vids(before.ask(before.station(1), other));
+  ASSERT_EQ(given.size(), 3u);
+  EXPECT_EQ(vids(before.ask(before.station(1), three_vids())), given);
+  const Tlv leave{vdp::TlvType::kDeAssociate, vsi(2), {}, 0, vdp::FilterFormat::kVid};
+  EXPECT_TRUE(before.ask(before.station(1), leave)->response().success());
+  Rig rig(make_config(1));
+  rig.agent.restore(before.stored(), rig.now);
+  rig.drain();
+  EXPECT_EQ(rig.agent.vaps().at(0).local_tags, given);
+}
+
 TEST(NnvedSeveralVids, ARestartGivesUpThoseThatTheConfigurationGivesAwayNoLonger) {
   Rig before(make_config(1));
   const auto given = vids(before.ask(before.station(1), three_vids()));

@@ -107,7 +107,7 @@ TEST(TsiRecord, VidsThatNoVnMayHaveAreRefused) {
   EXPECT_STREQ(decode_record(bad).error().cause, "a VID that no VN may have");
   bad = octets;
   bad[bad.size() - 5] = 8;
-  EXPECT_STREQ(decode_record(bad).error().cause, "not as many VIDs as a VN may have");
+  EXPECT_STREQ(decode_record(bad).error().cause, "VID count out of range");
 }
 
 TEST(TsiRecord, AOneAddressRecordIsCompact) {

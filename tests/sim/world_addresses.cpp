@@ -57,7 +57,8 @@ World::AddressChange World::change_of_ip(const Vm& vm, unsigned which) {
   if (chance(0.4)) {
     for (unsigned n = 0; n < kIpsPerMac; ++n) {
       const IpPrefix other = ip_of(vm.number, which, n);
-      if (other.family == ip.family && !address.ips.contains(other)) return {AddressVerb::kChangeIp, which, {ip}, other};
+      if (other.family == ip.family && !address.ips.contains(other))
+        return {AddressVerb::kChangeIp, which, {ip}, other};
     }
   }
   const bool off = address.deactivated_ips.contains(ip);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "bench.hpp"
 
@@ -37,6 +38,11 @@ struct OneIp : Bench {
     run(seconds(1));
     EXPECT_TRUE(consistent());
     return answer(event.asker);
+  }
+  void release_results() {
+    hold_results = false;
+    for (const auto& result : std::exchange(held, {})) agent->handle_result(result, now);
+    work();
   }
   std::vector<IpPrefix> shown() const { return view(1)->addresses.at(0).ips; }
   std::string row(const char* text) const { return "ip 1 " + mac(1).to_string() + " " + ip(text).to_string() + ":"; }
@@ -211,6 +217,95 @@ TEST(AgentIps, AChangeThatARestartCutsOffIsSaidAgain) {
   ASSERT_TRUE(bench.answer(asker));
   EXPECT_TRUE(bench.answer(asker)->ok) << bench.answer(asker)->reason;
   EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.8")});
+}
+
+TEST(AgentIps, AChangeToOneThatIsThereIsRefusedWithoutHarmToEither) {
+  IpChange bench;
+  ASSERT_TRUE(bench.change(AddressVerb::kAdd, {"192.0.2.8"})->ok);
+  ASSERT_TRUE(bench.change(AddressVerb::kDeactivate, {"192.0.2.8"})->ok);
+  bench.verdict = [](const Request& request) {
+    const bool refused = request.command == TlvType::kAssociate && request.entries.at(0).ip == ip("192.0.2.8");
+    return refused ? vdp::ResponseStatus{vdp::Code::kInsufficientResources, true, false} : vdp::ResponseStatus();
+  };
+  const auto asker = bench.begin("192.0.2.8");
+  bench.run(seconds(2));
+  ASSERT_TRUE(bench.answer(asker));
+  EXPECT_FALSE(bench.answer(asker)->ok);
+  bench.verdict = {};
+  bench.run(seconds(30));
+  EXPECT_EQ(bench.shown().size(), 2u) << "a change that was refused is not carried out later";
+  EXPECT_TRUE(bench.has_row(bench.row("192.0.2.7")));
+}
+
+TEST(AgentIps, AChangeGoesOnWhileTheVmIsSuspended) {
+  IpChange bench;
+  bench.hold_results = true;
+  const auto asker = bench.begin("192.0.2.8");
+  bench.settle();
+  bench.tell(1, Verb::kSuspend);
+  bench.settle();
+  EXPECT_FALSE(bench.answer(asker));
+  bench.release_results();
+  bench.run(seconds(4));
+  ASSERT_TRUE(bench.answer(asker));
+  EXPECT_TRUE(bench.answer(asker)->ok) << bench.answer(asker)->reason;
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.8")});
+}
+
+TEST(AgentIps, WhatIsBeingChangedIsLeftAlone) {
+  IpChange bench;
+  bench.hold_results = true;
+  const auto asker = bench.begin("192.0.2.8");
+  bench.settle();
+  const auto second = bench.begin("192.0.2.9");
+  bench.settle();
+  ASSERT_TRUE(bench.answer(second));
+  EXPECT_NE(bench.answer(second)->reason.find("just being changed"), std::string::npos);
+  const auto removed = bench.change(AddressVerb::kRemove, {"192.0.2.8"});
+  EXPECT_TRUE(removed && !removed->ok);
+  bench.release_results();
+  bench.run(seconds(4));
+  ASSERT_TRUE(bench.answer(asker));
+  EXPECT_TRUE(bench.answer(asker)->ok) << bench.answer(asker)->reason;
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.8")});
+}
+
+/// The newest word counts: a description ends what was begun before it.
+TEST(AgentIps, ANewDescriptionEndsAChange) {
+  IpChange bench;
+  bench.mute = true;
+  bench.begin("192.0.2.8");
+  bench.settle();
+  auto create = bench.vm(1, Verb::kCreate);
+  create.ips = {{Bench::mac(1), ip("192.0.2.7")}, {Bench::mac(1), ip("192.0.2.8")}};
+  create.replace = true;
+  bench.tell(create);
+  bench.settle();
+  bench.mute = false;
+  bench.run(seconds(30));
+  EXPECT_EQ(bench.shown().size(), 2u);
+}
+
+/// Its patience has ended, theirs has not.
+TEST(AgentIps, AnAdditionThatTakesTooLongEndsNothingElse) {
+  OneIp bench;
+  ASSERT_TRUE(bench.ask(1, Verb::kSuspend)->ok);
+  bench.hold_results = true;
+  AddressEvent add{AddressVerb::kAdd, Bench::vsi(1),   801,
+                   std::nullopt,      {Bench::mac(1)}, {{Bench::mac(1), ip("192.0.2.8")}}};
+  bench.agent->handle_addresses(add, bench.now);
+  bench.work();
+  bench.run(bench.config.start_deadline - milliseconds(500));
+  const auto resume = bench.tell(1, Verb::kResume);
+  bench.run(milliseconds(700));
+  ASSERT_TRUE(bench.answer(801));
+  EXPECT_FALSE(bench.answer(801)->ok);
+  EXPECT_FALSE(bench.answer(resume)) << "still within its time";
+  bench.release_results();
+  bench.run(seconds(4));
+  ASSERT_TRUE(bench.answer(resume));
+  EXPECT_TRUE(bench.answer(resume)->ok) << bench.answer(resume)->reason;
+  EXPECT_EQ(bench.shown(), std::vector{ip("192.0.2.7")});
 }
 
 TEST(AgentIps, ABadChangeIsRefusedInWords) {

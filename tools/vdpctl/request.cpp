@@ -178,7 +178,7 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       {"remove-address", "remove an address; the others go on", add_addresses_and_ips},
       {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses_and_ips},
       {"activate-address", "the address follows the VM again", add_addresses_and_ips},
-      {"change-ip", "another IP instead of one: the old one goes when the new one is in place", add_ip_change},
+      {"change-ip", "replace one IP by another: the old one goes when the new one is in place", add_ip_change},
       {"abort", "the migration failed: the source stays, the destination forgets", nullptr},
   };
   for (const Known& known : kVerbs) {

@@ -222,22 +222,22 @@ class Station {
     Vid vid;
     Level desired = Level::kNone;
     Level confirmed = Level::kNone;
-    Level sent = Level::kNone;      ///< the level that the last request asked for
-    Priority priority;              ///< as the bridge answered last
-    IpTable::Number ip = 0;         ///< in `ips_`
-    bool in_flight : 1 = false;     ///< named by the association's unanswered command
-    bool uncertain : 1 = false;     ///< a request went out and no answer told what became of it
-    bool held_active : 1 = false;   ///< associated at the peer, even if confirmed says kReserved (S20)
-    bool maybe_active : 1 = false;  ///< an Associate went out since the last answer
-    bool refused : 1 = false;       ///< the desire was refused and is not tried again by itself
-    bool renew : 1 = false;         ///< to be repeated: keep-alive or re-assertion
-    bool null_vid : 1 = false;      ///< asks for another VID after code 5 (S13)
-    bool lost : 1 = false;          ///< gone at the peer though wanted; Revoked follows unless it comes back
-    bool owed : 1 = false;          ///< the owner waits for Confirmed
-    bool held : 1 = false;          ///< by the bridge, which has not let it back yet
-    bool renewed : 1 = false;       ///< the answer that is being read speaks for it
-    bool known : 1 = false;         ///< the peer has answered for its level since we began
-    bool mute : 1 = false;          ///< has an IP that the peer does not understand: nothing is asked for it (S20)
+    Level sent = Level::kNone;        ///< the level that the last request asked for
+    Priority priority;                ///< as the bridge answered last
+    IpTable::Number ip = 0;           ///< in `ips_`
+    bool in_flight : 1 = false;       ///< named by the association's unanswered command
+    bool uncertain : 1 = false;       ///< a request went out and no answer told what became of it
+    bool held_active : 1 = false;     ///< associated at the peer, even if confirmed says kReserved (S20)
+    bool maybe_active : 1 = false;    ///< an Associate went out since the last answer
+    bool refused : 1 = false;         ///< the desire was refused and is not tried again by itself
+    bool renew : 1 = false;           ///< to be repeated: keep-alive or re-assertion
+    bool null_vid : 1 = false;        ///< asks for another VID after code 5 (S13)
+    bool lost : 1 = false;            ///< gone at the peer though wanted; Revoked follows unless it comes back
+    bool owed : 1 = false;            ///< the owner waits for Confirmed
+    bool held : 1 = false;            ///< by the bridge, which has not let it back yet
+    bool in_answer : 1 = false;       ///< the answer that is being read speaks for it
+    bool level_answered : 1 = false;  ///< the peer has said what it has, since it or we began
+    bool mute : 1 = false;            ///< has an IP that the peer does not understand: nothing is asked for it (S20)
     bool was_associated() const { return held_active || maybe_active; }
     bool wanted() const { return desired != Level::kNone; }
     bool at_peer() const { return !mute && (confirmed != Level::kNone || uncertain); }
