@@ -287,7 +287,7 @@ void Bridge::answer(std::uint32_t index, ResponseStatus status, ReasonText why) 
 void Bridge::explain(std::uint32_t index, ReasonText why) {
   if (why.text.empty() || !peer_.has(Flag::kReasonText)) return;
   rows_[index].explained = true;
-  why_[index] = {why.cause, std::string(cut_reason_text(why.text))};
+  why_[index] = {why.cause, cut_reason_text(why.text)};
 }
 
 void Bridge::deassociate(const ManagerId& manager, const VsiType& type, const VsiId& vsi, FilterFormat format,

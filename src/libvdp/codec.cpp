@@ -156,7 +156,7 @@ const char* to_string(Code code) {
     case Code::kInsufficientResources: return "insufficient resources";
     case Code::kManagerUnreachable: return "VSI manager unreachable";
     case Code::kOther: return "other failure";
-    case Code::kInvalidAddress: return "invalid VID, GroupID or MAC";
+    case Code::kInvalidAddress: return "invalid VID, GroupID or address";
   }
   return "reserved code";
 }

@@ -273,10 +273,12 @@ Migration migration_of_bits(bool suspended, bool migrating, bool peer_knows) {
   return suspended ? Migration::kDeparting : Migration::kNone;
 }
 
-std::string_view cut_reason_text(std::string_view text) {
-  std::size_t octets = std::min(text.size(), kReasonTextOctetsMax);
-  while (octets < text.size() && octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xC0u) == 0x80u) --octets;
-  return text.substr(0, octets);
+std::string cut_reason_text(std::string_view text) {
+  if (text.size() <= kReasonTextOctetsMax) return std::string(text);
+  constexpr std::string_view kMore = "…";
+  std::size_t octets = kReasonTextOctetsMax - kMore.size();
+  while (octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xC0u) == 0x80u) --octets;
+  return std::string(text.substr(0, octets)) + std::string(kMore);
 }
 
 std::optional<ExtensionType> extension_type(const Tlv& tlv) {

@@ -160,6 +160,12 @@ void Station::set_status(Handle handle, bool suspended, Migration migration) {
   row.migration = migration;
 }
 
+void Station::tell_status(Handle handle, Instant now) {
+  for (Entry& entry : associations_[handle].entries)
+    if (entry.renewable()) entry.renew = true;
+  ask_again(handle, now);
+}
+
 void Station::close(Handle handle, Instant now, bool forget) {
   if (forget) {
     finish(handle);
@@ -234,9 +240,7 @@ void Station::describe(Handle handle, const ManagerId& manager, VsiType type, Pr
   row.manager = manager;
   row.type = type;
   row.priority = priority;
-  for (Entry& entry : row.entries)
-    if (entry.renewable()) entry.renew = true;
-  ask_again(handle, now);
+  tell_status(handle, now);
 }
 
 /// The owner has changed something of the association: what follows depends on what is under way.

@@ -39,7 +39,7 @@ std::optional<VnBridge::Asked> VnBridge::poll_request() {
 
 VnBridge::Said VnBridge::said(const VnRequest& request, ReasonText why) const {
   if (!peer_.has(Flag::kReasonText)) return {request, 0, "", {}};
-  return {request, why.cause, std::string(cut_reason_text(why.text)), {}};
+  return {request, why.cause, cut_reason_text(why.text), {}};
 }
 
 void VnBridge::respond(const VnRequest& response, ReasonText why, const std::optional<VnName>& name) {

@@ -90,7 +90,7 @@ bool Impl::remove_tsi(InstanceId id, const std::string& reason, Instant now) {
 }
 
 bool Impl::latch_tsi(const VsiId& vsi, GroupId vn, const std::string& reason, Instant now) {
-  if (!latches.set({vn, "", vsi, std::string(vdp::cut_reason_text(reason)), false, {}})) return false;
+  if (!latches.set({vn, "", vsi, vdp::cut_reason_text(reason), false, {}})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "vsi " + vsi.to_string() + " vn " + std::to_string(vn.value()) + ": " + reason);
   for_each_tsi([&](const TsiRow& row) { return row.vsi == vsi && row.vn == vn; },
@@ -110,7 +110,7 @@ bool Impl::deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const
   for (const MacAddress& mac : macs)
     if (tsis.find_address(instance_index(id), mac) == nullptr) return false;
   if (latches.rows().size() + std::max<std::size_t>(macs.size(), 1) > limits::kLatchesMax) return false;
-  Latch latch{vn, "", vsi, std::string(vdp::cut_reason_text(reason)), true, MacAddress()};
+  Latch latch{vn, "", vsi, vdp::cut_reason_text(reason), true, MacAddress()};
   if (macs.empty()) latches.set(latch);
   for (const MacAddress& mac : macs) {
     latch.mac = mac;
@@ -129,8 +129,7 @@ bool Impl::deactivate_tsi(InstanceId id, std::span<const MacAddress> macs, const
 
 bool Impl::latch_vn(std::uint32_t port_index, GroupId vn, const std::string& reason, Instant now) {
   const std::string& interface_name = config.ports[port_index].interface_name;
-  if (!latches.set({vn, interface_name, std::nullopt, std::string(vdp::cut_reason_text(reason)), false, {}}))
-    return false;
+  if (!latches.set({vn, interface_name, std::nullopt, vdp::cut_reason_text(reason), false, {}})) return false;
   journal.notice("nnved.latched", agent::Notice::Level::kInfo,
                  "port " + interface_name + " vn " + std::to_string(vn.value()) + ": " + reason);
   for_each_tsi([&](const TsiRow& row) { return row.vn == vn && peers[row.peer].port_index == port_index; },

@@ -47,7 +47,11 @@ void Agent::Impl::handle_event(const LifecycleEvent& event, Instant now) {
   } else if (describes(event.verb)) {
     refusal = describe_anew(*known, event, now);
   } else if (!event.interface_name.empty() && outcome.next != VmState::kLeaving) {
-    refusal = bind(*known, event.interface_name);
+    const Tsi& tsi = tsis_[*known];
+    const bool moves = tsi.port_open && vswitch_.interface_name(tsi.port) != event.interface_name;
+    refusal = moves ? "the VM runs on " + std::string(vswitch_.interface_name(tsi.port)) +
+                          ": suspend it before it gets another interface, or use create --replace"
+                    : bind(*known, event.interface_name);
   }
   if (!refusal.empty()) return answer(event.asker, false, refusal);
   if (starts) before = created;
@@ -250,6 +254,9 @@ void Agent::Impl::enter(Slot slot, VmState next, const std::string& why, Instant
   refresh_ports(slot, why);
   if (tsi.handle == kNoHandle) to_open_.push_back(slot);
   pursue(slot, now);
+  // The takeover that follows is no contested one: the nNVE has to know before it comes.
+  if (next == VmState::kDeparting && tsi.handle != kNoHandle && !tsi.closing)
+    uplink(tsi).station.tell_status(tsi.handle, now);
 }
 
 void Agent::Impl::open_association(Slot slot, Instant now) {

@@ -236,7 +236,10 @@ std::optional<TsiView> Agent::Impl::view(Slot slot) const {
   view.unconfirmed = tsi.unconfirmed;
   view.reason = reason(slot);
   view.held = tsi.held();
-  if (view.held) view.reason += " (held by the peer: start or resume asks again)";
+  if (view.held)
+    view.reason += tsi.vm == VmState::kDeparting
+                       ? " (shut it down here, unless the migration is aborted)"
+                       : " (held by the nNVE: it comes back when it is released there; start or resume asks again)";
   for (const Address& address : tsi.addresses) {
     if (!address.is_mac()) continue;
     view.addresses.push_back({address.mac,

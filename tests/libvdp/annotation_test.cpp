@@ -104,8 +104,8 @@ TEST_F(Annotation, ASuccessMaySayWhatIsHeldAndALongReasonIsCutBetweenCharacters)
   const Request again = ask(1);
   bridge_.respond(again.id, {}, again.entries);
   EXPECT_THAT(sent(), ElementsAre("40"));
-  bridge_.respond(ask(1).id, kRefused, {}, {7, std::string(63, 'x') + "\xC3\xBC"});
-  EXPECT_THAT(sent(), ElementsAre("54 " + std::string(63, 'x')));
+  bridge_.respond(ask(1).id, kRefused, {}, {7, std::string(60, 'x') + "\xC3\xBC and more"});
+  EXPECT_THAT(sent(), ElementsAre("54 " + std::string(60, 'x') + "…"));
 }
 
 TEST_F(Annotation, WhatTheBridgeRefusesByItselfIsExplainedToo) {

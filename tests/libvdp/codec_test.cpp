@@ -137,7 +137,7 @@ TEST(Codec, ReservedCodesAreKeptAsReceived) {
   EXPECT_EQ(static_cast<unsigned>(status.code), 14u);
   EXPECT_FALSE(status.success());
   EXPECT_STREQ(to_string(status.code), "reserved code");
-  EXPECT_STREQ(to_string(Code::kInvalidAddress), "invalid VID, GroupID or MAC");
+  EXPECT_STREQ(to_string(Code::kInvalidAddress), "invalid VID, GroupID or address");
 }
 
 TEST(Codec, UnknownVsiIdFormatsAreKeptAsReceived) {

@@ -288,7 +288,7 @@ TEST(AgentHeld, AHardRefusalIsHeldThroughLinkFlapsAndRestartsUntilSomeoneAsks) {
   };
   bench.run(seconds(12));  // the keep-alive is refused
   ASSERT_TRUE(bench.view(1)->held);
-  EXPECT_NE(bench.view(1)->reason.find("held by the peer"), std::string::npos);
+  EXPECT_NE(bench.view(1)->reason.find("held by the nNVE"), std::string::npos);
   EXPECT_FALSE(bench.view(1)->port_open);
   const auto sent = bench.requests.size();
   bench.run(hours(1));

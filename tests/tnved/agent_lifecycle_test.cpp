@@ -168,6 +168,24 @@ TEST(AgentLifecycle, WhatWaitsLeavesWithTheAcknowledgementButNotBeforeAPortIsClo
   EXPECT_FALSE(acknowledge()) << "the port is closed first";
 }
 
+/// A running VM would be cut off without anybody being told.
+TEST(AgentLifecycle, ARunningVmIsNotMovedToAnotherInterface) {
+  Bench bench;
+  bench.ask(1, Verb::kCreate);
+  ASSERT_TRUE(bench.ask(1, Verb::kStart)->ok);
+  auto again = bench.vm(1, Verb::kStart);
+  again.interface_name = "tap-other";
+  const auto refused = bench.ask(again);
+  ASSERT_TRUE(refused && !refused->ok);
+  EXPECT_NE(refused->reason.find("runs on tap1"), std::string::npos) << refused->reason;
+  EXPECT_EQ(bench.view(1)->interface_name, "tap1");
+  EXPECT_TRUE(bench.view(1)->port_open);
+  ASSERT_TRUE(bench.ask(1, Verb::kSuspend)->ok);
+  again.verb = Verb::kResume;
+  EXPECT_TRUE(bench.ask(again)->ok);
+  EXPECT_EQ(bench.view(1)->interface_name, "tap-other");
+}
+
 TEST(AgentLifecycle, APauseChangesNothing) {
   Bench bench;
   bench.ask(1, Verb::kCreate);

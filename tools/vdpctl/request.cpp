@@ -175,7 +175,8 @@ void add_tsi_verbs(CLI::App& tsi, Options& options) {
       {"migrate-out", "the VM is about to leave: still forwarding, marked", nullptr},
       {"migrate-in", "the VM arrives: reserve here, forward after resume", add_description},
       {"add-address", "one more address of a live TSI; its others go on", add_addresses_and_ips},
-      {"remove-address", "remove an address; the others go on", add_addresses_and_ips},
+      {"remove-address", "remove an address; without any IP of a family the MAC may send from all of it",
+       add_addresses_and_ips},
       {"deactivate-address", "reserved, not forwarding, whatever the VM does", add_addresses_and_ips},
       {"activate-address", "the address follows the VM again", add_addresses_and_ips},
       {"change-ip", "replace one IP by another: the old one goes when the new one is in place", add_ip_change},
@@ -243,7 +244,7 @@ void add_port_verbs(CLI::App& port, Options& options) {
 void add_daemon_verbs(CLI::App& app, Options& options) {
   app.add_subcommand("audit", "compare what shall be with datapath, authority and store; exit 1 while they differ")
       ->add_flag("--fix", options.fix, "make them right");
-  app.add_subcommand("drain", "de-associate every TSI and refuse new ones; answers when nothing is left")
+  app.add_subcommand("drain", "de-associate every TSI and refuse new ones; tnved forgets its TSIs")
       ->add_flag("--remove", options.remove, "then remove programs and pins, and end the daemon");
   app.add_subcommand("undrain", "take TSIs again");
 }

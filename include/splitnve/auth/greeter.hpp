@@ -28,8 +28,6 @@ class Greeter {
 
   /// `secret`: unpredictable, of this process alone.
   explicit Greeter(const Secret& secret) : mac_(secret) {}
-  Greeter(const Greeter&) = delete;
-  Greeter& operator=(const Greeter&) = delete;
 
   /// The answer to a plain hello that showed `shown`, as a frame; `own` are our capabilities, their nonce is replaced.
   void answer(const vdp::Capabilities& shown, const Key& key, const vdp::Capabilities& own, const Link& link,

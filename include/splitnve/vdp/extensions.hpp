@@ -226,8 +226,8 @@ struct VnAttributes {
   friend bool operator==(const VnAttributes&, const VnAttributes&) = default;
 };
 
-/// What of a text fits a ReasonText; cut between characters of UTF-8.
-std::string_view cut_reason_text(std::string_view text);
+/// What of a text fits a ReasonText; what is cut, between characters of UTF-8, ends with an ellipsis.
+std::string cut_reason_text(std::string_view text);
 
 using Extension =
     std::variant<Capabilities, Migration, VnName, VnRequest, ReasonText, Authentication, Standing, VnAttributes>;
@@ -250,7 +250,7 @@ void write_reserved(VdpduWriter& writer, const Extension& extension);
 std::size_t extension_octets(const Extension& extension);
 /// A VDPDU of nothing but our capabilities, under the zero manager.
 void write_capabilities_only(const Capabilities& capabilities, OctetString& out);
-/// A VDPDU of nothing at all: its acknowledgement is what is wanted.
+/// An empty VDPDU, sent for its acknowledgement only.
 void write_question(OctetString& out);
 
 }  // namespace splitnve::vdp

@@ -126,6 +126,8 @@ class Station {
   /// What requests of this association say of their VM from now on (S20): S if it is suspended or departs, M if it
   /// arrives, not both, and our TLV where the bits leave it open. Sends nothing by itself.
   void set_status(Handle handle, bool suspended, Migration migration);
+  /// Tells the status now, with a repetition of what is confirmed, and not with the next keep-alive only.
+  void tell_status(Handle handle, Instant now);
   /// De-associates all entries; Closed follows the bridge's answer, a refusal included: what the bridge still holds
   /// then is renewed no more and ages out. With `forget` nothing is sent and Closed follows now.
   void close(Handle handle, Instant now, bool forget = false);
