@@ -275,7 +275,7 @@ Migration migration_of_bits(bool suspended, bool migrating, bool peer_knows) {
 
 std::string cut_reason_text(std::string_view text) {
   if (text.size() <= kReasonTextOctetsMax) return std::string(text);
-  constexpr std::string_view kMore = "…";
+  constexpr std::string_view kMore = "...";
   std::size_t octets = kReasonTextOctetsMax - kMore.size();
   while (octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xC0u) == 0x80u) --octets;
   return std::string(text.substr(0, octets)) + std::string(kMore);

@@ -34,7 +34,7 @@ constexpr ReasonInfo kDuplicateMac{Code::kInvalidAddress, kHard, "duplicate_mac"
                                    "another VSI has this MAC address in the VN"};
 constexpr ReasonInfo kBadIp{Code::kInvalidAddress, kHard, "bad_ip", "the IP address is none that a VM may send from"};
 constexpr ReasonInfo kIpWithoutMac{Code::kInvalidAddress, kHard, "ip_without_mac",
-                                   "an IP without MAC address needs a VSI with exactly one MAC in the VN"};
+                                   "an IP without MAC needs a VSI with exactly one MAC in the VN"};
 constexpr ReasonInfo kAuthorityRefused{Code::kInvalidAddress, kHard, "authority_refused",
                                        "the authority names another owner of the address"};
 constexpr ReasonInfo kVnNotAdmitted{Code::kOther, kHard, "vn_not_admitted", "the VN may not be joined on this port"};
@@ -44,9 +44,9 @@ constexpr ReasonInfo kSuperseded{Code::kOther, kSoft, "superseded", "the VSI has
 constexpr ReasonInfo kStationMoving{Code::kOther, kSoft, "station_moving",
                                     "the station's old place is asked whether it is still there"};
 constexpr ReasonInfo kActiveElsewhere{Code::kOther, kSoft, "active_elsewhere",
-                                      "the VSI is active at another station or port and no migration was signalled"};
+                                      "the VSI is active at another place; no migration was signalled"};
 constexpr ReasonInfo kPreAssociateOnActive{Code::kOther, kSoft, "pre_associate_on_active",
-                                           "the entry is active, and the station has not shown that it can deactivate"};
+                                           "the entry is active, and the station cannot deactivate"};
 constexpr ReasonInfo kCancelled{Code::kOther, kSoft, "cancelled", "a De-Associate overtook the command"};
 constexpr ReasonInfo kRemovedByOperator{Code::kOther, kSoft, "removed_by_operator", "removed by the operator"};
 constexpr ReasonInfo kLinkDown{Code::kOther, kSoft, "link_down", "the port's link is down"};
@@ -55,7 +55,7 @@ constexpr ReasonInfo kDraining{Code::kOther, kSoft, "draining", "the switch is b
 constexpr ReasonInfo kTimersRefused{Code::kOther, kSoft, "timers_refused",
                                     "the station's EVB timers are beyond what the port allows"};
 constexpr ReasonInfo kRecovering{Code::kInsufficientResources, kSoft, "recovering",
-                                 "the state store was lost: no new VID before every station has spoken"};
+                                 "the store was lost: no new VID before all stations have spoken"};
 constexpr ReasonInfo kVidPoolEmpty{Code::kInsufficientResources, kSoft, "vid_pool_empty",
                                    "no VID is free on this segment"};
 constexpr ReasonInfo kVidLimit{Code::kInsufficientResources, kSoft, "vid_limit",
@@ -65,7 +65,7 @@ constexpr ReasonInfo kVidOverlap{Code::kInsufficientResources, kSoft, "vid_overl
 constexpr ReasonInfo kNotDirect{Code::kInsufficientResources, kSoft, "not_direct",
                                 "the port is declared direct, and is not"};
 constexpr ReasonInfo kListening{Code::kInsufficientResources, kSoft, "listening",
-                                "the switch has just started and listens for other nNVEs on this segment"};
+                                "the switch has just started: it listens for other nNVEs first"};
 constexpr ReasonInfo kTableFull{Code::kInsufficientResources, kSoft, "table_full", "the TSI table is full"};
 constexpr ReasonInfo kStationLimit{Code::kInsufficientResources, kSoft, "station_limit",
                                    "the station has as many TSIs as one station may"};
@@ -74,7 +74,7 @@ constexpr ReasonInfo kAddressLimit{Code::kInsufficientResources, kSoft, "address
 constexpr ReasonInfo kIpLimit{Code::kInsufficientResources, kSoft, "ip_limit",
                               "the TSI, or the switch, has as many IP addresses as it may"};
 constexpr ReasonInfo kTsisPresent{Code::kOther, kSoft, "tsis_present",
-                                  "the station has TSIs in the VN; disconnect it with all of them, or remove them"};
+                                  "the station has TSIs in it: disconnect with --all, or end them"};
 constexpr ReasonInfo kConnectLimit{Code::kInsufficientResources, kSoft, "connect_limit",
                                    "the station has connected as many VNs as one station may"};
 constexpr ReasonInfo kVirtualRouterMac{Code::kInvalidAddress, kHard, "virtual_router_mac",
@@ -87,13 +87,13 @@ constexpr ReasonInfo kReservedIp{Code::kInvalidAddress, kHard, "reserved_ip", "t
 constexpr ReasonInfo kWidePrefix{Code::kInvalidAddress, kHard, "wide_prefix",
                                  "the IP prefix is wider than a TSI may claim in the VN"};
 constexpr ReasonInfo kTakeoverPolicy{Code::kOther, kSoft, "takeover_policy",
-                                     "the VSI is at another place, from which it may not be taken over to here"};
+                                     "the VSI may not be taken over from its place to this one"};
 constexpr ReasonInfo kTakeoverContested{Code::kOther, kSoft, "takeover_contested",
-                                        "the address was taken over too often within a minute and stays where it is"};
+                                        "taken over too often within a minute: it stays where it is"};
 constexpr ReasonInfo kPlaceLimit{Code::kInsufficientResources, kSoft, "place_limit",
                                  "the VSI has the address at as many places as one may"};
 constexpr ReasonInfo kPortShare{Code::kInsufficientResources, kSoft, "port_share",
-                                "the port has as much as one port may, beside what is kept for the others"};
+                                "the port has its share; the rest is kept for the others"};
 constexpr ReasonInfo kVsiVnLimit{Code::kInsufficientResources, kSoft, "vsi_vn_limit",
                                  "the VSI is in as many VNs as one VSI may at a station"};
 constexpr ReasonInfo kFloodLimit{Code::kInsufficientResources, kSoft, "flood_limit",

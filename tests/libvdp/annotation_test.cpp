@@ -105,7 +105,7 @@ TEST_F(Annotation, ASuccessMaySayWhatIsHeldAndALongReasonIsCutBetweenCharacters)
   bridge_.respond(again.id, {}, again.entries);
   EXPECT_THAT(sent(), ElementsAre("40"));
   bridge_.respond(ask(1).id, kRefused, {}, {7, std::string(60, 'x') + "\xC3\xBC and more"});
-  EXPECT_THAT(sent(), ElementsAre("54 " + std::string(60, 'x') + "…"));
+  EXPECT_THAT(sent(), ElementsAre("54 " + std::string(60, 'x') + "..."));
 }
 
 TEST_F(Annotation, WhatTheBridgeRefusesByItselfIsExplainedToo) {

@@ -98,9 +98,9 @@ TEST(NnvedOperator, ALatchWaitsForAStoreThatFails) {
 TEST(NnvedOperator, LatchesAreBoundedAndLongReasonsCutBetweenCharacters) {
   Rig rig(make_config(1));
   std::string reason(60, 'x');
-  reason += "\xC3\xBC and more";  // the u umlaut would be cut in two by the ellipsis
+  reason += "\xC3\xBC and more";  // the u umlaut would be cut in two by the dots
   ASSERT_TRUE(rig.agent.latch_tsi(vsi(0), GroupId(70001), reason, rig.now));
-  EXPECT_EQ(rig.agent.latches().front().reason, std::string(60, 'x') + "…");
+  EXPECT_EQ(rig.agent.latches().front().reason, std::string(60, 'x') + "...");
   for (unsigned i = 1; i < limits::kLatchesMax; ++i)
     ASSERT_TRUE(rig.agent.latch_tsi(vsi(i), GroupId(70001), "", rig.now));
   EXPECT_FALSE(rig.agent.latch_tsi(vsi(limits::kLatchesMax), GroupId(70001), "", rig.now));

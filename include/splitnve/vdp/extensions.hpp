@@ -226,7 +226,7 @@ struct VnAttributes {
   friend bool operator==(const VnAttributes&, const VnAttributes&) = default;
 };
 
-/// What of a text fits a ReasonText; what is cut, between characters of UTF-8, ends with an ellipsis.
+/// What of a text fits a ReasonText; what is cut, between characters of UTF-8, ends with "...".
 std::string cut_reason_text(std::string_view text);
 
 using Extension =
