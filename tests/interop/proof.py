@@ -10,7 +10,7 @@ from world import Failed
 
 CAPABILITIES = 1
 # subtype -> bit of the capability flags that allows it; authentication (6) needs a peer with capabilities at all
-FLAG_OF = {2: 4, 3: 5, 4: 6, 5: 7}
+FLAG_OF = {2: 4, 3: 5, 4: 6, 5: 7, 7: 10, 9: 12}
 
 
 def our_tlvs(octets):
