@@ -74,7 +74,7 @@ constexpr ReasonInfo kAddressLimit{Code::kInsufficientResources, kSoft, "address
 constexpr ReasonInfo kIpLimit{Code::kInsufficientResources, kSoft, "ip_limit",
                               "the TSI, or the switch, has as many IP addresses as it may"};
 constexpr ReasonInfo kTsisPresent{Code::kOther, kSoft, "tsis_present",
-                                  "the station has TSIs in it: disconnect with --all, or end them"};
+                                  "it has TSIs in the VN: disconnect with --all, or end them"};
 constexpr ReasonInfo kConnectLimit{Code::kInsufficientResources, kSoft, "connect_limit",
                                    "the station has connected as many VNs as one station may"};
 constexpr ReasonInfo kVirtualRouterMac{Code::kInvalidAddress, kHard, "virtual_router_mac",

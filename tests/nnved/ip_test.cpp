@@ -71,7 +71,7 @@ TEST_F(Ips, AnIpWithoutMacIsOfTheOnlyMacAndElseCode5) {
   EXPECT_EQ(shown(), std::vector{ip("192.0.2.7")});
   EXPECT_EQ(ask(of_mac(TlvType::kAssociate, 2)), 0u);
   EXPECT_EQ(ask(alone), 5u) << "two MACs";
-  EXPECT_EQ(rig.agent.refusals().back().reason.substr(0, 21), "an IP without MAC add");
+  EXPECT_EQ(rig.agent.refusals().back().reason.substr(0, 21), "an IP without MAC nee");
 }
 
 TEST_F(Ips, IpsComeAndGoWithoutTouchingTheOthers) {
