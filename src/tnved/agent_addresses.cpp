@@ -16,6 +16,21 @@ bool names_mac(const AddressEvent& event, MacAddress mac) {
 }
 bool takes_away(AddressVerb verb) { return verb == AddressVerb::kRemove || verb == AddressVerb::kDeactivate; }
 
+/// What the verb wants of an address. One that was not described before is given up if that is refused.
+void set_wanted(Address& address, AddressVerb verb, bool described) {
+  if (adds(verb) && !described) address.entering = true;
+  switch (verb) {
+    case AddressVerb::kAdd:
+    case AddressVerb::kActivate:
+      address.wanted = vdp::Level::kActive;
+      address.hold = Hold::kFree;
+      break;
+    case AddressVerb::kRemove: address.wanted = vdp::Level::kNone; break;
+    case AddressVerb::kDeactivate: address.wanted = vdp::Level::kReserved; break;
+    case AddressVerb::kChangeIp: break;  // begin_ip_change()
+  }
+}
+
 }  // namespace
 
 void Agent::Impl::handle_addresses(const AddressEvent& event, Instant now) {
@@ -69,26 +84,20 @@ std::string Agent::Impl::may_change(const Tsi& tsi, const AddressEvent& event) c
   return may_change_ips(slot, event);
 }
 
+void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
+  const Address* known = tsis_.find(slot, ip.mac, ip.ip);
+  const bool described = known != nullptr && !known->removing();
+  if (adds(verb) && known == nullptr) add_address(slot, Address(ip.mac), ip.ip);
+  set_wanted(*tsis_.find(slot, ip.mac, ip.ip), verb, described);
+  touch_ips(slot, ip.mac);
+}
+
 void Agent::Impl::change_address(Slot slot, AddressVerb verb, MacAddress mac) {
   const Address* known = tsis_[slot].find(mac);
   const bool described = known != nullptr && !known->removing();
   if (adds(verb) && known == nullptr) add_address(slot, Address(mac));
   Address& address = *tsis_[slot].find(mac);
-  switch (verb) {
-    case AddressVerb::kAdd:
-      // One that the TSI had already is not given up for a refusal.
-      if (!described) address.entering = true;
-      address.wanted = vdp::Level::kActive;
-      address.hold = Hold::kFree;
-      break;
-    case AddressVerb::kRemove: address.wanted = vdp::Level::kNone; break;
-    case AddressVerb::kDeactivate: address.wanted = vdp::Level::kReserved; break;
-    case AddressVerb::kActivate:
-      address.wanted = vdp::Level::kActive;
-      address.hold = Hold::kFree;
-      break;
-    case AddressVerb::kChangeIp: break;  // names an IP
-  }
+  set_wanted(address, verb, described);
   const bool asks = verb == AddressVerb::kAdd || verb == AddressVerb::kActivate;
   for (Address& ip : tsis_[slot].addresses) {  // its IPs are removed with it, and asked for again with it
     if (ip.mac != mac || ip.is_mac() || ip.removing()) continue;

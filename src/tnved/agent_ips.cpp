@@ -42,30 +42,6 @@ std::string Agent::Impl::may_change_ips(Slot slot, const AddressEvent& event) co
   return refusal;
 }
 
-void Agent::Impl::change_ip(Slot slot, AddressVerb verb, const HostIp& ip) {
-  Address* address = tsis_.find(slot, ip.mac, ip.ip);
-  switch (verb) {
-    case AddressVerb::kAdd:
-      if (address == nullptr) {
-        add_address(slot, Address(ip.mac), ip.ip);
-        address = tsis_.find(slot, ip.mac, ip.ip);
-        address->entering = true;
-      }
-      if (address->removing()) address->entering = true;
-      address->wanted = vdp::Level::kActive;
-      address->hold = Hold::kFree;
-      break;
-    case AddressVerb::kRemove: address->wanted = vdp::Level::kNone; break;
-    case AddressVerb::kDeactivate: address->wanted = vdp::Level::kReserved; break;
-    case AddressVerb::kActivate:
-      address->wanted = vdp::Level::kActive;
-      address->hold = Hold::kFree;
-      break;
-    case AddressVerb::kChangeIp: break;  // begin_ip_change()
-  }
-  touch_ips(slot, ip.mac);
-}
-
 /// The cause if the event names what another one is just changing.
 std::string Agent::Impl::pending_change(Slot slot, const AddressEvent& event) const {
   const auto at = ip_changes_.find(slot);

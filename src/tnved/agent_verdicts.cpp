@@ -476,7 +476,6 @@ void Agent::Impl::check(Slot slot, Instant now) {
   answer_if(slot, [](const Asker&) { return true; }, true, "");
   reasons_.erase(slot);
   attributes_before_.erase(slot);
-  ip_changes_.erase(slot);
   retries_.clear(slot);
   count_settled(tsi, false);
   --uplink(tsi).tsis;
